@@ -1,0 +1,1 @@
+"""The one command line: the dispatcher, the demo, the tests and the benchmarks."""

@@ -1,0 +1,1 @@
+"""The kiosk, awake: player, ear and agent."""

@@ -1,0 +1,35 @@
+"""The table of the bus: who says what to whom, how large, and when silence means stale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from device import messages as m
+
+PLAYER, EAR, AGENT, WATCH = "player", "ear", "agent", "watch"
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One kind of message: its publishers, its readers and its limits."""
+
+    message: type[m.Message]
+    publishers: tuple[str, ...]
+    readers: tuple[str, ...]
+    bytes_max: int
+    stale_after_ms: int | None = None
+
+
+TOPICS: tuple[Topic, ...] = (
+    Topic(m.Voice, (EAR,), (PLAYER,), 512),
+    Topic(m.Heard, (EAR,), (PLAYER, WATCH), 4096),
+    Topic(m.EarState, (EAR,), (PLAYER, AGENT, WATCH), 1024, stale_after_ms=5000),
+    Topic(m.PlayerState, (PLAYER,), (AGENT, EAR, WATCH), 4096, stale_after_ms=5000),
+    Topic(m.Happened, (PLAYER, EAR, AGENT), (AGENT, WATCH), 8192),
+    Topic(m.ContentReady, (AGENT,), (PLAYER, EAR), 16384),
+    Topic(m.Command, (AGENT,), (PLAYER, EAR), 16384),
+    Topic(m.CommandDone, (PLAYER, EAR), (AGENT,), 16384),
+    Topic(m.Override, (AGENT,), (PLAYER,), 16384),
+)
+
+BY_MESSAGE: dict[type[m.Message], Topic] = {topic.message: topic for topic in TOPICS}

@@ -1,0 +1,260 @@
+"""Every message between the box's processes, and between box and console (contract B6).
+
+Times named `at_ns` are on the machine's monotonic clock; times named `at` are UTC, ISO 8601.
+No message holds a visitor's voice; `Heard.text` stays on the box and is never stored.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+Json = dict[str, Any]
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+    """Base of all messages; unknown fields are ignored, unknown types refused."""
+
+
+class Voice(Message, tag="voice"):
+    """ear -> player: somebody began or stopped to speak."""
+
+    at_ns: int
+    speaking: bool
+
+
+class Heard(Message, tag="heard"):
+    """ear -> player: one finished utterance. `confidence` is the mean token log-probability."""
+
+    at_ns: int
+    speech_end_ns: int
+    text: str
+    language: str
+    confidence: float
+    took_ms: float
+
+
+class EarState(Message, tag="ear_state"):
+    """ear -> everybody, each second: is the recogniser loaded, how loud is the shop."""
+
+    at_ns: int
+    ready: bool
+    recogniser: str = ""
+    level_dbfs: float | None = None
+    fault: str | None = None
+    rss_bytes: int | None = None
+
+
+class PlayerState(Message, tag="player_state"):
+    """player -> agent and ear, each second and at each change of what is said."""
+
+    at_ns: int
+    ready: bool
+    programme_id: str = ""
+    programme_version: int = 0
+    saying: str | None = None
+    speaking: bool = False
+    showing: str | None = None
+    state: str = "idle"
+    frames_shown: int = 0
+    frames_dropped: int = 0
+    fps: float = 0.0
+    render_p50_ms: float | None = None
+    av_offset_p95_ms: float | None = None
+    ai_label: bool = False
+    ai_label_px: int = 0
+    avatar: str = ""
+    provider: str = ""
+    precision: str = ""
+    rss_bytes: int | None = None
+    fault: str | None = None
+
+
+class Happened(Message, tag="happened"):
+    """any -> agent -> console: one event. `detail` never holds a visitor's words."""
+
+    id: str
+    at: str
+    kind: str
+    detail: Json = {}
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the console may set on a box; part of the desired state."""
+
+    volume: float = 0.8
+    hours: str | None = None
+    language: str | None = None
+    timezone: str = "Asia/Shanghai"
+
+
+class ContentReady(Message, tag="content_ready"):
+    """agent -> player, ear: a verified programme folder to play from the next sentence on."""
+
+    path: str
+    programme_id: str
+    version: int
+    variables: dict[str, str] = {}
+    settings: Settings = Settings()
+    seq: int = 0
+
+
+class Command(Message, tag="command"):
+    """agent -> player, ear: one order of the console (B6 names)."""
+
+    id: str
+    name: str
+    args: Json = {}
+
+
+class CommandDone(Message, tag="command_done"):
+    """player, ear -> agent: the answer to a Command."""
+
+    id: str
+    ok: bool
+    result: Json = {}
+
+
+class Override(Message, tag="override"):
+    """agent -> player: an emergency notice to say or show until a moment, or its end (None)."""
+
+    say: dict[str, str] | None = None
+    show: str | None = None
+    until: str | None = None
+
+
+BusMessage = (
+    Voice | Heard | EarState | PlayerState | Happened | ContentReady | Command | CommandDone | Override
+)
+
+
+class ProgrammeWanted(msgspec.Struct, frozen=True, kw_only=True):
+    """The signed target that holds the programme, and its version."""
+
+    target: str
+    version: int
+
+
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
+    """An emergency notice that overrides the programme until a moment (UTC, ISO 8601)."""
+
+    until: str
+    say: dict[str, str] | None = None
+    show: str | None = None
+
+
+class Desired(msgspec.Struct, frozen=True, kw_only=True):
+    """`desired`: what the console wants of one box. Signed (DSSE), `seq` never goes back."""
+
+    seq: int
+    programme: ProgrammeWanted | None = None
+    avatar: str | None = None
+    release: str | None = None
+    settings: Settings = Settings()
+    variables: dict[str, str] = {}
+    override: Notice | None = None
+    schema: int = 1
+
+
+class Reported(msgspec.Struct, frozen=True, kw_only=True):
+    """`reported`: the same shape as found on the box, and what went wrong."""
+
+    desired_seq: int
+    programme: ProgrammeWanted | None = None
+    avatar: str | None = None
+    release: str | None = None
+    slot: str | None = None
+    settings: Settings = Settings()
+    variables: dict[str, str] = {}
+    override: Notice | None = None
+    errors: list[str] = []
+    player: Json = {}
+    ear: Json = {}
+    schema: int = 1
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """`status`: birth and last will. A will of an older session is ignored."""
+
+    online: bool
+    session: str
+    since: str
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """`event`: one thing that happened, deduplicated by `id` on the server."""
+
+    id: str
+    at: str
+    kind: str
+    detail: Json = {}
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """`command`: name and arguments; id and expiry travel as MQTT 5 properties as well."""
+
+    id: str
+    name: Literal[
+        "screenshot", "say", "reload", "restart", "reboot", "volume",
+        "identify", "logs", "selftest", "ota-check",
+    ]
+    args: Json = {}
+    until: str | None = None
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """`result`: the box's answer to a command."""
+
+    id: str
+    ok: bool
+    result: Json = {}
+
+
+class Ticket(msgspec.Struct, frozen=True, kw_only=True):
+    """An enrolment claim: signed by the fleet, carried as text or QR by the technician."""
+
+    v: int
+    chain: str
+    box: str
+    url: str
+    ca_sha256: str
+    until: str
+    nonce: str
+
+
+class BrokerAddress(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the box finds its broker."""
+
+    host: str
+    port: int
+
+
+class BoxSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """`box.json`: what enrolment gave the box. Keys are PEM."""
+
+    chain: str
+    box: str
+    broker: BrokerAddress
+    content_url: str
+    enrol_url: str
+    desired_keys: list[str]
+    likeness_keys: list[str] = []
+    schema: int = 1
+
+
+WIRE: dict[str, type[msgspec.Struct]] = {
+    "desired": Desired,
+    "reported": Reported,
+    "status": Status,
+    "event": Event,
+    "command": Order,
+    "result": Answer,
+    "ticket": Ticket,
+    "box": BoxSettings,
+}
+
+
+def wire_schemas() -> dict[str, Json]:
+    """JSON Schema of every document that leaves a process, by name."""
+    return {name: msgspec.json.schema(kind) for name, kind in WIRE.items()}

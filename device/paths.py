@@ -1,0 +1,105 @@
+"""Where things lie, and the only reader of the environment on the box (contract B2)."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+JETSON_MARK = Path("/etc/nv_tegra_release")
+
+
+@dataclass(frozen=True)
+class Places:
+    """Every directory of one box under one root, so that a test can have its own world."""
+
+    root: Path
+
+    @classmethod
+    def from_environment(cls) -> Places:
+        """`VITRINE_ROOT`, else `/` on a Jetson box and the user's data folder elsewhere."""
+        given = os.environ.get("VITRINE_ROOT")
+        if given:
+            return cls(Path(given).absolute())
+        if JETSON_MARK.exists():
+            return cls(Path("/"))
+        return cls(user_data_dir())
+
+    @property
+    def etc(self) -> Path:
+        """Identity and settings: written by provisioning."""
+        return self.root / "etc" / "vitrine"
+
+    @property
+    def identity(self) -> Path:
+        """Key, certificate, CA, box.json and the first TUF root."""
+        return self.etc / "identity"
+
+    @property
+    def var(self) -> Path:
+        """What the box learns and keeps: content, desired state, outbox, trust metadata."""
+        return self.root / "var" / "lib" / "vitrine"
+
+    @property
+    def content(self) -> Path:
+        """The content store: files named by their hash."""
+        return self.var / "content"
+
+    @property
+    def programmes(self) -> Path:
+        """Programme folders laid out from the content store, one a version."""
+        return self.var / "programmes"
+
+    @property
+    def desired(self) -> Path:
+        """The last accepted desired-state envelope."""
+        return self.var / "desired.json"
+
+    @property
+    def opt(self) -> Path:
+        """Application slots and the switch between them."""
+        return self.root / "opt" / "vitrine"
+
+    @property
+    def run(self) -> Path:
+        """Sockets and other things that need not survive a restart."""
+        return self.root / "run" / "vitrine"
+
+
+def user_data_dir() -> Path:
+    """`$XDG_DATA_HOME/vitrine`, by default `~/.local/share/vitrine`."""
+    base = os.environ.get("XDG_DATA_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "share") / "vitrine"
+
+
+def repository_root() -> Path:
+    """The folder this code was started from: a checkout, or an application slot."""
+    return Path(__file__).resolve().parent.parent
+
+
+def assets_dir() -> Path:
+    """Downloaded models: `$VITRINE_ASSETS`, else `.assets` in the checkout."""
+    given = os.environ.get("VITRINE_ASSETS")
+    return Path(given).absolute() if given else repository_root() / ".assets"
+
+
+def prefix_dir() -> Path:
+    """Debian packages unpacked for this user: `$VITRINE_PREFIX`, else `.prefix`."""
+    given = os.environ.get("VITRINE_PREFIX")
+    return Path(given).absolute() if given else repository_root() / ".prefix"
+
+
+def language_from_environment() -> str:
+    """`zh-CN` or `en-US` for words printed to people, by the user's locale."""
+    locale = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG", "")
+    return "zh-CN" if locale.lower().startswith("zh") else "en-US"
+
+
+def has_display() -> bool:
+    """True where an X or Wayland display is named."""
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def notify_socket() -> str | None:
+    """systemd's notification socket, where it supervises this process."""
+    return os.environ.get("NOTIFY_SOCKET")

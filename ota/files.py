@@ -1,0 +1,101 @@
+"""The one durable write of the box, and the bounded read beside it.
+
+Write, fsync the file, rename, fsync the directory: after a power cut a reader finds
+the old bytes or the new ones, never a mixture and never an empty file.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ota.errors import Refused, Retry
+
+TEMPORARY_SUFFIX = ".part"
+_HASH_BLOCK_BYTES = 1 << 20
+
+
+def write_durable(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Replace `path` by `data` so that no power cut can tear it.
+
+    Raises Retry when the disk is full or read-only; the old file stays as it was.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
+    with _disk_errors_for(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+            try:
+                _write_all(descriptor, data)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        sync_directory(path.parent)
+
+
+def link_durable(target: str | Path, link: Path) -> None:
+    """Point the symlink `link` at `target` in one atomic, durable step."""
+    temporary = link.with_name(f".{link.name}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
+    with _disk_errors_for(link):
+        link.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.symlink(target, temporary)
+            os.replace(temporary, link)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        sync_directory(link.parent)
+
+
+def read_bounded(path: Path, bytes_max: int) -> bytes:
+    """The bytes of `path`; raises Refused when it is larger than `bytes_max`."""
+    with path.open("rb") as source:
+        data = source.read(bytes_max + 1)
+    if len(data) > bytes_max:
+        raise Refused(f"{path} is larger than the allowed {bytes_max} bytes; check what wrote it.")
+    return data
+
+
+def sha256_file(path: Path) -> str:
+    """Hex SHA-256 of a file of any size, read in blocks."""
+    digest = hashlib.sha256()
+    with path.open("rb") as source:
+        while block := source.read(_HASH_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def sync_directory(directory: Path) -> None:
+    """Make renames inside `directory` durable."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+@contextmanager
+def _disk_errors_for(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise Retry(f"The disk is full: {path} was not written; free some space.") from error
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+            raise Retry(f"{path} cannot be written; check the disk and its permissions.") from error
+        raise
