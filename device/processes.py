@@ -1,0 +1,32 @@
+"""The process table of one box: who runs, how it is started, and how long it may be silent.
+
+The demo, `vitrine device run` and the systemd units are all made from this table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+RESTART_PAUSE_S = 0.5
+RESTARTS_MAX = 20
+RESTARTS_WINDOW_S = 60.0
+
+
+@dataclass(frozen=True)
+class Process:
+    """One line of the table; `arguments` follow the name of the command line."""
+
+    name: str
+    arguments: tuple[str, ...]
+    stop_s: float = 5.0
+    memory_mb_max: int = 512
+    watchdog_s: float | None = None
+
+
+BOX: tuple[Process, ...] = (
+    Process("safe", ("device", "safe"), memory_mb_max=96),
+    Process("preview", ("device", "preview"), memory_mb_max=128),
+    Process("player", ("device", "player"), memory_mb_max=512, watchdog_s=10),
+    Process("ear", ("device", "ear"), memory_mb_max=640, watchdog_s=30),
+    Process("agent", ("device", "agent"), memory_mb_max=192),
+)
