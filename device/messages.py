@@ -145,7 +145,11 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Desired(msgspec.Struct, frozen=True, kw_only=True):
-    """`desired`: what the console wants of one box. Signed (DSSE), `seq` never goes back."""
+    """`desired`: what the console wants of one box. Signed (DSSE), `seq` never goes back.
+
+    `chain` and `box` name the addressee inside the signature: a box refuses a document that
+    names another. After `expires` (UTC, ISO 8601) it is no longer taken up.
+    """
 
     seq: int
     programme: ProgrammeWanted | None = None
@@ -154,6 +158,9 @@ class Desired(msgspec.Struct, frozen=True, kw_only=True):
     settings: Settings = Settings()
     variables: dict[str, str] = {}
     override: Notice | None = None
+    chain: str = ""
+    box: str = ""
+    expires: str | None = None
     schema: int = 1
 
 

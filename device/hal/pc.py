@@ -1,0 +1,100 @@
+"""A PC or laptop, read through psutil: the box's only importer of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import psutil
+
+from device.hal.base import (
+    Readings,
+    connected_screens,
+    hottest,
+    run_reboot,
+    switch_backlights,
+)
+from ota.clock import utc_now
+
+_CPU_SENSORS = ("coretemp", "k10temp", "zenpower", "cpu_thermal", "acpitz")
+_SYS = Path("/sys/class")
+_Value = TypeVar("_Value")
+
+
+class PcBox:
+    """Any Linux machine that is no Jetson."""
+
+    name = "pc"
+
+    def readings(self, disk: Path) -> Readings:
+        """See base.Hal; what the machine does not tell is None."""
+        temperatures = _temperatures()
+        memory = _try(psutil.virtual_memory)
+        space = _try(lambda: psutil.disk_usage(str(_existing(disk))))
+        booted = _try(psutil.boot_time)
+        return Readings(
+            cpu_c=hottest([temperatures.get(name) for name in _CPU_SENSORS]),
+            gpu_c=hottest([temperatures.get(name) for name in ("amdgpu", "nouveau", "radeon")]),
+            hottest_c=hottest(list(temperatures.values())),
+            cpu_percent=_try(lambda: float(psutil.cpu_percent(interval=None))),
+            memory_used_bytes=None if memory is None else float(memory.total - memory.available),
+            memory_total_bytes=None if memory is None else float(memory.total),
+            disk_free_bytes=None if space is None else float(space.free),
+            disk_total_bytes=None if space is None else float(space.total),
+            uptime_s=None if booted is None else _since(booted),
+        )
+
+    def screen_power(self, on: bool) -> bool:
+        """Through the kernel's backlight, where there is one that we may write."""
+        return switch_backlights(_SYS / "backlight", on)
+
+    def screens(self) -> tuple[str, ...]:
+        """Connected DRM connectors."""
+        return connected_screens(_SYS / "drm")
+
+    def reboot(self) -> None:
+        """See base.run_reboot."""
+        run_reboot()
+
+
+def process_tree_rss_bytes(pid: int) -> int:
+    """Resident memory of a process and all its children; 0 when it is gone."""
+    try:
+        top = psutil.Process(pid)
+        family = [top, *top.children(recursive=True)]
+    except psutil.Error:
+        return 0
+    total = 0
+    for process in family:
+        rss = _try(lambda process=process: int(process.memory_info().rss))  # type: ignore[misc]
+        total += rss or 0
+    return total
+
+
+def _temperatures() -> dict[str, float]:
+    found: dict[str, float] = {}
+    if not hasattr(psutil, "sensors_temperatures"):
+        return found
+    for name, entries in (_try(psutil.sensors_temperatures) or {}).items():
+        currents = [float(entry.current) for entry in entries if entry.current]
+        if currents:
+            found[name] = max(currents)
+    return found
+
+
+def _existing(path: Path) -> Path:
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    return path
+
+
+def _since(booted_unix_s: float) -> float:
+    return max(0.0, utc_now().timestamp() - booted_unix_s)
+
+
+def _try(read: Callable[[], _Value]) -> _Value | None:
+    try:
+        return read()
+    except (OSError, psutil.Error, ValueError, NotImplementedError):
+        return None
