@@ -1,0 +1,77 @@
+"""What the conversation asks of the player: cues, in the order in which they are to be done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """One sentence that is ready to be said.
+
+    `key` is its line key in the index, `text` its caption. `file` is its sound; None only in
+    notices of the console, which the player lets the synthesiser speak.
+    """
+
+    key: str
+    text: str
+    language: str
+    file: Path | None
+    duration_ms: int = 0
+
+
+@dataclass(frozen=True)
+class Say:
+    """Say one sentence, after `pause_s` of silence; then send `SentenceDone(sentence.key)`.
+
+    The card does not come with it: a `ShowCard` before it says what is on screen meanwhile.
+    """
+
+    sentence: Sentence
+    gesture: str | None = None
+    pause_s: float = 0.0
+    kind: Literal["segment", "answer", "fallback", "notice"] = "segment"
+
+
+@dataclass(frozen=True)
+class StopSpeech:
+    """Be silent within one audio buffer and close the mouth; no `SentenceDone` follows."""
+
+
+@dataclass(frozen=True)
+class ShowCard:
+    """Show that product's card; None takes the card away."""
+
+    product_id: str | None
+
+
+@dataclass(frozen=True)
+class Caption:
+    """What was heard from the visitor, for the caption line; None clears it. Never stored."""
+
+    text: str | None
+    language: str = ""
+
+
+@dataclass(frozen=True)
+class Listening:
+    """Show (or hide) that the kiosk is listening to somebody."""
+
+    on: bool
+
+
+@dataclass(frozen=True)
+class Count:
+    """Something to count: kind "played" or "asked"; the detail never holds a visitor's words.
+
+    played: {"segment"|"answer", "language", "complete", "version", "price" or None}
+    asked: {"answer_id" or None, "language", "score", "why"}
+    """
+
+    kind: str
+    detail: dict[str, str | int | float | bool | None] = field(default_factory=dict)
+
+
+Cue = Say | StopSpeech | ShowCard | Caption | Listening | Count

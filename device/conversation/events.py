@@ -1,0 +1,95 @@
+"""What happens to the conversation: the events that `step` takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from device.conversation.cues import Sentence
+from device.conversation.script import Script
+
+
+@dataclass(frozen=True)
+class Tick:
+    """Time passes: send one about four times a second. `utc` is the trusted wall clock, aware."""
+
+    utc: datetime
+
+
+@dataclass(frozen=True)
+class VoiceStarted:
+    """The voice detector hears somebody begin to speak."""
+
+
+@dataclass(frozen=True)
+class VoiceEnded:
+    """The voice detector hears the voice end; a `Heard` may follow."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A finished utterance. `confidence` is the mean token log-probability, 0 is best."""
+
+    text: str
+    language: str = ""
+    confidence: float = 0.0
+
+
+@dataclass(frozen=True)
+class SentenceDone:
+    """The sentence of that line key was played to its end."""
+
+    key: str
+
+
+@dataclass(frozen=True)
+class ProgrammeChanged:
+    """A new programme, or new values of the store's variables; taken over at the next sentence."""
+
+    script: Script
+
+
+@dataclass(frozen=True)
+class LanguageChosen:
+    """The console's choice of the language of the presentation; None is the programme's first."""
+
+    language: str | None
+
+
+@dataclass(frozen=True)
+class SayNow:
+    """An order of the console: a segment of the programme by its id, or ready sentences."""
+
+    segment_id: str | None = None
+    sentences: tuple[Sentence, ...] = ()
+    show: str | None = None
+
+
+@dataclass(frozen=True)
+class Override:
+    """An emergency notice, repeated until `until` instead of the programme; () takes it back."""
+
+    sentences: tuple[Sentence, ...] = ()
+    show: str | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Muted:
+    """Says nothing while `on` (the picture and the cards stay)."""
+
+    on: bool
+
+
+Event = (
+    Tick
+    | VoiceStarted
+    | VoiceEnded
+    | Heard
+    | SentenceDone
+    | ProgrammeChanged
+    | LanguageChosen
+    | SayNow
+    | Override
+    | Muted
+)

@@ -1,0 +1,88 @@
+"""Reading a programme's folder: bounded, and never a byte from outside the folder."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path, PurePosixPath
+
+import msgspec
+
+from device.programme.schema import INDEX_FILE, PROGRAMME_FILE, Index, Programme
+from ota.errors import Refused
+from ota.files import read_bounded
+
+PROGRAMME_BYTES_MAX = 4 << 20
+INDEX_BYTES_MAX = 16 << 20
+ASSET_BYTES_MAX = 32 << 20
+JSON_DEPTH_MAX = 32
+
+
+def inside(folder: Path, relative: str) -> Path:
+    """The path of the folder's file `relative` ("assets/a.webp").
+
+    Raises Refused when it is absolute, climbs out with "..", or passes through a symlink:
+    a programme comes from elsewhere and must not read the box's own files.
+    """
+    if not is_inside_path(relative):
+        raise Refused(f'"{relative}" leaves the programme\'s folder; use a path inside it.')
+    path = folder
+    for part in PurePosixPath(relative).parts:
+        path = path / part
+        if path.is_symlink():
+            raise Refused(f"{path} is a symbolic link; put the file itself into the folder.")
+    return path
+
+
+def is_inside_path(relative: str) -> bool:
+    """True for a plain relative POSIX path that cannot climb out of its folder."""
+    if not relative or "\\" in relative or ":" in relative:
+        return False
+    if any(ord(character) < 32 for character in relative):
+        return False
+    path = PurePosixPath(relative)
+    return not path.is_absolute() and ".." not in path.parts and len(relative.encode()) <= 400
+
+
+def read_file(folder: Path, relative: str, bytes_max: int) -> bytes:
+    """The bytes of a file of the folder; raises Refused when it is not there or too large."""
+    path = inside(folder, relative)
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise Refused(f"{path} is not a file; a programme needs a plain file there.")
+        return read_bounded(path, bytes_max)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise Refused(f"{path} cannot be read ({reason}); is it the right folder?") from error
+
+
+def load(folder: Path) -> Programme:
+    """The programme of a folder, types checked; `check.check` finds what types cannot.
+
+    Raises Refused, naming the first wrong field.
+    """
+    data = read_file(folder, PROGRAMME_FILE, PROGRAMME_BYTES_MAX)
+    try:
+        return msgspec.json.decode(data, type=Programme)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise Refused(
+            f"{folder / PROGRAMME_FILE} is not a programme: {error}; "
+            f"`vitrine programme check {folder}` lists every fault."
+        ) from error
+
+
+def load_index(folder: Path) -> Index:
+    """The index that `programme build` wrote; raises Refused when it is absent or broken."""
+    try:
+        data = read_file(folder, INDEX_FILE, INDEX_BYTES_MAX)
+    except Refused as error:
+        raise Refused(f"{error} Run `vitrine programme build {folder}` first.") from error
+    try:
+        index = msgspec.json.decode(data, type=Index)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise Refused(
+            f"{folder / INDEX_FILE} is broken ({error}); run `vitrine programme build {folder}`."
+        ) from error
+    for path in (*index.files, *(clip.file for clip in index.speech.values())):
+        if not is_inside_path(path):
+            raise Refused(f'{folder / INDEX_FILE} names "{path}", outside its folder; rebuild it.')
+    return index

@@ -1,0 +1,120 @@
+"""What may be said and shown now: the one pure place where time and validity decide."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+
+from device.programme import times
+from device.programme.lines import Variables, fill, in_language, merged
+from device.programme.schema import Answer, Product, Programme, Segment, Valid
+
+
+@dataclass(frozen=True)
+class Playable:
+    """The programme, as it stands at one moment in one language.
+
+    `segments` are in the order to play, with repeats as the schedule has them; `why` is
+    "" or the reason why nothing plays: "expired", "not yet", "closed", "nothing scheduled".
+    """
+
+    segments: tuple[Segment, ...] = ()
+    answers: tuple[Answer, ...] = ()
+    products: Mapping[str, Product] | None = None
+    why: str = ""
+
+
+def local_zone(programme: Programme) -> tzinfo:
+    """The programme's time zone; China's when its name cannot be read."""
+    for name in (programme.timezone, "Asia/Shanghai"):
+        try:
+            return times.zone(name)
+        except times.BadTime:
+            continue
+    raise times.BadTime(programme.timezone)
+
+
+def speaking_language(texts: Mapping[str, str], wanted: str, programme: Programme) -> str | None:
+    """The language in which a line is said: the wanted one, else the programme's first it has."""
+    for language in (wanted, *programme.languages):
+        if in_language(texts, language) is not None:
+            return language
+    return None
+
+
+def line_text(
+    texts: Mapping[str, str], wanted: str, programme: Programme, variables: Variables
+) -> tuple[str, str] | None:
+    """(language, filled-in line), or None when it cannot be said."""
+    language = speaking_language(texts, wanted, programme)
+    text = in_language(texts, language) if language else None
+    if language is None or text is None:
+        return None
+    filled = fill(text, programme, variables, language)
+    return (language, filled) if filled else None
+
+
+def playable(
+    programme: Programme, now: datetime, variables: Variables | None, language: str
+) -> Playable:
+    """What may be said and shown at the aware moment `now`.
+
+    Nothing past its `valid` is in it, nor a line that shows an expired product or names one
+    by a placeholder, nor a line with a variable that has no value. Answers are there outside
+    the opening hours too (a visitor may still be in the shop); segments are not.
+    """
+    zone = local_zone(programme)
+    local = now.astimezone(zone)
+    if not times.is_valid_at(programme.valid, local, zone):
+        return Playable(products={}, why=_outside(programme.valid, local, zone))
+    values = merged(programme, variables)
+    products = {p.id: p for p in programme.products if times.is_valid_at(p.valid, local, zone)}
+
+    def fits(item: Segment | Answer) -> bool:
+        if not times.is_valid_at(item.valid, local, zone):
+            return False
+        if item.show is not None and item.show not in products:
+            return False
+        if any(name not in products for name in products_named(item, programme)):
+            return False
+        return line_text(item.say, language, programme, values) is not None
+
+    answers = tuple(item for item in programme.answers if fits(item))
+    if programme.opening_hours and not any(times.is_on(h, local) for h in programme.opening_hours):
+        return Playable(answers=answers, products=products, why="closed")
+    by_id = {item.id: item for item in programme.segments if fits(item)}
+    segments = tuple(by_id[each] for each in _scheduled(programme, local, zone) if each in by_id)
+    why = "" if segments else "nothing scheduled"
+    return Playable(segments, answers, products, why)
+
+
+def products_named(item: Segment | Answer, programme: Programme) -> frozenset[str]:
+    """Ids of the products that a line's placeholders speak of."""
+    ids = {product.id for product in programme.products}
+    return frozenset(
+        product_id
+        for text in item.say.values()
+        for product_id in ids
+        if f"{{{product_id}." in text.replace(" ", "")
+    )
+
+
+def _scheduled(programme: Programme, local: datetime, zone: tzinfo) -> tuple[str, ...]:
+    if not programme.schedule:
+        return tuple(item.id for item in programme.segments)
+    return tuple(
+        each
+        for slot in programme.schedule
+        if times.is_on(slot, local) and times.is_valid_at(slot.valid, local, zone)
+        for each in slot.play
+    )
+
+
+def _outside(valid: Valid | None, local: datetime, zone: tzinfo) -> str:
+    try:
+        if valid and valid.starts and local < times.instant(valid.starts, zone):
+            return "not yet"
+    except times.BadTime:
+        pass
+    return "expired"

@@ -1,0 +1,216 @@
+"""The programme format (DESIGN B3) and its index, as types; exported to docs/schemas."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+SCHEMA = 1
+PROGRAMME_FILE = "programme.json"
+INDEX_FILE = "index.json"
+SPEECH_FOLDER = "speech"
+
+LINE_CHARS_MAX = 600
+NAME_CHARS_MAX = 80
+ITEMS_MAX = 2000
+PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+
+Id = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,47}$", description="a-z, 0-9 and -")]
+Language = Annotated[
+    str, Meta(pattern=r"^[a-z]{2,3}(-[A-Z][A-Za-z]{1,3})?$", description="BCP 47, such as zh-CN")
+]
+Line = Annotated[str, Meta(min_length=1, max_length=LINE_CHARS_MAX)]
+Phrase = Annotated[str, Meta(min_length=1, max_length=200)]
+Name = Annotated[str, Meta(min_length=1, max_length=NAME_CHARS_MAX)]
+VariableName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
+FilePath = Annotated[
+    str, Meta(min_length=1, max_length=200, description="a path inside the programme's folder")
+]
+Instant = Annotated[
+    str, Meta(max_length=40, description="2026-12-31T23:59+08:00; 24:00 is midnight's other name")
+]
+ClockTime = Annotated[str, Meta(max_length=8, description="09:00 to 24:00")]
+Days = Annotated[str, Meta(max_length=40, description="mon-sun, mon,wed,fri or sat-mon")]
+Colour = Annotated[str, Meta(pattern=r"^#[0-9a-fA-F]{6}$", description="#rrggbb")]
+Url = Annotated[str, Meta(min_length=1, max_length=500)]
+
+Names = dict[Language, Name]
+Lines = dict[Language, Line]
+Phrases = dict[Language, Annotated[tuple[Phrase, ...], Meta(max_length=200)]]
+VariableValue = Annotated[str, Meta(max_length=200)] | dict[Language, Name]
+
+
+class Part(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """Base of everything an editor writes: frozen, and no field that nobody knows."""
+
+
+class Valid(Part, frozen=True, kw_only=True):
+    """From when until when something may be said or shown; the end is not included."""
+
+    starts: Instant | None = field(default=None, name="from")
+    until: Instant | None = None
+
+
+class AvatarWish(Part, frozen=True, kw_only=True):
+    """Which digital human presents: a bundle id and the versions that will do."""
+
+    id: Id = "lin"
+    version: Annotated[str, Meta(pattern=r"^(>=)?\d{1,6}$")] = ">=1"
+
+
+class Product(Part, frozen=True, kw_only=True):
+    """Something that is sold: what its card shows.
+
+    `price` is shown as written ("¥128"); lines say it by `{<id>.price}` or in words.
+    `aliases` are other names that people say for it, used to understand questions.
+    """
+
+    id: Id
+    name: Names
+    price: Annotated[str, Meta(min_length=1, max_length=40)] | None = None
+    unit: Names | None = None
+    note: dict[Language, Phrase] | None = None
+    aliases: Phrases | None = None
+    image: FilePath | None = None
+    qr: Url | None = None
+    valid: Valid | None = None
+
+
+class Segment(Part, frozen=True, kw_only=True):
+    """A piece of the presentation: what is said, and the card that is shown beside it."""
+
+    id: Id
+    say: Lines
+    show: Id | None = None
+    gesture: Id | None = None
+    valid: Valid | None = None
+
+
+class Answer(Part, frozen=True, kw_only=True):
+    """What is said to any of the questions in `ask`."""
+
+    id: Id
+    ask: Phrases
+    say: Lines
+    show: Id | None = None
+    gesture: Id | None = None
+    valid: Valid | None = None
+
+
+class Fallback(Part, frozen=True, kw_only=True):
+    """What is said to a question that no answer fits."""
+
+    say: Lines
+    show: Id | None = None
+    gesture: Id | None = None
+
+
+class Slot(Part, frozen=True, kw_only=True):
+    """Which segments play, in which order, at which time of which days."""
+
+    days: Days = "mon-sun"
+    starts: ClockTime = field(default="00:00", name="from")
+    until: ClockTime = "24:00"
+    play: Annotated[tuple[Id, ...], Meta(min_length=1, max_length=ITEMS_MAX)]
+    valid: Valid | None = None
+
+
+class Hours(Part, frozen=True, kw_only=True):
+    """When the shop is open; outside it the screen rests."""
+
+    days: Days = "mon-sun"
+    starts: ClockTime = field(name="from")
+    until: ClockTime
+
+
+class Colours(Part, frozen=True, kw_only=True):
+    """The three colours of cards and captions."""
+
+    background: Colour = "#10231c"
+    text: Colour = "#ffffff"
+    accent: Colour = "#d8b46a"
+
+
+class Theme(Part, frozen=True, kw_only=True):
+    """The chain's look: its name, logo and colours."""
+
+    brand: Names | None = None
+    logo: FilePath | None = None
+    colours: Colours = Colours()
+
+
+class Programme(Part, frozen=True, kw_only=True):
+    """A whole programme, as written in `programme.json`."""
+
+    schema: Annotated[int, Meta(ge=SCHEMA, le=SCHEMA)]
+    id: Id
+    version: Annotated[int, Meta(ge=1, le=2**31 - 1)]
+    name: Names | None = None
+    languages: Annotated[tuple[Language, ...], Meta(min_length=1, max_length=8)]
+    timezone: Annotated[str, Meta(max_length=60)] = "Asia/Shanghai"
+    avatar: AvatarWish = AvatarWish()
+    voices: dict[Language, Annotated[str, Meta(pattern=r"^[a-z0-9_-]{1,40}$")]] | None = None
+    valid: Valid | None = None
+    opening_hours: tuple[Hours, ...] = ()
+    variables: dict[VariableName, VariableValue] = {}
+    theme: Theme = Theme()
+    products: Annotated[tuple[Product, ...], Meta(max_length=ITEMS_MAX)] = ()
+    segments: Annotated[tuple[Segment, ...], Meta(max_length=ITEMS_MAX)] = ()
+    answers: Annotated[tuple[Answer, ...], Meta(max_length=ITEMS_MAX)] = ()
+    fallback: Fallback
+    schedule: Annotated[tuple[Slot, ...], Meta(max_length=200)] = ()
+
+    def product(self, product_id: str | None) -> Product | None:
+        """The product of that id, None when there is none."""
+        return next((item for item in self.products if item.id == product_id), None)
+
+    def segment(self, segment_id: str) -> Segment | None:
+        """The segment of that id, None when there is none."""
+        return next((item for item in self.segments if item.id == segment_id), None)
+
+    def answer(self, answer_id: str) -> Answer | None:
+        """The answer of that id, None when there is none."""
+        return next((item for item in self.answers if item.id == answer_id), None)
+
+
+class IndexedFile(Struct, frozen=True, kw_only=True):
+    """One file of the folder: its content's hash and length."""
+
+    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+    bytes: Annotated[int, Meta(ge=0, le=2**40)]
+
+
+class Clip(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One spoken sentence: its sound file and what it says (the caption)."""
+
+    file: FilePath
+    text: str
+    language: Language
+    duration_ms: Annotated[int, Meta(ge=0, le=600_000)]
+    sentences: tuple[str, ...] = ()
+
+
+class Index(Struct, frozen=True, kw_only=True):
+    """`index.json`: every file of the folder, and which clip says which sentence.
+
+    Keys of `speech` are line keys `<segment|answer|fallback>/<id>/<language>/<n>`; a sentence
+    that was also built with other values of the store's variables has further keys
+    `<line key>@<first 8 of the sha256 of the whole filled-in line>`.
+    """
+
+    schema: Annotated[int, Meta(ge=SCHEMA, le=SCHEMA)]
+    files: dict[str, IndexedFile]
+    speech: dict[str, Clip]
+
+
+def programme_json_schema() -> dict[str, Any]:
+    """The JSON Schema of `programme.json`, for editors and docs/schemas/programme.json."""
+    schema = msgspec.json.schema(Programme)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Vitrine programme",
+        **schema,
+    }

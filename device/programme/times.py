@@ -1,0 +1,110 @@
+"""Days, clock times and instants of a programme: parsed, and asked whether they hold now."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta, timezone, tzinfo
+from zoneinfo import ZoneInfo
+
+from device.programme.schema import Hours, Slot, Valid
+
+DAY_NAMES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+MINUTES_A_DAY = 24 * 60
+_CLOCK = re.compile(r"(\d{1,2}):(\d{2})")
+_INSTANT = re.compile(
+    r"(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:\.\d{1,6})?)?)?"
+    r"\s*(Z|[+-]\d{2}:?\d{2})?"
+)
+
+
+class BadTime(ValueError):
+    """A day, clock time, instant or time zone that cannot be."""
+
+
+def clock_minutes(text: str) -> int:
+    """Minutes since midnight of "09:30"; "24:00" is 1440. Raises BadTime."""
+    found = _CLOCK.fullmatch(text)
+    if not found:
+        raise BadTime(text)
+    minutes = int(found[1]) * 60 + int(found[2])
+    if int(found[2]) > 59 or minutes > MINUTES_A_DAY:
+        raise BadTime(text)
+    return minutes
+
+
+def day_numbers(text: str) -> frozenset[int]:
+    """Weekdays (Monday 0) of "mon-sun", "mon,wed,fri", "sat-mon". Raises BadTime."""
+    days: set[int] = set()
+    for piece in text.lower().split(","):
+        first, dash, last = (part.strip() for part in piece.partition("-"))
+        if first not in DAY_NAMES or (dash and last not in DAY_NAMES):
+            raise BadTime(piece.strip() or text)
+        start = DAY_NAMES.index(first)
+        length = (DAY_NAMES.index(last) - start) % 7 if dash else 0
+        days.update((start + step) % 7 for step in range(length + 1))
+    return frozenset(days)
+
+
+def instant(text: str, zone: tzinfo) -> datetime:
+    """The aware moment of an ISO 8601 text; without an offset it is the programme's zone.
+
+    "2026-12-31T24:00" is the next day's midnight; a date alone is its first moment.
+    Raises BadTime.
+    """
+    found = _INSTANT.fullmatch(text.strip())
+    if not found:
+        raise BadTime(text)
+    year, month, day, hour, minute, second = (int(part or 0) for part in found.groups()[:6])
+    midnight_after = hour == 24 and minute == 0 and second == 0
+    try:
+        moment = datetime(year, month, day, 0 if midnight_after else hour, minute, second)
+        if midnight_after:
+            moment += timedelta(days=1)
+        moment = moment.replace(tzinfo=_offset(found[7]) or zone)
+        moment.astimezone(timezone.utc)
+    except (ValueError, OverflowError) as error:
+        raise BadTime(text) from error
+    return moment
+
+
+def _offset(text: str | None) -> tzinfo | None:
+    if text is None:
+        return None
+    if text == "Z":
+        return timezone.utc
+    hours, minutes = int(text[1:3]), int(text[-2:])
+    if minutes > 59:
+        raise ValueError(text)
+    span = timedelta(hours=hours, minutes=minutes)
+    return timezone(-span if text[0] == "-" else span)
+
+
+def zone(name: str) -> tzinfo:
+    """The time zone of an IANA name. Raises BadTime when there is none of that name."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise BadTime(name) from error
+
+
+def is_valid_at(valid: Valid | None, moment: datetime, default_zone: tzinfo) -> bool:
+    """True while `moment` lies in [from, until); a validity that cannot be read never holds."""
+    if valid is None:
+        return True
+    try:
+        if valid.starts is not None and moment < instant(valid.starts, default_zone):
+            return False
+        return valid.until is None or moment < instant(valid.until, default_zone)
+    except BadTime:
+        return False
+
+
+def is_on(slot: Slot | Hours, moment: datetime) -> bool:
+    """True while the local `moment` lies in the days and hours of `slot`."""
+    try:
+        days = day_numbers(slot.days)
+        starts, until = clock_minutes(slot.starts), clock_minutes(slot.until)
+    except BadTime:
+        return False
+    minutes = moment.hour * 60 + moment.minute
+    return moment.weekday() in days and starts <= minutes < until
