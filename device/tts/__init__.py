@@ -1,0 +1,1 @@
+"""Offline speech synthesis: text made speakable, split into sentences, spoken with timings."""
