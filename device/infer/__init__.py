@@ -1,0 +1,1 @@
+"""Runs neural networks: one file for each runtime."""

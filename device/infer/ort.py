@@ -1,0 +1,86 @@
+"""The only importer of onnxruntime: opens a network on one execution provider and runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from ota.errors import Broken, Refused
+
+PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+}
+
+
+class Session:
+    """A network that is ready to run. Not for two threads at once."""
+
+    def __init__(self, session: Any, provider: str, threads: int) -> None:
+        self._session = session
+        self.provider = provider
+        self.threads = threads
+        self.inputs: dict[str, tuple[int | str | None, ...]] = {
+            i.name: tuple(i.shape) for i in session.get_inputs()
+        }
+        self.outputs: tuple[str, ...] = tuple(o.name for o in session.get_outputs())
+
+    def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """One inference: arrays by input name in, arrays by output name back.
+
+        Raises Broken when the runtime cannot compute (wrong shape, memory).
+        """
+        try:
+            values = self._session.run(self.outputs, dict(feeds))
+        except (RuntimeError, ValueError) as error:
+            raise Broken(
+                f"The network failed to run ({_first_line(error)}); start again, and if it stays, "
+                "install the model anew."
+            ) from error
+        return dict(zip(self.outputs, values))
+
+
+def open_session(path: Path, threads: int = 1, provider: str = "cpu") -> Session:
+    """Load the ONNX file at `path`; falls back to the CPU when `provider` is not on this machine
+    (`Session.provider` says what it became). Raises Refused for a missing or broken file."""
+    if not path.is_file():
+        raise Refused(f"The model {path} is missing; install it again with `vitrine`.")
+    chosen = provider if PROVIDERS[provider] in onnxruntime.get_available_providers() else "cpu"
+    try:
+        session = onnxruntime.InferenceSession(
+            str(path), _options(threads), providers=[PROVIDERS[chosen]]
+        )
+    except Exception as error:
+        # onnxruntime raises classes of its own C++ module that have no public common base.
+        raise Refused(
+            f"The model {path} is damaged or not ONNX ({_first_line(error)}); install it again."
+        ) from error
+    return Session(session, chosen, threads)
+
+
+def _options(threads: int) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # Spinning threads steal the core from picture and sound.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
+def zeros_like_inputs(session: Session) -> dict[str, NDArray[np.float32]]:
+    """Float zeros in the shape of every input (unknown sizes become 1), to warm a network up."""
+    return {
+        name: np.zeros([n if isinstance(n, int) else 1 for n in shape], np.float32)
+        for name, shape in session.inputs.items()
+    }
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:160]
