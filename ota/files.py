@@ -99,3 +99,49 @@ def _disk_errors_for(path: Path) -> Iterator[None]:
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
             raise Retry(f"{path} cannot be written; check the disk and its permissions.") from error
         raise
+
+
+class GrowingFile:
+    """A file that is written over many sittings and becomes `destination` only when whole.
+
+    Use as a context manager; `commit` makes it durable under its final name. Raises Retry when
+    the disk is full or read-only.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor = -1
+
+    def __enter__(self) -> GrowingFile:
+        with _disk_errors_for(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+            self._descriptor = os.open(self.path, flags, 0o644)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes written so far, those of earlier sittings included."""
+        return os.fstat(self._descriptor).st_size
+
+    def write(self, data: bytes) -> None:
+        """Append."""
+        with _disk_errors_for(self.path):
+            _write_all(self._descriptor, data)
+
+    def restart(self) -> None:
+        """Forget what was written."""
+        with _disk_errors_for(self.path):
+            os.ftruncate(self._descriptor, 0)
+
+    def commit(self, destination: Path) -> None:
+        """fsync, rename to `destination` (same file system), fsync the directory."""
+        with _disk_errors_for(destination):
+            os.fsync(self._descriptor)
+            self.path.replace(destination)
+            sync_directory(destination.parent)

@@ -1,0 +1,82 @@
+"""Signed envelopes (DSSE v1) around small documents: desired state, tickets, consents.
+
+Protocol: https://github.com/secure-systems-lab/dsse. The only importer of securesystemslib.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from securesystemslib.dsse import Envelope
+from securesystemslib.exceptions import Error as SslibError
+from securesystemslib.signer import CryptoSigner, Key, SSlibKey
+
+from ota.errors import Refused
+from ota.keys import PublicKey, SigningKey
+
+__all__ = ["CONSENT", "DESIRED", "TICKET", "Key", "public_key", "sign", "signer", "verify"]
+
+ENVELOPE_BYTES_MAX = 1 << 20
+SIGNATURES_MAX = 16
+DESIRED = "application/vnd.vitrine.desired+json"
+TICKET = "application/vnd.vitrine.ticket+json"
+CONSENT = "application/vnd.vitrine.consent+json"
+
+
+def sign(payload: bytes, payload_type: str, keys: Sequence[SigningKey]) -> bytes:
+    """Wrap the payload in an envelope signed by every given key; returns JSON bytes."""
+    if not keys:
+        raise Refused("A document must be signed by at least one key; none was given.")
+    envelope = Envelope(payload, payload_type, {})
+    for key in keys:
+        envelope.sign(signer(key))
+    return json.dumps(envelope.to_dict(), separators=(",", ":"), sort_keys=True).encode()
+
+
+def verify(
+    envelope: bytes, payload_type: str, keys: Sequence[PublicKey], threshold: int = 1
+) -> bytes:
+    """Return the payload when `threshold` different keys of ours have signed it.
+
+    Raises Refused for: too long, not an envelope, another type, too few good signatures.
+    """
+    if threshold < 1 or len({key.key_id for key in keys}) < threshold:
+        raise Refused("There are fewer trusted keys than signatures asked for; enrol again.")
+    if len(envelope) > ENVELOPE_BYTES_MAX:
+        raise Refused("The signed document is larger than 1 MiB and was not read.")
+    parsed = _parse(envelope)
+    if parsed.payload_type != payload_type:
+        raise Refused(
+            f"The signed document is of type {parsed.payload_type[:80]!r}, "
+            f"but {payload_type!r} is wanted here."
+        )
+    try:
+        parsed.verify([public_key(key) for key in keys], threshold)
+    except (SslibError, ValueError) as error:
+        raise Refused(
+            "The document is not signed by a key this box trusts; it was not used."
+        ) from error
+    return parsed.payload
+
+
+def signer(key: SigningKey) -> CryptoSigner:
+    """The same key as securesystemslib's signer (also for TUF metadata)."""
+    return CryptoSigner(key.crypto, public_key(key.public))
+
+
+def public_key(key: PublicKey) -> SSlibKey:
+    """The same key as securesystemslib's key object (also for TUF metadata)."""
+    return SSlibKey(key.key_id, "ed25519", "ed25519", {"public": key.raw.hex()})
+
+
+def _parse(envelope: bytes) -> Envelope:
+    try:
+        data: Any = json.loads(envelope)
+        if len(data["signatures"]) > SIGNATURES_MAX or not isinstance(data["payloadType"], str):
+            raise ValueError("shape")
+        return Envelope.from_dict(data)
+    # A hostile envelope may be any JSON at all: wrong types surface as any of these.
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, SslibError) as error:
+        raise Refused("The signed document is not a readable envelope.") from error

@@ -1,0 +1,223 @@
+"""Downloads: bounded, resumable, verified, durable. The only importer of urllib3.
+
+Trust is decided elsewhere (`ota.trust`): this file promises that a destination holds exactly the
+bytes that were asked for, or does not exist.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import urllib3
+from urllib3.exceptions import HTTPError, SSLError
+
+from ota.clock import Deadline, sleep_s
+from ota.errors import Refused, Retry
+from ota.files import GrowingFile
+
+CONNECT_S = 10.0
+SILENCE_S = 20.0
+BLOCK_BYTES = 64 * 1024
+ATTEMPTS = 6
+# A line slower than this is a stall, not a download.
+BYTES_PER_S_MIN = 2048
+FIXED_S = 60.0
+DISK_RESERVE_BYTES = 16 << 20
+HTTP_OK, HTTP_PARTIAL, HTTP_RANGE_BAD = 200, 206, 416
+Progress = Callable[[int, int], None]
+TRUST_CHANGED = "The bytes from {} are not the ones that were signed; they were thrown away."
+
+
+class HttpStatus(Retry):
+    """The server answered with an error; `.status` is the HTTP code."""
+
+    def __init__(self, url: str, status: int) -> None:
+        super().__init__(f"The server answered {status} for {url}; it is tried again later.")
+        self.status = status
+
+
+class DiskFull(Retry):
+    """There is no room for the download; nothing was thrown away."""
+
+
+class Fetcher:
+    """Downloads over https with the given TLS context (mTLS on a box), or plain http without.
+
+    One object is used by one thread at a time. Redirects are not followed and environment
+    proxies are not read: a box asks only the server it was enrolled with.
+    """
+
+    def __init__(self, tls: ssl.SSLContext | None, attempts: int = ATTEMPTS) -> None:
+        options: dict[str, Any] = {} if tls is None else {"ssl_context": tls}
+        self._pool = urllib3.PoolManager(
+            num_pools=4,
+            maxsize=2,
+            retries=False,
+            timeout=urllib3.Timeout(connect=CONNECT_S, read=SILENCE_S),
+            headers={"User-Agent": "vitrine-ota", "Accept-Encoding": "identity"},
+            **options,
+        )
+        self._attempts = attempts
+
+    def bytes(self, url: str, bytes_max: int) -> bytes:
+        """The body of a small file. Raises Refused (too long), HttpStatus, Retry (network)."""
+        deadline = Deadline(FIXED_S)
+        found = bytearray()
+        with self._get(url, {}) as response:
+            if response.status != HTTP_OK:
+                raise HttpStatus(url, response.status)
+            for block in _blocks(response, deadline, url):
+                found += block
+                if len(found) > bytes_max:
+                    raise Refused(f"{url} is longer than the {bytes_max} bytes it may have.")
+        return bytes(found)
+
+    def file(
+        self,
+        url: str,
+        destination: Path,
+        length_bytes: int,
+        sha256: str,
+        progress: Progress | None = None,
+    ) -> None:
+        """Bring `destination` into being with exactly these bytes; continues an earlier try.
+
+        `progress(bytes_done, bytes_all)` is called after each block. Raises Refused (other bytes
+        than signed), DiskFull, HttpStatus, Retry (network; what came so far is kept).
+        """
+        tell = progress or (lambda done, whole: None)
+        part = destination.with_name(f".{sha256}.part")
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        deadline = Deadline(FIXED_S + length_bytes / BYTES_PER_S_MIN)
+        with GrowingFile(part) as growing:
+            _check_room(growing, destination, length_bytes)
+            failed = 0
+            while growing.size_bytes < length_bytes:
+                before = growing.size_bytes
+                try:
+                    self._continue(url, growing, length_bytes, deadline, tell)
+                except DiskFull:
+                    raise
+                except Retry as error:
+                    # A cut line that brought something is progress; one that did not is counted.
+                    failed = 0 if growing.size_bytes > before else failed + 1
+                    if failed >= self._attempts or deadline.passed:
+                        raise
+                    if isinstance(error, HttpStatus) and error.status in (401, 403, 404):
+                        raise
+                    sleep_s(min(0.1 * 2**failed, 5.0))
+            _finish(growing, destination, sha256, url)
+
+    def _continue(
+        self, url: str, growing: GrowingFile, length_bytes: int, deadline: Deadline, tell: Progress
+    ) -> None:
+        have = growing.size_bytes
+        headers = {"Range": f"bytes={have}-"} if have else {}
+        with self._get(url, headers) as response:
+            if response.status == HTTP_RANGE_BAD:
+                growing.restart()
+                raise HttpStatus(url, response.status)
+            if response.status not in (HTTP_OK, HTTP_PARTIAL):
+                raise HttpStatus(url, response.status)
+            if have and not _continues(response, have):
+                growing.restart()
+            for block in _blocks(response, deadline, url):
+                if growing.size_bytes + len(block) > length_bytes:
+                    growing.restart()
+                    raise Refused(f"{url} is longer than the {length_bytes} bytes signed for it.")
+                growing.write(block)
+                tell(growing.size_bytes, length_bytes)
+        if growing.size_bytes < length_bytes:
+            raise Retry(f"The line broke while {url} was fetched; it continues from there.")
+
+    @contextmanager
+    def _get(self, url: str, headers: dict[str, str]) -> Iterator[urllib3.BaseHTTPResponse]:
+        if urlsplit(url).scheme not in ("http", "https"):
+            raise Refused(f"{url[:200]!r} is not an http or https address; check the settings.")
+        try:
+            response = self._pool.request(
+                "GET",
+                url,
+                headers={**self._pool.headers, **headers},
+                preload_content=False,
+                redirect=False,
+            )
+        except SSLError as error:
+            raise Refused(
+                f"The server at {url} did not prove that it belongs to this chain; nothing was "
+                f"fetched ({_short(error)})."
+            ) from error
+        except (HTTPError, OSError, ValueError) as error:
+            raise Retry(f"{url} cannot be reached now ({_short(error)}).") from error
+        try:
+            yield response
+        finally:
+            # Closing and not draining: a rest we do not want is not downloaded.
+            response.close()
+
+
+def tls_context(ca: Path, certificate: Path | None = None, key: Path | None = None) -> Any:
+    """A client TLS context that trusts only the chain's own authority.
+
+    Returns an ssl.SSLContext for `Fetcher`. Raises Refused when a file is missing or not PEM.
+    """
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.load_verify_locations(cafile=str(ca))
+        if certificate is not None:
+            context.load_cert_chain(str(certificate), None if key is None else str(key))
+    except (OSError, ssl.SSLError) as error:
+        raise Refused(f"The box's certificates in {ca.parent} are unreadable; enrol it.") from error
+    return context
+
+
+def _blocks(response: Any, deadline: Deadline, url: str) -> Iterator[bytes]:
+    try:
+        while block := response.read1(BLOCK_BYTES):
+            yield block
+            if deadline.passed:
+                raise Retry(f"{url} comes too slowly; it is continued later.")
+    except (HTTPError, OSError) as error:
+        raise Retry(f"The line broke while {url} was fetched ({_short(error)}).") from error
+
+
+def _continues(response: Any, have: int) -> bool:
+    """True when the answer starts at our byte; a plain 200 is the whole file again."""
+    if response.status != HTTP_PARTIAL:
+        return False
+    return str(response.headers.get("Content-Range", "")).startswith(f"bytes {have}-")
+
+
+def _check_room(growing: GrowingFile, destination: Path, length_bytes: int) -> None:
+    if growing.size_bytes > length_bytes:
+        growing.restart()
+    need = length_bytes - growing.size_bytes
+    free = shutil.disk_usage(destination.parent).free
+    if need + DISK_RESERVE_BYTES > free:
+        raise DiskFull(
+            f"The disk of {destination.parent} has {free >> 20} MB free, but {need >> 20} MB are "
+            f"to be downloaded (and {DISK_RESERVE_BYTES >> 20} MB stay free); remove something."
+        )
+
+
+def _finish(growing: GrowingFile, destination: Path, sha256: str, url: str) -> None:
+    digest = hashlib.sha256()
+    with growing.path.open("rb") as source:
+        while block := source.read(1 << 20):
+            digest.update(block)
+    if digest.hexdigest() != sha256:
+        growing.restart()
+        raise Refused(TRUST_CHANGED.format(url))
+    growing.commit(destination)
+
+
+def _short(error: BaseException) -> str:
+    return type(error).__name__ if not str(error) else str(error).splitlines()[0][:160]

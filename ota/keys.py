@@ -1,0 +1,127 @@
+"""Signing keys: ed25519, in PEM files that only their owner may read. The only importer of
+cryptography in this folder."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from ota.errors import Refused
+from ota.files import read_bounded, write_durable
+
+PEM_BYTES_MAX = 8192
+
+
+@dataclass(frozen=True)
+class PublicKey:
+    """One ed25519 public key; `raw` is its 32 bytes (RFC 8032)."""
+
+    raw: bytes
+
+    @classmethod
+    def from_pem(cls, pem: str | bytes) -> PublicKey:
+        """Read a SubjectPublicKeyInfo PEM. Raises Refused for anything but ed25519."""
+        data = pem.encode() if isinstance(pem, str) else pem
+        if len(data) > PEM_BYTES_MAX:
+            raise Refused("The public key file is far too long; give a PEM file of one key.")
+        try:
+            key = serialization.load_pem_public_key(data)
+        except (ValueError, UnsupportedAlgorithm) as error:
+            raise Refused("This is not a public key in PEM form; export it again.") from error
+        if not isinstance(key, Ed25519PublicKey):
+            raise Refused("The public key is not ed25519; make one with `vitrine ota keys`.")
+        return cls(key.public_bytes_raw())
+
+    @classmethod
+    def load(cls, path: Path) -> PublicKey:
+        """Read a public key file. Raises Refused when it is missing or no ed25519 key."""
+        return cls.from_pem(_read(path))
+
+    def to_pem(self) -> str:
+        """The key as SubjectPublicKeyInfo PEM text."""
+        return self.crypto.public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        ).decode()
+
+    @property
+    def crypto(self) -> Ed25519PublicKey:
+        """The same key as the cryptography package's object."""
+        return Ed25519PublicKey.from_public_bytes(self.raw)
+
+    @property
+    def key_id(self) -> str:
+        """sha256 of the raw key, as hex: the name of the key in metadata and envelopes."""
+        return hashlib.sha256(self.raw).hexdigest()
+
+
+@dataclass(frozen=True, repr=False)
+class SigningKey:
+    """One ed25519 private key. Its text form never shows the secret."""
+
+    crypto: Ed25519PrivateKey
+
+    @classmethod
+    def generate(cls) -> SigningKey:
+        """Make a new key from the system's random source."""
+        return cls(Ed25519PrivateKey.generate())
+
+    @classmethod
+    def load(cls, path: Path, passphrase: str | None = None) -> SigningKey:
+        """Read a PKCS#8 PEM file. Raises Refused: missing, wrong passphrase, not ed25519."""
+        return cls.from_pem(_read(path), passphrase, str(path))
+
+    @classmethod
+    def from_pem(
+        cls, pem: bytes, passphrase: str | None = None, name: str = "The key"
+    ) -> SigningKey:
+        """Read PKCS#8 PEM bytes; `name` is how error sentences call the key."""
+        secret = passphrase.encode() if passphrase else None
+        try:
+            key = serialization.load_pem_private_key(pem, secret)
+        except TypeError as error:
+            need = "is not encrypted; give no passphrase" if secret else "needs its passphrase"
+            raise Refused(f"{name} {need}.") from error
+        except (ValueError, UnsupportedAlgorithm) as error:
+            raise Refused(f"{name} is damaged, or the passphrase is wrong.") from error
+        if not isinstance(key, Ed25519PrivateKey):
+            raise Refused(f"{name} is not an ed25519 key; make one with `vitrine ota keys`.")
+        return cls(key)
+
+    def save(self, path: Path, passphrase: str | None = None) -> None:
+        """Write PKCS#8 PEM, mode 0600, encrypted when there is a passphrase."""
+        lock: serialization.KeySerializationEncryption = serialization.NoEncryption()
+        if passphrase:
+            lock = serialization.BestAvailableEncryption(passphrase.encode())
+        pem = self.crypto.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, lock
+        )
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_durable(path, pem, 0o600)
+
+    @property
+    def public(self) -> PublicKey:
+        """The public half."""
+        return PublicKey(self.crypto.public_key().public_bytes_raw())
+
+    def __repr__(self) -> str:
+        return f"SigningKey({self.public.key_id[:8]})"
+
+
+def load_public_keys(pems: Sequence[str]) -> tuple[PublicKey, ...]:
+    """Read a list of PEM texts, as box.json holds them. Raises Refused."""
+    return tuple(PublicKey.from_pem(pem) for pem in pems)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return read_bounded(path, PEM_BYTES_MAX)
+    except FileNotFoundError as error:
+        raise Refused(f"There is no key file {path}; make it with `vitrine ota keys`.") from error
+    except PermissionError as error:
+        raise Refused(f"The key file {path} may not be read by this user.") from error
