@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+Kind = Literal["segment", "answer", "fallback", "notice"]
+
 
 @dataclass(frozen=True)
 class Sentence:
@@ -32,7 +34,7 @@ class Say:
     sentence: Sentence
     gesture: str | None = None
     pause_s: float = 0.0
-    kind: Literal["segment", "answer", "fallback", "notice"] = "segment"
+    kind: Kind = "segment"
 
 
 @dataclass(frozen=True)

@@ -36,3 +36,9 @@ class Matcher:
                 if any("".join(p.lower().split()) == wanted for p in phrases):
                     return Match(answer.id, 1.0)
         return Match(None, 0.0, "no question is near")
+
+
+def resembles(heard: str, said: str) -> bool:
+    """Is what was heard (part of) what was said? For telling the kiosk's own voice."""
+    heard, said = ("".join(c for c in t.lower() if c.isalnum()) for t in (heard, said))
+    return len(heard) >= 2 and heard in said

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
-from device.conversation.cues import Sentence
+from device.conversation.cues import Kind, Sentence
 from device.conversation.script import Script
 
 Mode = Literal["idle", "presenting", "listening", "answering", "fallback", "notice"]
@@ -16,20 +16,25 @@ Mode = Literal["idle", "presenting", "listening", "answering", "fallback", "noti
 class Line:
     """A line that is being said, or was interrupted: its sentences and the one to say next."""
 
-    kind: Literal["segment", "answer", "fallback", "notice"]
+    kind: Kind
     item_id: str
     sentences: tuple[Sentence, ...]
     next_number: int = 0
     show: str | None = None
     gesture: str | None = None
 
+    @property
+    def is_over(self) -> bool:
+        """True when no sentence is left."""
+        return self.next_number >= len(self.sentences)
+
 
 @dataclass(frozen=True)
 class State:
     """Everything the conversation knows. `mode` is what the player reports.
 
-    `saying` is the sentence that sounds now; `line` what it belongs to; `resume` the
-    presentation's line to go on with. Times are of the monotonic clock, in seconds.
+    `saying` is the sentence that sounds now; `line` what it belongs to; `resume` the line of
+    the presentation to go on with after an answer. Times `_s` are of the monotonic clock.
     """
 
     script: Script
@@ -38,9 +43,12 @@ class State:
     utc: datetime | None = None
     utc_at_s: float = 0.0
     saying: Sentence | None = None
+    saying_until_s: float = 0.0
     line: Line | None = None
     resume: Line | None = None
     last_segment: str | None = None
+    last_position: int = -1
+    jump_to: tuple[str, int] | None = None
     showing: str | None = None
     pending: Script | None = None
     override: Line | None = None
@@ -48,4 +56,20 @@ class State:
     muted: bool = False
     voice_since_s: float | None = None
     wait_until_s: float = 0.0
-    captioned: bool = False
+    last_said: str = ""
+    last_said_at_s: float = -1e9
+
+    def now(self, now_s: float) -> datetime | None:
+        """The trusted wall clock at `now_s`; None before the first Tick."""
+        return self.utc and self.utc + timedelta(seconds=max(0.0, now_s - self.utc_at_s))
+
+    @property
+    def presenting_language(self) -> str:
+        """The language of the presentation: the console's choice if the programme has it."""
+        languages = self.script.programme.languages
+        if self.language:
+            family = self.language.split("-")[0]
+            for language in (self.language, *(x for x in languages if x.split("-")[0] == family)):
+                if language in languages:
+                    return language
+        return languages[0]

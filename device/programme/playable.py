@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 
 from device.programme import times
 from device.programme.lines import Variables, fill, in_language, merged
-from device.programme.schema import Answer, Product, Programme, Segment, Valid
+from device.programme.schema import PLACEHOLDER, Answer, Product, Programme, Segment, Valid
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Playable:
 
     segments: tuple[Segment, ...] = ()
     answers: tuple[Answer, ...] = ()
-    products: Mapping[str, Product] | None = None
+    products: Mapping[str, Product] = field(default_factory=dict)
     why: str = ""
 
 
@@ -72,13 +72,12 @@ def playable(
     products = {p.id: p for p in programme.products if times.is_valid_at(p.valid, local, zone)}
 
     def fits(item: Segment | Answer) -> bool:
-        if not times.is_valid_at(item.valid, local, zone):
-            return False
-        if item.show is not None and item.show not in products:
-            return False
-        if any(name not in products for name in products_named(item, programme)):
-            return False
-        return line_text(item.say, language, programme, values) is not None
+        return (
+            times.is_valid_at(item.valid, local, zone)
+            and (item.show is None or item.show in products)
+            and products_named(item) <= products.keys()
+            and line_text(item.say, language, programme, values) is not None
+        )
 
     answers = tuple(item for item in programme.answers if fits(item))
     if programme.opening_hours and not any(times.is_on(h, local) for h in programme.opening_hours):
@@ -89,14 +88,31 @@ def playable(
     return Playable(segments, answers, products, why)
 
 
-def products_named(item: Segment | Answer, programme: Programme) -> frozenset[str]:
-    """Ids of the products that a line's placeholders speak of."""
-    ids = {product.id for product in programme.products}
-    return frozenset(
-        product_id
-        for text in item.say.values()
-        for product_id in ids
-        if f"{{{product_id}." in text.replace(" ", "")
+def products_named(item: Segment | Answer) -> frozenset[str]:
+    """Ids of the products that a line's placeholders speak of (`{longjing.price}`)."""
+    names = (name for text in item.say.values() for name in PLACEHOLDER.findall(text))
+    return frozenset(name.partition(".")[0].strip() for name in names if "." in name)
+
+
+def may_say(programme: Programme, item: Segment | Answer, now: datetime) -> bool:
+    """Is this one line still to be said at `now`? The same rules as `playable`, but cheap."""
+    zone = local_zone(programme)
+    if not (
+        times.is_valid_at(programme.valid, now, zone) and times.is_valid_at(item.valid, now, zone)
+    ):
+        return False
+    named = products_named(item) | ({item.show} if item.show else set())
+    return all(may_show(programme, product_id, now) for product_id in named)
+
+
+def may_show(programme: Programme, product_id: str, now: datetime) -> bool:
+    """May that product's card be shown at `now`? False for a product that is not there."""
+    zone = local_zone(programme)
+    product = programme.product(product_id)
+    return (
+        product is not None
+        and times.is_valid_at(product.valid, now, zone)
+        and times.is_valid_at(programme.valid, now, zone)
     )
 
 

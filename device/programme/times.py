@@ -57,10 +57,11 @@ def instant(text: str, zone: tzinfo) -> datetime:
     year, month, day, hour, minute, second = (int(part or 0) for part in found.groups()[:6])
     midnight_after = hour == 24 and minute == 0 and second == 0
     try:
-        moment = datetime(year, month, day, 0 if midnight_after else hour, minute, second)
+        there = _offset(found[7]) or zone
+        hour = 0 if midnight_after else hour
+        moment = datetime(year, month, day, hour, minute, second, tzinfo=there)
         if midnight_after:
             moment += timedelta(days=1)
-        moment = moment.replace(tzinfo=_offset(found[7]) or zone)
         moment.astimezone(timezone.utc)
     except (ValueError, OverflowError) as error:
         raise BadTime(text) from error

@@ -1,0 +1,271 @@
+"""The moves of the conversation: begin a line, say its next sentence, end it, take over a script.
+
+Every function takes a State and gives (State, cues); all are pure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from device.conversation.cues import Count, Cue, Kind, Say, Sentence, ShowCard, StopSpeech
+from device.conversation.script import Item, Script
+from device.conversation.state import Line, Mode, State
+from device.programme.playable import may_say, may_show
+from device.programme.schema import Fallback, Segment
+
+SENTENCE_PAUSE_S = 0.25
+SEGMENT_PAUSE_S = 1.0
+NOTICE_PAUSE_S = 3.0
+FOLLOW_UP_S = 3.0  # after an answer: the card stays, and a further question is waited for
+IDLE_RETRY_S = 1.0
+LOST_SENTENCE_S = 6.0  # a SentenceDone that is so late will never come
+NOTICE_SENTENCE_MAX_S = 60.0
+
+Moved = tuple[State, tuple[Cue, ...]]
+_MODES: dict[str, Mode] = {
+    "segment": "presenting",
+    "answer": "answering",
+    "fallback": "fallback",
+    "notice": "notice",
+}
+
+
+def go_on(state: State, now_s: float, pause_s: float = 0.0) -> Moved:
+    """Nothing sounds: say what comes next, or rest."""
+    state, cues = take_over(state)
+    if state.muted:
+        return replace(state, mode="idle"), cues
+    override = active_override(state, now_s)
+    if override is not None and not _is_unfinished_notice(state.line):
+        state = replace(state, resume=interrupted(state), line=None)
+        return _then(cues, begin_line(state, override, now_s, pause_s))
+    for candidate in (state.line, state.resume):
+        if candidate is not None and not candidate.is_over and _still_good(state, candidate, now_s):
+            state = replace(state, resume=None)
+            return _then(cues, begin_line(state, candidate, now_s, pause_s))
+    state = replace(state, line=None, resume=None)
+    return _then(cues, next_segment(state, now_s, pause_s))
+
+
+def _is_unfinished_notice(line: Line | None) -> bool:
+    return line is not None and line.kind == "notice" and not line.is_over
+
+
+def begin_line(state: State, line: Line, now_s: float, pause_s: float = 0.0) -> Moved:
+    """Show the line's card and say its next sentence."""
+    state, cues = show(state, line.show)
+    sentence = line.sentences[line.next_number]
+    length_s = sentence.duration_ms / 1000 if sentence.file else NOTICE_SENTENCE_MAX_S
+    state = replace(
+        state,
+        mode=_MODES[line.kind],
+        saying=sentence,
+        saying_until_s=now_s + pause_s + length_s + LOST_SENTENCE_S,
+        line=replace(line, next_number=line.next_number + 1),
+    )
+    gesture = line.gesture if line.next_number == 0 else None
+    return state, (*cues, Say(sentence, gesture, pause_s, line.kind))
+
+
+def next_segment(state: State, now_s: float, pause_s: float) -> Moved:
+    """Begin the segment whose turn it is; idle when there is none."""
+    moment = state.now(now_s)
+    if moment is None:
+        return state, ()
+    language = state.presenting_language
+    segments = state.script.playable(moment, language).segments
+    first, number = _turn(state, segments)
+    for step in range(len(segments)):
+        position = (first + step) % len(segments)
+        segment = segments[position]
+        line = line_of(state.script, segment, language)
+        if line is None:
+            continue
+        number = min(number, len(line.sentences) - 1) if step == 0 else 0
+        state = replace(state, last_segment=segment.id, last_position=position, jump_to=None)
+        return begin_line(state, replace(line, next_number=number), now_s, pause_s)
+    state, cues = show(state, None)
+    return replace(state, mode="idle", wait_until_s=now_s + IDLE_RETRY_S), cues
+
+
+def _turn(state: State, segments: tuple[Segment, ...]) -> tuple[int, int]:
+    """(position, sentence) to begin at: a changed line first, else after the last one."""
+    ids = [segment.id for segment in segments]
+    if state.jump_to and state.jump_to[0] in ids:
+        return ids.index(state.jump_to[0]), state.jump_to[1]
+    if state.last_segment not in ids:
+        return 0, 0
+    position = state.last_position
+    if not (0 <= position < len(ids) and ids[position] == state.last_segment):
+        position = ids.index(state.last_segment)
+    return (position + 1) % len(ids), 0
+
+
+def line_of(script: Script, item: Item, language: str) -> Line | None:
+    """The line of a segment, answer or fallback, from its first sentence; None without sound."""
+    sentences = script.sentences(item, language)
+    if not sentences:
+        return None
+    if isinstance(item, Fallback):
+        return Line("fallback", "fallback", sentences, 0, item.show, item.gesture)
+    kind: Kind = "segment" if isinstance(item, Segment) else "answer"
+    return Line(kind, item.id, sentences, 0, item.show, item.gesture)
+
+
+def show(state: State, product_id: str | None) -> Moved:
+    """Show that card, unless it is on screen already."""
+    if product_id == state.showing:
+        return state, ()
+    return replace(state, showing=product_id), (ShowCard(product_id),)
+
+
+def hush(state: State) -> Moved:
+    """Stop what sounds at once, and keep the presentation's place."""
+    if state.saying is None:
+        return replace(state, resume=interrupted(state), line=None), ()
+    cues: tuple[Cue, ...] = (StopSpeech(),)
+    if state.line is not None and state.line.kind in ("segment", "answer"):
+        cues += (played(state, state.line, complete=False),)
+    return replace(state, resume=interrupted(state), line=None, saying=None), cues
+
+
+def interrupted(state: State) -> Line | None:
+    """The presentation's line to go on with: from the sentence that was cut off."""
+    line = state.line
+    if line is None or line.kind != "segment":
+        return state.resume
+    if state.saying is not None and line.next_number > 0:
+        return replace(line, next_number=line.next_number - 1)
+    return None if line.is_over else line
+
+
+def end_line(state: State, line: Line, now_s: float) -> Moved:
+    """The last sentence of `line` was said."""
+    cues: tuple[Cue, ...] = () if line.kind == "notice" else (played(state, line, complete=True),)
+    state = replace(state, line=None)
+    if line.kind == "segment":
+        return _then(cues, go_on(state, now_s, SEGMENT_PAUSE_S))
+    if line.kind == "notice" and active_override(state, now_s) is not None:
+        return _then(cues, go_on(state, now_s, NOTICE_PAUSE_S))
+    state = replace(state, mode="listening", wait_until_s=now_s + FOLLOW_UP_S)
+    return state, cues
+
+
+def played(state: State, line: Line, complete: bool) -> Count:
+    """The proof that a line was said: which, in which language, at which price."""
+    product = state.script.product(line.show)
+    return Count(
+        "played",
+        {
+            line.kind: line.item_id,
+            "language": line.sentences[0].language,
+            "complete": complete,
+            "programme": state.script.programme.id,
+            "version": state.script.programme.version,
+            "price": product.price if product else None,
+        },
+    )
+
+
+def active_override(state: State, now_s: float) -> Line | None:
+    """The emergency notice that holds now."""
+    moment = state.now(now_s)
+    if state.override is None:
+        return None
+    if state.override_until and moment and moment >= state.override_until:
+        return None
+    return state.override
+
+
+def _still_good(state: State, line: Line, now_s: float) -> bool:
+    """May the line's next sentence be said: its validity may have ended in the middle."""
+    moment = state.now(now_s)
+    programme = state.script.programme
+    if line.kind in ("fallback", "notice") or moment is None:
+        return True
+    found = (
+        programme.segment(line.item_id)
+        if line.kind == "segment"
+        else programme.answer(line.item_id)
+    )
+    return found is not None and may_say(programme, found, moment)
+
+
+def card_still_good(state: State, now_s: float) -> bool:
+    """False when the card on screen shows a product that has expired or is gone."""
+    moment = state.now(now_s)
+    if state.showing is None or moment is None:
+        return True
+    return may_show(state.script.programme, state.showing, moment)
+
+
+def take_over(state: State) -> Moved:
+    """Play the pending script from now on: the changed line first, else where we are."""
+    if state.pending is None:
+        return state, ()
+    old, new = state.script, state.pending
+    state = replace(state, script=new, pending=None)
+    if old.programme.id != new.programme.id:
+        state = replace(state, line=None, resume=None, last_segment=None, jump_to=None)
+    else:
+        language = state.presenting_language
+        state = replace(
+            state,
+            line=_renewed(state.line, new),
+            resume=_renewed(state.resume, new),
+            jump_to=first_change(old, new, language),
+        )
+        if state.jump_to is not None and (state.line is None or state.line.kind == "segment"):
+            state = replace(state, line=None, resume=None)
+        elif state.jump_to is not None:
+            state = replace(state, resume=None)
+    if state.showing is not None and old.product(state.showing) != new.product(state.showing):
+        still_there = new.product(state.showing) is not None
+        state = replace(state, showing=state.showing if still_there else None)
+        return state, (ShowCard(state.showing),)
+    return state, ()
+
+
+def _renewed(line: Line | None, new: Script) -> Line | None:
+    """The same line in the new script, at the same sentence; None when it is gone or changed."""
+    if line is None or line.kind == "notice":
+        return line
+    programme = new.programme
+    item: Item | None = programme.fallback
+    if line.kind == "segment":
+        item = programme.segment(line.item_id)
+    elif line.kind == "answer":
+        item = programme.answer(line.item_id)
+    fresh = line_of(new, item, line.sentences[0].language) if item is not None else None
+    if fresh is None or [s.text for s in fresh.sentences] != [s.text for s in line.sentences]:
+        return None
+    return replace(fresh, next_number=line.next_number)
+
+
+def first_change(old: Script, new: Script, language: str) -> tuple[str, int] | None:
+    """(segment id, sentence) of the first difference that a viewer can hear or see."""
+    for segment in new.programme.segments:
+        before = old.programme.segment(segment.id)
+        now_said = [s.text for s in new.sentences(segment, language)]
+        was_said = [s.text for s in old.sentences(before, language)] if before else []
+        if now_said != was_said:
+            return segment.id, _first_difference(was_said, now_said)
+        if new.product(segment.show) != old.product(segment.show):
+            return segment.id, 0
+    return None
+
+
+def _first_difference(old: list[str], new: list[str]) -> int:
+    for number, (was, now) in enumerate(zip(old, new, strict=False)):
+        if was != now:
+            return number
+    return min(len(old), max(len(new) - 1, 0))
+
+
+def _then(before: tuple[Cue, ...], moved: Moved) -> Moved:
+    return moved[0], (*before, *moved[1])
+
+
+def sentence_is(sentence: Sentence | None, key: str) -> bool:
+    """Is it the sentence of that line key that sounds?"""
+    return sentence is not None and sentence.key == key
