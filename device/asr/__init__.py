@@ -1,0 +1,1 @@
+"""Hearing: voice activity, turns of speech, and recognisers behind one seam."""

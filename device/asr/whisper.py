@@ -1,0 +1,198 @@
+"""Whisper-base through CTranslate2 with our own short-window decode (docs/speech.md).
+
+The encoder sees the utterance plus 3 s, at least 10 s: under that Whisper repeats itself; the
+usual 30 s window costs three times the time and gains nothing. Text that repeats is decoded
+again with the full window; text that the model itself doubts is thrown away.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import ctranslate2
+import numpy as np
+import tokenizers
+
+from device.asr.mel import log_mel
+from device.asr.recogniser import SAMPLE_RATE_HZ, Samples, Transcript
+from device.asr.script import simplified
+from ota.clock import monotonic_s
+from ota.errors import Broken, Refused
+
+_FOLDER = "whisper-base"
+_FILES = ("model.bin", "config.json", "tokenizer.json")
+_CODES = {"zh": ("<|zh|>",), "en": ("<|en|>",), "ja": ("<|ja|>",), "ko": ("<|ko|>",)}
+_WINDOW_MIN_S = 10.0
+_WINDOW_MAX_S = 30.0
+_AFTER_S = 3.0
+_TOKENS_PER_S = 9
+_TOKENS_MIN = 12
+_PROMPT_TOKENS_MAX = 100
+_LOG_PROB_MIN = -0.9
+_LOOP_RATIO = 1.8
+_LOOP_BYTES_MIN = 30
+# What Whisper says to music and silence: sign-offs of the subtitled videos it learned from.
+_SIGN_OFFS = (
+    "字幕", "订阅", "点赞", "谢谢观看", "感谢观看", "下期", "明镜", "amara.org",
+    "thanks for watching", "thank you for watching", "subscribe", "subtitles by",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    text: str
+    log_prob: float
+    no_speech: float
+    capped: bool
+
+    @property
+    def loops(self) -> bool:
+        data = self.text.encode()
+        repeats = len(data) > _LOOP_BYTES_MIN and len(data) > _LOOP_RATIO * len(zlib.compress(data))
+        return repeats or self.capped
+
+
+class Whisper:
+    """A loaded Whisper model; see `device.asr.recogniser.Recogniser`."""
+
+    name = "whisper-base int8"
+
+    def __init__(self, model: Any, tokenizer: Any) -> None:
+        self._model = model
+        self._tokenizer = tokenizer
+        self._start = _token(tokenizer, "<|startoftranscript|>")
+        self._task = [
+            _token(tokenizer, "<|transcribe|>"),
+            _token(tokenizer, "<|notimestamps|>"),
+        ]
+        self._previous = _token(tokenizer, "<|startofprev|>")
+
+    @classmethod
+    def load(cls, assets: Path, threads: int = 1) -> Whisper:
+        """Load from `assets`/whisper-base as int8 (1.3 s). Raises Refused when it is not there."""
+        folder = assets / _FOLDER
+        for name in _FILES:
+            if not (folder / name).is_file():
+                raise Refused(
+                    f"The recogniser file {folder / name} is missing; run ./vitrine models fetch."
+                )
+        try:
+            model = ctranslate2.models.Whisper(
+                str(folder), device="cpu", compute_type="int8", intra_threads=threads
+            )
+            tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+        except Exception as error:  # tokenizers raises bare Exception for a broken file
+            raise Refused(f"The recogniser in {folder} is damaged; fetch it again.") from error
+        return cls(model, tokenizer)
+
+    def warm_up(self) -> None:
+        """One decode of silence: the first one is slower than the rest."""
+        self.transcribe(np.zeros(SAMPLE_RATE_HZ, np.float32), ("en-US",))
+
+    def transcribe(
+        self,
+        samples_16k: Samples,
+        languages: Sequence[str],
+        prompt: Mapping[str, str] | None = None,
+    ) -> Transcript:
+        """One utterance, up to 30 s (what is longer is cut); see the protocol."""
+        started_s = monotonic_s()
+        found = self._transcribe(samples_16k, _known(languages), prompt or {})
+        return replace(
+            found,
+            took_ms=(monotonic_s() - started_s) * 1000.0,
+            end_ms=len(samples_16k) * 1000.0 / SAMPLE_RATE_HZ,
+        )
+
+    def _transcribe(
+        self, samples: Samples, languages: Sequence[str], prompt: Mapping[str, str]
+    ) -> Transcript:
+        if len(samples) < SAMPLE_RATE_HZ // 20:
+            return Transcript("", languages[0], 0.0, rejected="empty")
+        duration_s = len(samples) / SAMPLE_RATE_HZ
+        window_s = min(_WINDOW_MAX_S, max(_WINDOW_MIN_S, duration_s + _AFTER_S))
+        encoded = self._encode(samples, window_s)
+        language = self._language(encoded, languages)
+        words = prompt.get(language, "")
+        decoded = self._decode(encoded, language, words, duration_s)
+        if decoded.loops:
+            encoded = self._encode(samples, _WINDOW_MAX_S)
+            decoded = self._decode(encoded, language, "", duration_s)
+        text = simplified(decoded.text) if language.startswith("zh") else decoded.text
+        rejected = _reason_to_reject(decoded, text)
+        return Transcript("" if rejected else text, language, decoded.log_prob, rejected=rejected)
+
+    def _encode(self, samples: Samples, window_s: float) -> Any:
+        frames = ceil(window_s * 50) * 2
+        mel = log_mel(samples, frames)[None]
+        try:
+            return self._model.encode(ctranslate2.StorageView.from_array(mel))
+        except RuntimeError as error:
+            raise Broken(f"The recogniser failed ({error}); it will be started again.") from error
+
+    def _language(self, encoded: Any, languages: Sequence[str]) -> str:
+        if len(languages) == 1:
+            return languages[0]
+        likely = dict(self._model.detect_language(encoded)[0])
+        return max(
+            languages, key=lambda name: sum(likely.get(t, 0.0) for t in _CODES[_short(name)])
+        )
+
+    def _decode(self, encoded: Any, language: str, words: str, duration_s: float) -> _Decoded:
+        code = _token(self._tokenizer, _CODES[_short(language)][0])
+        head = [self._start, code, *self._task]
+        if words:
+            ids = self._tokenizer.encode(" " + words, add_special_tokens=False).ids
+            head = [self._previous, *ids[:_PROMPT_TOKENS_MAX], *head]
+        length_max = min(448, len(head) + int(duration_s * _TOKENS_PER_S) + _TOKENS_MIN)
+        try:
+            result = self._model.generate(
+                encoded, [head], beam_size=5, max_length=length_max, suppress_blank=True,
+                return_scores=True, return_no_speech_prob=True,
+            )[0]  # fmt: skip
+        except RuntimeError as error:
+            raise Broken(f"The recogniser failed ({error}); it will be started again.") from error
+        ids = result.sequences_ids[0]
+        return _Decoded(
+            text=str(self._tokenizer.decode(ids, skip_special_tokens=True)).strip(),
+            log_prob=float(result.scores[0]),
+            no_speech=float(result.no_speech_prob),
+            capped=len(head) + len(ids) >= length_max,
+        )
+
+
+def _reason_to_reject(decoded: _Decoded, text: str) -> str:
+    if not any(c.isalnum() for c in text):
+        return "empty"
+    if decoded.log_prob < _LOG_PROB_MIN:
+        return "noise"
+    if decoded.loops:
+        return "loop"
+    if decoded.no_speech > 0.6 and any(words in text.lower() for words in _SIGN_OFFS):
+        return "noise"
+    return ""
+
+
+def _known(languages: Sequence[str]) -> Sequence[str]:
+    for language in languages:
+        if _short(language) not in _CODES:
+            raise Refused(f"The recogniser does not know the language {language}.")
+    if not languages:
+        raise Refused("The recogniser needs at least one language; the programme names none.")
+    return languages
+
+
+def _short(language: str) -> str:
+    return language.split("-")[0].lower()
+
+
+def _token(tokenizer: Any, name: str) -> int:
+    number = tokenizer.token_to_id(name)
+    if number is None:
+        raise Refused(f"The recogniser's vocabulary has no {name}; fetch the model again.")
+    return int(number)
