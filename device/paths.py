@@ -103,3 +103,10 @@ def has_display() -> bool:
 def notify_socket() -> str | None:
     """systemd's notification socket, where it supervises this process."""
     return os.environ.get("NOTIFY_SOCKET")
+
+
+def prepare_sdl() -> None:
+    """Settings SDL reads from the environment: shared-memory windows, no sound, no banner."""
+    os.environ.setdefault("SDL_FRAMEBUFFER_ACCELERATION", "0")
+    os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")

@@ -1,0 +1,1 @@
+"""Sound: out (speaker, clock) and in (capture), and the files they come from."""

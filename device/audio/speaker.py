@@ -1,0 +1,246 @@
+"""Sound out: one always-open PortAudio stream whose device clock is the player's master clock.
+
+The callback only copies scheduled samples; nothing is opened or closed between sentences
+(a start costs 200-450 ms on real drivers). A stalled or lost device is reopened, and until
+then the timeline runs on the monotonic clock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from device.audio.clock import MediaClock, delay_or
+from ota.clock import monotonic_s
+from ota.errors import Retry
+
+RATE_HZ = 48_000
+LATENCY_S = 0.12
+GRID_FRAMES = RATE_HZ // 25
+CLIPS_MAX = 16
+STALL_S = 0.5
+RETRY_S = 2.0
+FADE_FRAMES = 384
+_CHANNELS = 2
+
+Samples = npt.NDArray[np.float32]
+Tap = Callable[[int, Samples], None]
+
+
+@dataclass(frozen=True)
+class SpeakerState:
+    """How the sound is: `running` false means the timeline runs without a device."""
+
+    running: bool
+    device: str
+    underflows: int
+    reopened: int
+    fault: str | None
+
+
+class Speaker:
+    """Speaker().start(); `play` puts a clip on the timeline, `position_s` is what is audible.
+
+    Positions are frames at 48 kHz since start. Thread-safe; the callback holds the lock for
+    the copy only.
+    """
+
+    def __init__(self, device: str | None = None, enabled: bool = True) -> None:
+        """`device` None is the system's default; `enabled` False never opens one."""
+        self._device, self._enabled = device, enabled
+        self.clock = MediaClock(RATE_HZ, monotonic_s())
+        self.volume = 1.0
+        self.tap: Tap | None = None
+        self._clips: deque[tuple[int, Samples]] = deque(maxlen=CLIPS_MAX + 1)
+        self._lock = threading.Lock()
+        self._next = 0
+        self._fade: Samples | None = None
+        self._stream: Any = None
+        self._stream_latency_s = LATENCY_S
+        self._last_callback_s = 0.0
+        self._name, self._fault = "", None if enabled else "off"
+        self._underflows = self._reopened = 0
+        self._stop = threading.Event()
+        self._guard = threading.Thread(target=self._watch, name="speaker", daemon=True)
+
+    def start(self) -> Speaker:
+        """Open the device if there is one, and keep looking after it."""
+        if self._enabled:
+            self._open()
+        self._guard.start()
+        return self
+
+    def play(self, samples: Samples, not_before: int = 0, lead: int = 0) -> int:
+        """Schedule mono 48 kHz samples at the next free point of the 25 fps grid.
+
+        Not before frame `not_before`, nor sooner than `lead` frames after what the device
+        already has. Returns the start frame. Raises Retry when too many clips wait.
+        """
+        with self._lock:
+            if len(self._clips) >= CLIPS_MAX:
+                raise Retry("Too many sentences wait to be spoken; try again in a moment.")
+            start = max(not_before, self._horizon() + lead, self._busy_until())
+            start = -(-start // GRID_FRAMES) * GRID_FRAMES
+            self._clips.append((start, np.ascontiguousarray(samples, np.float32)))
+            return start
+
+    def flush(self) -> int:
+        """Forget what is not with the device yet; returns the frame where sound ends.
+
+        A clip in the middle of playing is faded out over 8 ms, never clicked off.
+        """
+        with self._lock:
+            cut = self._horizon()
+            for start, samples in self._clips:
+                if start < cut < start + len(samples):
+                    rest = samples[cut - start : cut - start + FADE_FRAMES]
+                    self._fade = rest * np.linspace(1.0, 0.0, len(rest), dtype=np.float32)
+            self._clips.clear()
+            if self._fade is not None:
+                self._clips.append((cut, self._fade))
+                self._fade = None
+                return cut + FADE_FRAMES
+            return cut
+
+    def position_s(self) -> float:
+        """Seconds of the timeline audible now."""
+        return self.clock.position_s(monotonic_s())
+
+    def state(self) -> SpeakerState:
+        """For reports: what is open and what went wrong."""
+        return SpeakerState(self._alive(), self._name, self._underflows, self._reopened,
+                            self._fault)
+
+    def close(self) -> None:
+        """Stop the guard and give the device back."""
+        self._stop.set()
+        if self._guard.is_alive():
+            self._guard.join(2.0)
+        self._shut()
+
+    def _horizon(self) -> int:
+        """The first frame that can still be chosen."""
+        heard = int(self.clock.position_s(monotonic_s()) * RATE_HZ) + 1
+        return max(self._next, heard) if self._alive() else heard
+
+    def _busy_until(self) -> int:
+        return max((start + len(samples) for start, samples in self._clips), default=0)
+
+    def _alive(self) -> bool:
+        return self._stream is not None and monotonic_s() - self._last_callback_s < STALL_S
+
+    def _callback(self, out: Samples, frames: int, times: Any, status: Any) -> None:
+        now_s = monotonic_s()
+        delay_s = delay_or(times.outputBufferDacTime, times.currentTime, self._stream_latency_s)
+        with self._lock:
+            index = self._next
+            self.clock.tick(now_s, index, delay_s)
+            block = self._block(index, frames)
+            self._next = index + frames
+            self._last_callback_s = now_s
+            self._underflows += bool(status)
+        out[:] = block[:, None]
+        tap = self.tap
+        if tap is not None:
+            tap(index, block)
+
+    def _block(self, index: int, frames: int) -> Samples:
+        """`frames` samples of the timeline from `index`, silence where nothing is scheduled."""
+        block = np.zeros(frames, np.float32)
+        while self._clips and self._clips[0][0] + len(self._clips[0][1]) <= index:
+            self._clips.popleft()
+        for start, samples in self._clips:
+            first, last = max(start, index), min(start + len(samples), index + frames)
+            if first < last:
+                block[first - index : last - index] = samples[first - start : last - start]
+        if self.volume != 1.0:
+            block *= np.float32(self.volume)
+        return block
+
+    def _watch(self) -> None:
+        """Reopen a stalled device, look for a missing one; serve the tap without a device."""
+        while not self._stop.wait(RETRY_S if self._stream is None else STALL_S / 2):
+            if not self._enabled or self._alive():
+                continue
+            if self._stream is not None:
+                self._fault = "stalled"
+                self._reopened += 1
+                self._shut()
+            self._open()
+
+    def _open(self) -> None:
+        try:
+            with _quiet():
+                import sounddevice
+
+                if self._fault is not None:
+                    sounddevice._terminate()
+                    sounddevice._initialize()
+                stream = sounddevice.OutputStream(
+                    samplerate=RATE_HZ, channels=_CHANNELS, dtype="float32", latency=LATENCY_S,
+                    device=self._device, callback=self._callback)
+                self._stream_latency_s = float(stream.latency)
+                with self._lock:
+                    now_s = monotonic_s()
+                    heard = self.clock.position_s(now_s) + self._stream_latency_s
+                    self._next = max(self._next, int(heard * RATE_HZ))
+                    self._last_callback_s = now_s + STALL_S
+                    if self.clock.ticks:
+                        self.clock.restart()
+                stream.start()
+                self._name = str(sounddevice.query_devices(stream.device)["name"])
+        except (OSError, ValueError, RuntimeError, _portaudio_error()) as error:
+            self._stream, self._fault = None, f"no sound device ({_first_line(error)})"
+            return
+        self._stream, self._fault = stream, None
+
+    def _shut(self) -> None:
+        """Close in a thread of its own: a dead driver may hold `close` for seconds."""
+        stream, self._stream = self._stream, None
+        if stream is None:
+            return
+        closer = threading.Thread(target=_close, args=(stream,), daemon=True)
+        closer.start()
+        closer.join(2.0)
+
+
+def _close(stream: Any) -> None:
+    with contextlib.suppress(_portaudio_error(), OSError):
+        stream.abort()
+        stream.close()
+
+
+def _portaudio_error() -> type[BaseException]:
+    """PortAudio's own exception, or OSError where the library itself is missing."""
+    try:
+        import sounddevice
+    except OSError:
+        return OSError
+    error: type[BaseException] = sounddevice.PortAudioError
+    return error
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:120]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """ALSA writes a wall of warnings to descriptor 2 while PortAudio looks for devices."""
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(nowhere)
+        os.close(kept)

@@ -1,0 +1,1 @@
+"""The picture: base video, mouth, overlays, and the sinks that show them."""

@@ -1,0 +1,161 @@
+"""One frame: base picture, mouth patch, overlays. Only touched rectangles are written.
+
+A frame with a closed mouth and no overlay is the base frame bit by bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from device.render import pixels
+from device.render.cards import Label, Look, ai_label, card_shade_px
+from device.render.pixels import Picture, Sprite
+
+MARGIN_PX = 48
+FADE_FRAMES = 6
+SLIDE_PX = 44
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A sprite at its place (top left, canvas pixels)."""
+
+    sprite: Sprite
+    x: int
+    y: int
+    opacity: float = 1.0
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """What lies over the picture now; a new object is made when any of it changes."""
+
+    card: Sprite | None = None
+    caption: Sprite | None = None
+    hint: Sprite | None = None
+    brand: Sprite | None = None
+
+
+class Compositor:
+    """Compositor(1080, 1920, (1080, 1920)): draws frames of any base size into a canvas size.
+
+    Not thread-safe: one present loop owns it. `look.k` follows the short side.
+    """
+
+    def __init__(self, width_px: int, height_px: int, base_size: tuple[int, int]) -> None:
+        self.width_px, self.height_px = width_px, height_px
+        self.look = Look(k=min(width_px, height_px) / 1080)
+        self.label: Label = ai_label(self.look)
+        self._base_size = base_size
+        self._crop = _cover_crop(base_size, (width_px, height_px))
+        self._scratch = (
+            np.empty((base_size[1], base_size[0], 4), np.uint8)
+            if base_size != (width_px, height_px) else None
+        )
+        self._card, self._leaving = _Fade(), _Fade()
+
+    def wear(self, look: Look) -> None:
+        """Take the colours of a theme; the scale stays."""
+        self.look = replace(look, k=self.look.k)
+
+    def frame(
+        self,
+        canvas: Picture,
+        base_i420: Picture,
+        patch: Picture | None,
+        matrix: npt.NDArray[np.float32],
+        overlay: Overlay,
+    ) -> None:
+        """Draw one frame into `canvas` (h, w, 4).
+
+        `patch` is premultiplied BGRA (`pixels.premultiplied_patch`), None for a closed
+        mouth; `matrix` (2, 3) maps patch pixels to base pixels.
+        """
+        self.base(canvas, base_i420)
+        if patch is not None:
+            pixels.lay_patch(canvas, patch, self._on_canvas(matrix))
+        for layer in self.layers(overlay):
+            pixels.blend(canvas, layer.sprite, layer.x, layer.y, layer.opacity)
+
+    def base(self, canvas: Picture, base_i420: Picture) -> None:
+        """The base frame alone, scaled and cropped to cover the canvas."""
+        if self._scratch is None:
+            pixels.i420_to_bgra(base_i420, canvas)
+            return
+        pixels.i420_to_bgra(base_i420, self._scratch)
+        left, top, wide, high = self._crop
+        pixels.resize_into(self._scratch[top : top + high, left : left + wide], canvas)
+
+    def layers(self, overlay: Overlay) -> list[Layer]:
+        """Where everything lies in this frame; the AI label is always the last and on top."""
+        margin = self.look.px(MARGIN_PX)
+        found: list[Layer] = []
+        for fading in self._card_fades(overlay.card):
+            found.append(fading)
+        foot = self.height_px - margin
+        if overlay.card is not None and self.height_px >= self.width_px:
+            card_px = overlay.card.height_px - 2 * card_shade_px(self.look)
+            foot -= card_px + self.look.px(28)
+        words = overlay.caption or overlay.hint
+        if words is not None:
+            x = (self._words_width(overlay) - words.width_px) // 2
+            found.append(Layer(words, x, foot - words.height_px))
+        if overlay.brand is not None:
+            x = self.width_px - margin - overlay.brand.width_px
+            found.append(Layer(overlay.brand, x, margin))
+        corner = margin - self.label.margin_px
+        found.append(Layer(self.label.sprite, corner, corner))
+        return found
+
+    def _words_width(self, overlay: Overlay) -> int:
+        """In landscape a card takes the right side; captions keep to the rest."""
+        if overlay.card is None or self.height_px >= self.width_px:
+            return self.width_px
+        return self.width_px - overlay.card.width_px
+
+    def _card_fades(self, card: Sprite | None) -> list[Layer]:
+        if card is not self._card.sprite:
+            self._leaving = _Fade(self._card.sprite, self._card.step)
+            self._card = _Fade(card, 0)
+        self._card.step = min(FADE_FRAMES, self._card.step + 1)
+        self._leaving.step = max(0, self._leaving.step - 1)
+        found = []
+        for fade in (self._leaving, self._card):
+            if fade.sprite is not None and fade.step > 0:
+                found.append(self._card_layer(fade.sprite, fade.step / FADE_FRAMES))
+        return found
+
+    def _card_layer(self, card: Sprite, shown: float) -> Layer:
+        eased = 1.0 - (1.0 - shown) ** 2
+        edge = self.look.px(MARGIN_PX) - card_shade_px(self.look)
+        portrait = self.height_px >= self.width_px
+        x = (self.width_px - card.width_px) // 2 if portrait else (
+            self.width_px - card.width_px - edge)
+        y = self.height_px - card.height_px - edge + round((1.0 - eased) * self.look.px(SLIDE_PX))
+        return Layer(card, x, y, eased)
+
+    def _on_canvas(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        left, top, wide, _ = self._crop
+        scale = self.width_px / wide
+        moved = matrix.copy()
+        moved[:, 2] -= (left, top)
+        scaled: npt.NDArray[np.float32] = (moved * scale).astype(np.float32)
+        return scaled
+
+
+@dataclass
+class _Fade:
+    """A card on its way in or out: `step` of FADE_FRAMES."""
+
+    sprite: Sprite | None = None
+    step: int = 0
+
+
+def _cover_crop(base: tuple[int, int], canvas: tuple[int, int]) -> tuple[int, int, int, int]:
+    """The middle part (x, y, w, h) of the base that has the canvas's shape."""
+    scale = max(canvas[0] / base[0], canvas[1] / base[1])
+    wide, high = min(base[0], round(canvas[0] / scale)), min(base[1], round(canvas[1] / scale))
+    return (base[0] - wide) // 2, (base[1] - high) // 2, wide, high

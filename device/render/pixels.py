@@ -1,0 +1,175 @@
+"""Pixel arithmetic on uint8 arrays: colour change, blending, warping, JPEG. Imports OpenCV.
+
+Every picture here is (height, width, 4) uint8, BGRA; alpha of a canvas is unused. Colours
+are BT.601 limited range on the YUV side, which is what both OpenCV and swscale assume.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ota.errors import Refused
+
+Picture = npt.NDArray[np.uint8]
+IMAGE_SIDE_PX_MAX = 8192
+
+
+def use_one_thread() -> None:
+    """OpenCV's own thread pool costs more than it gives on a small box; call once at start."""
+    cv2.setNumThreads(1)
+
+
+@dataclass(frozen=True)
+class Sprite:
+    """A ready-to-blend picture: `colour` premultiplied by alpha, `inverse` = 255 - alpha.
+
+    Both are (h, w, 4) uint8; the fourth channel of `colour` is 0 so that a canvas keeps it.
+    """
+
+    colour: Picture
+    inverse: Picture
+
+    @property
+    def width_px(self) -> int:
+        """Width of the sprite."""
+        return int(self.colour.shape[1])
+
+    @property
+    def height_px(self) -> int:
+        """Height of the sprite."""
+        return int(self.colour.shape[0])
+
+
+def sprite_from_rgba(rgba: Picture) -> Sprite:
+    """Premultiply a straight-alpha RGBA picture (h, w, 4) into a Sprite."""
+    alpha = np.ascontiguousarray(np.repeat(rgba[..., 3:4], 4, axis=2))
+    bgr = np.zeros_like(rgba)
+    bgr[..., 0], bgr[..., 1], bgr[..., 2] = rgba[..., 2], rgba[..., 1], rgba[..., 0]
+    colour = cv2.multiply(bgr, alpha, scale=1 / 255.0)
+    return Sprite(colour=colour, inverse=cv2.bitwise_not(alpha))
+
+
+def blend(canvas: Picture, sprite: Sprite, x: int, y: int, opacity: float = 1.0) -> None:
+    """Lay a sprite over the canvas, clipped to it; touches the sprite's rectangle only."""
+    left, top = max(0, x), max(0, y)
+    right = min(canvas.shape[1], x + sprite.width_px)
+    bottom = min(canvas.shape[0], y + sprite.height_px)
+    if right <= left or bottom <= top or opacity <= 0.0:
+        return
+    region = canvas[top:bottom, left:right]
+    colour = sprite.colour[top - y : bottom - y, left - x : right - x]
+    inverse = sprite.inverse[top - y : bottom - y, left - x : right - x]
+    if opacity >= 0.999:
+        cv2.multiply(region, inverse, dst=region, scale=1 / 255.0)
+        cv2.add(region, colour, dst=region)
+        return
+    covered = cv2.multiply(region, inverse, scale=1 / 255.0)
+    cv2.add(covered, colour, dst=covered)
+    cv2.addWeighted(covered, opacity, region, 1.0 - opacity, 0.0, dst=region)
+
+
+def premultiplied_patch(rgba: Picture) -> Picture:
+    """A straight-alpha RGBA mouth patch as premultiplied BGRA, ready to be warped."""
+    bgra = cv2.cvtColor(rgba, cv2.COLOR_RGBA2BGRA)
+    alpha = bgra[..., 3].copy()
+    patch: Picture = cv2.multiply(bgra, cv2.merge((alpha, alpha, alpha, alpha)), scale=1 / 255.0)
+    patch[..., 3] = alpha
+    return patch
+
+
+def lay_patch(canvas: Picture, patch: Picture, matrix: npt.NDArray[np.float32]) -> None:
+    """Warp a premultiplied patch by `matrix` (2x3, patch xy -> canvas xy) onto the canvas."""
+    side = float(patch.shape[0])
+    corners = np.array([[0, 0, 1], [side, 0, 1], [0, side, 1], [side, side, 1]], np.float64)
+    spots = corners @ matrix.astype(np.float64).T
+    left, top = np.floor(spots.min(axis=0)).astype(int)
+    right, bottom = np.ceil(spots.max(axis=0)).astype(int)
+    left, top = max(0, int(left)), max(0, int(top))
+    right = min(canvas.shape[1], int(right) + 1)
+    bottom = min(canvas.shape[0], int(bottom) + 1)
+    if right <= left or bottom <= top:
+        return
+    shifted = matrix.astype(np.float64).copy()
+    shifted[:, 2] -= (left, top)
+    warped = cv2.warpAffine(patch, shifted, (right - left, bottom - top), flags=cv2.INTER_LINEAR)
+    alpha = warped[..., 3]
+    inverse = cv2.bitwise_not(cv2.merge((alpha, alpha, alpha, alpha)))
+    warped[..., 3] = 0
+    region = canvas[top:bottom, left:right]
+    cv2.multiply(region, inverse, dst=region, scale=1 / 255.0)
+    cv2.add(region, warped, dst=region)
+
+
+def i420_to_bgra(i420: Picture, out: Picture) -> None:
+    """I420 planes (h * 3 / 2, w) into a BGRA canvas of the same size, in place."""
+    if out.flags["C_CONTIGUOUS"]:
+        cv2.cvtColor(i420, cv2.COLOR_YUV2BGRA_I420, dst=out)
+    else:
+        np.copyto(out, cv2.cvtColor(i420, cv2.COLOR_YUV2BGRA_I420))
+
+
+def bgra_to_i420(canvas: Picture) -> Picture:
+    """BGRA canvas to I420 planes (h * 3 / 2, w); both sides must be even."""
+    planes: Picture = cv2.cvtColor(canvas, cv2.COLOR_BGRA2YUV_I420)
+    return planes
+
+
+def resize_into(source: Picture, out: Picture) -> None:
+    """Scale `source` to fill `out` exactly; area filter when it gets smaller."""
+    shrink = out.shape[0] < source.shape[0]
+    way = cv2.INTER_AREA if shrink else cv2.INTER_LINEAR
+    height, width = out.shape[:2]
+    if out.flags["C_CONTIGUOUS"]:
+        cv2.resize(source, (width, height), dst=out, interpolation=way)
+    else:
+        np.copyto(out, cv2.resize(source, (width, height), interpolation=way))
+
+
+def jpeg_bytes(canvas: Picture, quality: int) -> bytes:
+    """JPEG of a BGRA canvas, quality 0..100."""
+    bgr = cv2.cvtColor(canvas, cv2.COLOR_BGRA2BGR)
+    _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return bytes(data)
+
+
+def png_bytes(canvas: Picture) -> bytes:
+    """PNG of a BGRA canvas, without alpha."""
+    _, data = cv2.imencode(".png", cv2.cvtColor(canvas, cv2.COLOR_BGRA2BGR))
+    return bytes(data)
+
+
+def picture_from_bytes(data: bytes, name: str) -> Picture:
+    """Decode PNG, JPEG or WebP to BGRA (h, w, 4) with straight alpha.
+
+    Raises Refused when the bytes are no picture, or its side is over IMAGE_SIDE_PX_MAX.
+    """
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        image = None
+    if image is None:
+        raise Refused(f"{name} is not a picture that can be read; save it as PNG, JPEG or WebP.")
+    if max(image.shape[:2]) > IMAGE_SIDE_PX_MAX:
+        raise Refused(f"{name} is larger than {IMAGE_SIDE_PX_MAX} px; make it smaller.")
+    if image.dtype != np.uint8:
+        image = cv2.convertScaleAbs(image, alpha=1 / 257.0)
+    if image.ndim == 2:
+        image = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
+    if image.shape[2] == 3:
+        image = cv2.cvtColor(image, cv2.COLOR_BGR2BGRA)
+    return np.ascontiguousarray(image)
+
+
+def cover(picture: Picture, width_px: int, height_px: int) -> Picture:
+    """Scale and crop the middle of a picture so that it fills the rectangle."""
+    scale = max(width_px / picture.shape[1], height_px / picture.shape[0])
+    wide = max(width_px, round(picture.shape[1] * scale))
+    high = max(height_px, round(picture.shape[0] * scale))
+    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    scaled = cv2.resize(picture, (wide, high), interpolation=way)
+    left, top = (wide - width_px) // 2, (high - height_px) // 2
+    return np.ascontiguousarray(scaled[top : top + height_px, left : left + width_px])

@@ -1,0 +1,88 @@
+"""Where finished frames go: one interface, and the sinks that need no window.
+
+A sink gives the memory to draw into, then shows it. One thread owns a sink.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from device.render.pixels import Picture
+
+HISTORY_FRAMES = 4096
+
+
+@dataclass(frozen=True)
+class SinkState:
+    """Liveness as presented pixels show it: `presented` frames, the last at `last_s`."""
+
+    name: str
+    presented: int
+    last_s: float | None
+    width_px: int
+    height_px: int
+
+
+class Sink(Protocol):
+    """`open` once, then `frame_buffer` -> draw -> `present` for each frame, `close`."""
+
+    def open(self, width_px: int, height_px: int) -> None:
+        """Prepare for canvases of this size. Raises Broken when there is no such screen."""
+
+    def frame_buffer(self) -> Picture:
+        """The (h, w, 4) BGRA memory to draw the next frame into."""
+
+    def present(self, at_s: float) -> None:
+        """Show the drawn frame; `at_s` is the monotonic time for the records."""
+
+    def closed_by_user(self) -> bool:
+        """Handle the window's events; True when the person asked to leave."""
+
+    def state(self) -> SinkState:
+        """What was presented so far."""
+
+    def close(self) -> None:
+        """Give the screen back."""
+
+
+@dataclass
+class NullSink:
+    """No screen: keeps the canvas, and the time (and hash, when asked) of each frame."""
+
+    keep_hashes: bool = False
+    times_s: deque[float] = field(default_factory=lambda: deque(maxlen=HISTORY_FRAMES))
+    hashes: deque[str] = field(default_factory=lambda: deque(maxlen=HISTORY_FRAMES))
+    presented: int = 0
+
+    def open(self, width_px: int, height_px: int) -> None:
+        """Make the canvas."""
+        self._canvas: Picture = np.zeros((height_px, width_px, 4), np.uint8)
+
+    def frame_buffer(self) -> Picture:
+        """The one canvas."""
+        return self._canvas
+
+    def present(self, at_s: float) -> None:
+        """Record the frame."""
+        self.presented += 1
+        self.times_s.append(at_s)
+        if self.keep_hashes:
+            self.hashes.append(hashlib.blake2b(self._canvas, digest_size=8).hexdigest())
+
+    def closed_by_user(self) -> bool:
+        """Nobody can."""
+        return False
+
+    def state(self) -> SinkState:
+        """What was presented so far."""
+        last_s = self.times_s[-1] if self.times_s else None
+        height_px, width_px = self._canvas.shape[:2]
+        return SinkState("none", self.presented, last_s, width_px, height_px)
+
+    def close(self) -> None:
+        """Nothing to give back."""

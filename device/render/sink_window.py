@@ -1,0 +1,119 @@
+"""The window: SDL through pygame-ce, straight into X11 shared memory. Imports pygame.
+
+SDL backs a plain window with a GL texture by default and uploads all of it for each change;
+without frame-buffer acceleration the canvas is the window's own memory, 10-100 times cheaper.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from device.paths import prepare_sdl
+from device.render.pixels import Picture, resize_into
+from device.render.sink import SinkState
+from ota.errors import Broken
+
+_DESKTOP_SHARE = 0.9
+
+
+class WindowSink:
+    """A window, or the full screen (F11 changes, Esc leaves full screen).
+
+    On a screen smaller than the canvas frames are scaled down; where they fit, they are
+    composed in the window's memory without any copy.
+    """
+
+    def __init__(self, full_screen: bool = False, title: str = "Vitrine") -> None:
+        self._full, self._title = full_screen, title
+        self._presented = 0
+        self._last_s: float | None = None
+        self._visible = True
+
+    def open(self, width_px: int, height_px: int) -> None:
+        """Open the window. Raises Broken when there is no display."""
+        prepare_sdl()
+        import pygame
+
+        self._pygame: Any = pygame
+        self._size = (width_px, height_px)
+        try:
+            pygame.display.init()
+            self._desktop = pygame.display.get_desktop_sizes()[0]
+            self._make_window()
+        except pygame.error as error:
+            raise Broken(
+                f"No window can be opened ({error}); check the display, or run with --headless."
+            ) from error
+        pygame.display.set_caption(self._title)
+
+    def frame_buffer(self) -> Picture:
+        """The window's own memory, or a canvas that `present` scales into it."""
+        return self._canvas
+
+    def present(self, at_s: float) -> None:
+        """Bring the drawn frame to the screen."""
+        if self._canvas is not self._inner:
+            resize_into(self._canvas, self._inner)
+        self._pygame.display.flip()
+        self._presented += 1
+        self._last_s = at_s
+
+    def closed_by_user(self) -> bool:
+        """Handle events: F11, Esc, and the window's close button."""
+        pygame = self._pygame
+        for event in pygame.event.get():
+            if event.type == pygame.QUIT:
+                return True
+            if event.type == pygame.KEYDOWN:
+                if event.key == pygame.K_F11:
+                    self._full = not self._full
+                    self._make_window()
+                elif event.key == pygame.K_ESCAPE and self._full:
+                    self._full = False
+                    self._make_window()
+        return False
+
+    def show(self, visible: bool) -> None:
+        """Show or hide the window (the safe picture waits hidden behind the player)."""
+        if visible != self._visible:
+            self._visible = visible
+            self._make_window()
+
+    def state(self) -> SinkState:
+        """What was presented so far."""
+        return SinkState("window", self._presented, self._last_s, *self._size)
+
+    def close(self) -> None:
+        """Close the window."""
+        self._pygame.display.quit()
+
+    def _make_window(self) -> None:
+        pygame = self._pygame
+        wide, high = self._size
+        if self._full:
+            outer = self._desktop
+            flags = pygame.FULLSCREEN | pygame.NOFRAME
+        else:
+            room = min(1.0, self._desktop[0] * _DESKTOP_SHARE / wide,
+                       self._desktop[1] * _DESKTOP_SHARE / high)
+            outer = self._size if self._fits() else (round(wide * room), round(high * room))
+            flags = pygame.NOFRAME if outer == self._desktop else 0
+        if not self._visible:
+            flags |= pygame.HIDDEN
+        screen = pygame.display.set_mode(outer, flags, 32)
+        pygame.mouse.set_visible(not self._full)
+        memory = np.ndarray((outer[1], outer[0], 4), np.uint8, buffer=screen.get_buffer(),
+                            strides=(screen.get_pitch(), 4, 1))
+        memory[...] = 0
+        scale = min(outer[0] / wide, outer[1] / high)
+        inner = (round(wide * scale), round(high * scale))
+        left, top = (outer[0] - inner[0]) // 2, (outer[1] - inner[1]) // 2
+        self._inner: Picture = memory[top : top + inner[1], left : left + inner[0]]
+        same = inner == self._size
+        self._canvas: Picture = self._inner if same else np.zeros((high, wide, 4), np.uint8)
+        self._screen = screen
+
+    def _fits(self) -> bool:
+        return bool(self._size[0] <= self._desktop[0] and self._size[1] <= self._desktop[1])

@@ -1,0 +1,131 @@
+"""Type and flat drawing, once per change and cached as sprites. The only importer of Pillow.
+
+Fonts are the subsets in `fonts/` (Noto Sans CJK SC, OFL-1.1); shaping by raqm where the
+Pillow build has it. All sizes are pixels of the canvas.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
+
+from device.render.pixels import Picture, Sprite, sprite_from_rgba
+
+FONTS_DIR = Path(__file__).resolve().parent / "fonts"
+REGULAR, BOLD = "VitrineSans-Regular.otf", "VitrineSans-Bold.otf"
+Colour = tuple[int, int, int, int]
+Box = tuple[int, int, int, int]
+_EDGE_SCALE = 4
+
+
+class Type:
+    """One font at one size: measures, and knows which characters it can draw."""
+
+    def __init__(self, weight: str, size_px: int) -> None:
+        self.size_px = size_px
+        self.font = ImageFont.truetype(str(FONTS_DIR / weight), size_px)
+        self._missing = self._shape("\U0010fffd")
+
+    def width_px(self, text: str) -> float:
+        """Advance width of one line."""
+        return float(self.font.getlength(text))
+
+    def ink_height_px(self, text: str) -> int:
+        """Height of the inked box of one line: what a ruler on the screen would measure."""
+        _, top, _, bottom = self.font.getbbox(text)
+        return int(bottom - top)
+
+    def drawable(self, text: str) -> str:
+        """`text` without the characters this font has no glyph for (emoji, other scripts)."""
+        return "".join(c for c in text if c.isspace() or self._has(c))
+
+    @lru_cache(maxsize=8192)  # noqa: B019 - types live as long as the process
+    def _has(self, character: str) -> bool:
+        return self._shape(character) != self._missing
+
+    def _shape(self, character: str) -> tuple[tuple[int, int], bytes]:
+        mask = self.font.getmask(character)
+        return mask.size, bytes(mask)
+
+
+@lru_cache(maxsize=64)
+def typeface(weight: str, size_px: int) -> Type:
+    """A cached Type; `weight` is REGULAR or BOLD."""
+    return Type(weight, size_px)
+
+
+class Board:
+    """A transparent picture to draw on, which becomes one sprite."""
+
+    def __init__(self, width_px: int, height_px: int) -> None:
+        self._image = Image.new("RGBA", (width_px, height_px), (0, 0, 0, 0))
+
+    def panel(self, box: Box, radius_px: int, fill: Colour) -> None:
+        """A rounded rectangle with smooth corners. `box` = left, top, right, bottom."""
+        self._under_mask(_rounded(box, radius_px), box, Image.new(
+            "RGBA", (box[2] - box[0], box[3] - box[1]), fill))
+
+    def shadow(self, box: Box, radius_px: int, blur_px: int, drop_px: int, dark: int) -> None:
+        """A soft shadow of a rounded rectangle, `drop_px` below it, alpha `dark`."""
+        layer = Image.new("L", self._image.size, 0)
+        moved = (box[0], box[1] + drop_px, box[2], box[3] + drop_px)
+        layer.paste(_rounded(moved, radius_px), (moved[0], moved[1]))
+        layer = layer.filter(ImageFilter.GaussianBlur(blur_px)).point(lambda v: v * dark // 255)
+        black = Image.new("RGBA", self._image.size, (24, 20, 16, 255))
+        black.putalpha(layer)
+        self._image.alpha_composite(black)
+
+    def picture(self, picture: Picture, x: int, y: int, radius_px: int) -> None:
+        """Place a BGRA picture with rounded corners."""
+        rgba = np.ascontiguousarray(picture[..., [2, 1, 0, 3]])
+        image = Image.fromarray(rgba, "RGBA")
+        box = (x, y, x + image.width, y + image.height)
+        self._under_mask(_rounded(box, radius_px), box, image)
+
+    def text(
+        self, text: str, kind: Type, x: int, y: int, fill: Colour, anchor: str = "ls"
+    ) -> None:
+        """One line of text; `y` is the baseline unless `anchor` (Pillow's) says else."""
+        layer = Image.new("RGBA", self._image.size, (fill[0], fill[1], fill[2], 0))
+        ImageDraw.Draw(layer).text((x, y), text, font=kind.font, fill=fill, anchor=anchor)
+        self._image.alpha_composite(layer)
+
+    def rule(self, box: Box, fill: Colour) -> None:
+        """A plain filled rectangle: separators and bars."""
+        self._image.alpha_composite(
+            Image.new("RGBA", (box[2] - box[0], box[3] - box[1]), fill), (box[0], box[1]))
+
+    def fade_down(self, colour: Colour, alpha_top: int, alpha_bottom: int) -> None:
+        """A vertical veil over the whole board, so that light text reads on any picture."""
+        width, height = self._image.size
+        ramp = np.linspace(0.0, 1.0, height) ** 1.6
+        alpha = (alpha_top + (alpha_bottom - alpha_top) * ramp).astype(np.uint8)
+        veil = np.empty((height, width, 4), np.uint8)
+        veil[...] = (*colour[:3], 0)
+        veil[..., 3] = alpha[:, None]
+        self._image.alpha_composite(Image.fromarray(veil, "RGBA"))
+
+    def rgba(self) -> Picture:
+        """The pixels so far, RGBA with straight alpha."""
+        return np.array(self._image)
+
+    def sprite(self) -> Sprite:
+        """The finished, premultiplied sprite."""
+        return sprite_from_rgba(self.rgba())
+
+    def _under_mask(self, mask: Image.Image, box: Box, image: Image.Image) -> None:
+        image = image.copy()
+        image.putalpha(ImageChops.multiply(image.getchannel("A"), mask))
+        self._image.alpha_composite(image, (box[0], box[1]))
+
+
+def _rounded(box: Box, radius_px: int) -> Image.Image:
+    """Coverage mask of a rounded rectangle, supersampled in the corners' favour."""
+    width, height = box[2] - box[0], box[3] - box[1]
+    large = Image.new("L", (width * _EDGE_SCALE, height * _EDGE_SCALE), 0)
+    ImageDraw.Draw(large).rounded_rectangle(
+        (0, 0, large.width - 1, large.height - 1), radius_px * _EDGE_SCALE, fill=255)
+    return large.resize((width, height), Image.Resampling.BOX)

@@ -1,0 +1,154 @@
+"""Mouth pictures made a few frames before they are seen, by one thread of their own.
+
+The sound timeline is cut into frames of 1/25 s (`n`). Sentences begin on that grid, so code
+`i` of a sentence that starts at frame `s` is the mouth of frame `s + i`: no interpolation.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from device.render.mouth import Mouth
+from device.render.pixels import Picture, premultiplied_patch
+from ota.clock import monotonic_ns
+
+Floats = npt.NDArray[np.float32]
+AHEAD = 8
+CLOSING_FRAMES = 4
+SENTENCES_MAX = 32
+TIMES_MAX = 4096
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """The codes of one sentence, (frames, K), from frame `first` of the timeline on."""
+
+    first: int
+    codes: Floats
+
+    def at(self, n: int) -> Floats | None:
+        """The code of frame `n`, None outside of the sentence."""
+        return self.codes[n - self.first] if 0 <= n - self.first < len(self.codes) else None
+
+
+def cut_short(spoken: Spoken, n: int, rest: Floats) -> Spoken:
+    """The sentence broken off at frame `n`: the mouth closes within CLOSING_FRAMES."""
+    said = max(0, n - spoken.first)
+    if said >= len(spoken.codes):
+        return spoken
+    last = spoken.codes[said - 1] if said else rest
+    share = np.linspace(1.0, 0.0, CLOSING_FRAMES + 1, dtype=np.float32)[1:, None]
+    closing = rest + (last - rest) * share
+    return Spoken(spoken.first, np.concatenate([spoken.codes[:said], closing]))
+
+
+class MouthMaker:
+    """Renders the mouths of frames `shown + 1 .. shown + AHEAD` as soon as they are known.
+
+    `at(n)` never waits: (True, patch) or (True, None) for a closed mouth, (False, None) when
+    it is not ready. Thread-safe.
+    """
+
+    def __init__(self, mouth: Mouth) -> None:
+        self._mouth = mouth
+        self._spoken: deque[Spoken] = deque(maxlen=SENTENCES_MAX)
+        self._ready: dict[int, Picture | None] = {}
+        self._shown = 0
+        self._version = 0
+        self._stop = False
+        self._change = threading.Condition()
+        self.render_ms: deque[float] = deque(maxlen=TIMES_MAX)
+        self.fault: str | None = None
+        self._thread = threading.Thread(target=self._work, name="mouth", daemon=True)
+
+    def start(self) -> MouthMaker:
+        """Warm the network up, then begin."""
+        self._mouth.patch(self._mouth.rest + np.float32(0.5))
+        self._thread.start()
+        return self
+
+    def say(self, first: int, codes: Floats) -> None:
+        """A sentence begins at frame `first`."""
+        with self._change:
+            self._spoken.append(Spoken(first, codes))
+            self._forget_from(first)
+
+    def cut(self, n: int) -> None:
+        """Everything said ends at frame `n`; the mouth closes."""
+        with self._change:
+            kept = [cut_short(each, n, self._mouth.rest) for each in self._spoken
+                    if each.first < n]
+            self._spoken.clear()
+            self._spoken.extend(kept)
+            self._forget_from(n)
+
+    def at(self, n: int) -> tuple[bool, Picture | None]:
+        """The patch for frame `n`; tells the maker that `n` is being shown."""
+        with self._change:
+            known = n in self._ready
+            patch = self._ready.get(n)
+            self._shown = n
+            for old in [each for each in self._ready if each <= n]:
+                del self._ready[old]
+            self._change.notify()
+        return known, patch
+
+    def is_open(self, n: int) -> bool:
+        """Is a mouth other than the closed one meant for frame `n`?"""
+        with self._change:
+            return self._code(n) is not None
+
+    def close(self) -> None:
+        """End the thread."""
+        with self._change:
+            self._stop = True
+            self._change.notify()
+        if self._thread.is_alive():
+            self._thread.join(2.0)
+
+    def _forget_from(self, n: int) -> None:
+        self._version += 1
+        for stale in [each for each in self._ready if each >= n]:
+            del self._ready[stale]
+        self._change.notify()
+
+    def _code(self, n: int) -> Floats | None:
+        """The code of frame `n`, None for the closed mouth. The newest sentence wins."""
+        for spoken in reversed(self._spoken):
+            code = spoken.at(n)
+            if code is not None:
+                return None if np.array_equal(code, self._mouth.rest) else code
+        return None
+
+    def _next(self) -> int | None:
+        for n in range(self._shown + 1, self._shown + 1 + AHEAD):
+            if n not in self._ready:
+                return n
+        return None
+
+    def _work(self) -> None:
+        while True:
+            with self._change:
+                while not self._stop and (n := self._next()) is None:
+                    self._change.wait()
+                if self._stop or n is None:
+                    return
+                code, version = self._code(n), self._version
+                if code is None:
+                    self._ready[n] = None
+                    continue
+            patch = self._render(code)
+            with self._change:
+                if version == self._version or self._code(n) is code:
+                    self._ready[n] = patch
+
+    def _render(self, code: Floats) -> Picture:
+        started_ns = monotonic_ns()
+        patch = premultiplied_patch(self._mouth.patch(code))
+        self.render_ms.append((monotonic_ns() - started_ns) / 1e6)
+        return patch

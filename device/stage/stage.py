@@ -1,0 +1,151 @@
+"""The present loop: each frame of the sound timeline is composed ahead and shown when it is due.
+
+Runs in the process's main thread (windows belong to it). When late it drops picture frames,
+never sound; a mouth that is not ready is replaced by the last one.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from device.audio.speaker import Speaker
+from device.render.bundle import Bundle
+from device.render.compose import Compositor, Overlay
+from device.render.pixels import Picture
+from device.render.sink import Sink
+from device.render.video import BaseLoop
+from device.stage.measure import Figures
+from device.stage.mouths import MouthMaker
+from ota.clock import monotonic_s, sleep_s
+
+FPS = 25
+FRAME_S = 1.0 / FPS
+SLEEP_S_MAX = 0.02
+JUMP_S = 0.5
+CHANGES_MAX = 64
+WATCH_EVERY = 5
+
+Watcher = Callable[[int, Picture], None]
+
+
+class Stage:
+    """Owns base video, compositor, sink and figures; `run` returns when `leave` is called.
+
+    `overlay_at(n, overlay)` changes what lies over the picture from frame `n` on.
+    """
+
+    def __init__(
+        self, bundle: Bundle, sink: Sink, speaker: Speaker, mouths: MouthMaker,
+        size: tuple[int, int], av_offset_ms: float = 0.0,
+    ) -> None:
+        self.speaker, self.mouths, self._sink = speaker, mouths, sink
+        self.figures = Figures()
+        self.base = BaseLoop(bundle.base_path, bundle.manifest.base.frames)
+        self.compositor = Compositor(*size, self.base.size)
+        self._matrix: npt.NDArray[np.float32] = bundle.track.matrix
+        self._shift_s = av_offset_ms / 1e3
+        self._size = size
+        self._changes: deque[tuple[int, Overlay]] = deque(maxlen=CHANGES_MAX)
+        self._overlay = Overlay()
+        self._lock = threading.Lock()
+        self._leave = threading.Event()
+        self._patch: Picture | None = None
+        self.on_presented: Watcher | None = None
+        self.started = threading.Event()
+
+    def open(self) -> None:
+        """Open the sink and begin to decode; `run` follows in the same thread."""
+        self._sink.open(*self._size)
+        self.base.start()
+
+    def leave(self) -> None:
+        """Ask `run` to end; any thread."""
+        self._leave.set()
+
+    def overlay_at(self, n: int, overlay: Overlay) -> None:
+        """From frame `n` on (at once when it has passed) this lies over the picture."""
+        with self._lock:
+            kept = [change for change in self._changes if change[0] < n]
+            self._changes.clear()
+            self._changes.extend([*kept, (n, overlay)])
+
+    def frame_at(self, sound_frame: int) -> int:
+        """The picture frame of a frame of the sound timeline."""
+        return sound_frame * FPS // self.speaker.clock.rate_hz
+
+    def now(self) -> int:
+        """The picture frame that is due now."""
+        return int(self._position_s() * FPS)
+
+    def run(self) -> None:
+        """Present frames until `leave`; raises Broken when the base video ends."""
+        n = self.now() + 1
+        while not self._leave.is_set():
+            n = self._prepared(n)
+            self._wait_for(n)
+            now_s = monotonic_s()
+            self._sink.present(now_s)
+            self._note(n, monotonic_s())
+            if self.figures.frames_shown % WATCH_EVERY == 0 and self._sink.closed_by_user():
+                return
+            n += 1
+
+    def close(self) -> None:
+        """Stop decoding and give the screen back."""
+        self.base.close()
+        self._sink.close()
+
+    def _prepared(self, n: int) -> int:
+        """Compose frame `n`, or the newest that can still be in time; returns which."""
+        late = self._position_s() * FPS - n
+        if abs(late) > JUMP_S * FPS:
+            n = self.now() + 1
+        elif late > 1.0:
+            skipped = int(late)
+            for _ in range(skipped):
+                self.base.take_now()
+            self.figures.frames_dropped += skipped
+            n += skipped
+        index, planes = self.base.take()
+        started_s = monotonic_s()
+        known, patch = self.mouths.at(n)
+        if known:
+            self._patch = patch
+        elif self.mouths.is_open(n):
+            self.figures.mouths_late += 1
+        else:
+            self._patch = None
+        self.compositor.frame(
+            self._sink.frame_buffer(), planes, self._patch, self._matrix[index],
+            self._overlay_of(n))
+        self.figures.compose_ms.append((monotonic_s() - started_s) * 1e3)
+        return n
+
+    def _overlay_of(self, n: int) -> Overlay:
+        with self._lock:
+            while self._changes and self._changes[0][0] <= n:
+                self._overlay = self._changes.popleft()[1]
+        return self._overlay
+
+    def _wait_for(self, n: int) -> None:
+        while (left_s := n * FRAME_S - self._position_s()) > 0:
+            if left_s > JUMP_S or self._leave.is_set():
+                return
+            sleep_s(min(left_s, SLEEP_S_MAX))
+
+    def _note(self, n: int, now_s: float) -> None:
+        self.figures.shown(now_s)
+        if self.mouths.is_open(n):
+            heard_s = self.speaker.clock.position_s(now_s) + self._shift_s
+            self.figures.av_offset_ms.append((n * FRAME_S - heard_s) * 1e3)
+        self.started.set()
+        if self.on_presented is not None:
+            self.on_presented(n, self._sink.frame_buffer())
+
+    def _position_s(self) -> float:
+        return self.speaker.position_s() + self._shift_s
