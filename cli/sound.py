@@ -37,7 +37,7 @@ def has_sound_card() -> bool:
     if _CARDS.exists() and "no soundcards" not in _CARDS.read_text(encoding="utf-8"):
         return True
     runtime = os.environ.get("XDG_RUNTIME_DIR")
-    return bool(runtime) and (Path(runtime) / "pulse" / "native").exists()
+    return runtime is not None and (Path(runtime) / "pulse" / "native").exists()
 
 
 def virtual_sound(folder: Path) -> VirtualSound:

@@ -17,14 +17,14 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     """Base of all messages; unknown fields are ignored, unknown types refused."""
 
 
-class Voice(Message, tag="voice"):
+class Voice(Message, tag="voice", frozen=True):
     """ear -> player: somebody began or stopped to speak."""
 
     at_ns: int
     speaking: bool
 
 
-class Heard(Message, tag="heard"):
+class Heard(Message, tag="heard", frozen=True):
     """ear -> player: one finished utterance. `confidence` is the mean token log-probability."""
 
     at_ns: int
@@ -35,7 +35,7 @@ class Heard(Message, tag="heard"):
     took_ms: float
 
 
-class EarState(Message, tag="ear_state"):
+class EarState(Message, tag="ear_state", frozen=True):
     """ear -> everybody, each second: is the recogniser loaded, how loud is the shop."""
 
     at_ns: int
@@ -46,7 +46,7 @@ class EarState(Message, tag="ear_state"):
     rss_bytes: int | None = None
 
 
-class PlayerState(Message, tag="player_state"):
+class PlayerState(Message, tag="player_state", frozen=True):
     """player -> agent and ear, each second and at each change of what is said."""
 
     at_ns: int
@@ -71,7 +71,7 @@ class PlayerState(Message, tag="player_state"):
     fault: str | None = None
 
 
-class Happened(Message, tag="happened"):
+class Happened(Message, tag="happened", frozen=True):
     """any -> agent -> console: one event. `detail` never holds a visitor's words."""
 
     id: str
@@ -89,7 +89,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     timezone: str = "Asia/Shanghai"
 
 
-class ContentReady(Message, tag="content_ready"):
+class ContentReady(Message, tag="content_ready", frozen=True):
     """agent -> player, ear: a verified programme folder to play from the next sentence on."""
 
     path: str
@@ -100,7 +100,7 @@ class ContentReady(Message, tag="content_ready"):
     seq: int = 0
 
 
-class Command(Message, tag="command"):
+class Command(Message, tag="command", frozen=True):
     """agent -> player, ear: one order of the console (B6 names)."""
 
     id: str
@@ -108,7 +108,7 @@ class Command(Message, tag="command"):
     args: Json = {}
 
 
-class CommandDone(Message, tag="command_done"):
+class CommandDone(Message, tag="command_done", frozen=True):
     """player, ear -> agent: the answer to a Command."""
 
     id: str
@@ -116,7 +116,7 @@ class CommandDone(Message, tag="command_done"):
     result: Json = {}
 
 
-class Override(Message, tag="override"):
+class Override(Message, tag="override", frozen=True):
     """agent -> player: an emergency notice to say or show until a moment, or its end (None)."""
 
     say: dict[str, str] | None = None
@@ -125,7 +125,8 @@ class Override(Message, tag="override"):
 
 
 BusMessage = (
-    Voice | Heard | EarState | PlayerState | Happened | ContentReady | Command | CommandDone | Override
+    Voice | Heard | EarState | PlayerState | Happened
+    | ContentReady | Command | CommandDone | Override
 )
 
 

@@ -70,7 +70,8 @@ class Bus:
             ready, _, _ = select.select([self._socket], [], [], max(0.0, timeout_s))
             if not ready:
                 return None
-            return self._decoder.decode(self._socket.recv(_RECEIVE_BYTES_MAX))
+            message: m.Message = self._decoder.decode(self._socket.recv(_RECEIVE_BYTES_MAX))
+            return message
         except (msgspec.DecodeError, UnicodeDecodeError):
             self.refused += 1
             return None

@@ -19,11 +19,14 @@ from ota.errors import Broken, Refused
 
 
 def test_the_player_hears_the_ear_and_nobody_else_does(tmp_path: Path) -> None:
-    with Bus(tmp_path, "ear") as ear, Bus(tmp_path, "player") as player:
-        with Bus(tmp_path, "agent") as agent:
-            ear.publish(m.Voice(at_ns=5, speaking=True))
-            assert player.receive(1.0) == m.Voice(at_ns=5, speaking=True)
-            assert agent.receive(0.0) is None
+    with (
+        Bus(tmp_path, "ear") as ear,
+        Bus(tmp_path, "player") as player,
+        Bus(tmp_path, "agent") as agent,
+    ):
+        ear.publish(m.Voice(at_ns=5, speaking=True))
+        assert player.receive(1.0) == m.Voice(at_ns=5, speaking=True)
+        assert agent.receive(0.0) is None
 
 
 def test_a_missing_reader_costs_nothing(tmp_path: Path) -> None:
@@ -58,11 +61,10 @@ def test_the_ear_may_not_speak_for_the_player(tmp_path: Path) -> None:
 
 def test_an_oversized_message_is_refused_at_its_source(tmp_path: Path) -> None:
     with Bus(tmp_path, "ear") as ear, pytest.raises(Refused, match="over its limit"):
-        ear.publish(
-            m.Heard(
-                at_ns=1, speech_end_ns=1, text="茶" * 9000, language="zh-CN", confidence=0, took_ms=1
-            )
-        )
+        long = "茶" * 9000
+        ear.publish(m.Heard(
+            at_ns=1, speech_end_ns=1, text=long, language="zh-CN", confidence=0, took_ms=1
+        ))
 
 
 def test_rubbish_on_the_socket_is_counted_not_fatal(tmp_path: Path) -> None:

@@ -1,0 +1,151 @@
+"""Runs one box's process table on a machine without systemd, and follows the slot switch.
+
+The updater's only word to us is the symlink `opt/vitrine/current`: when it points elsewhere,
+the processes move there one by one, behind the last good frame. Our only word to the updater
+is `run/health.json`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from device import messages as m
+from device.bus import Bus
+from device.paths import Places, repository_root
+from device.processes import BOX, Process
+from device.supervisor import Supervisor, python_command
+from ota.clock import monotonic_s
+
+CURRENT = "current"
+HEALTH = "health.json"
+HEALTH_EACH_S = 0.5
+# The player goes first: the new release has to prove its picture before anything else moves.
+MOVE_ORDER = ("player", "ear", "agent", "preview", "safe")
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """What the updater reads to confirm a trial or to go back."""
+
+    code: str
+    player_presented: bool = False
+    ear_ready: bool = False
+    crashes: int = 0
+    at_s: float = 0.0
+
+
+@dataclass
+class _Seen:
+    """What the processes of the current code have proven since they were started from it."""
+
+    player: m.PlayerState | None = None
+    ear: m.EarState | None = None
+    crashes_before: int = 0
+
+
+class Host:
+    """Start, watch and move the processes of one box. One loop calls `poll`."""
+
+    def __init__(
+        self,
+        places: Places,
+        supervisor: Supervisor,
+        environment: Mapping[str, str],
+        extra: Mapping[str, Sequence[str]],
+        own_environment: Mapping[str, Mapping[str, str]],
+    ) -> None:
+        """`extra` adds arguments, `own_environment` variables, to single processes by name."""
+        self._places, self._supervisor = places, supervisor
+        self._environment, self._extra, self._own = dict(environment), extra, own_environment
+        places.run.mkdir(parents=True, exist_ok=True)
+        self._bus = Bus(places.run, "watch")
+        self._code = self.code_folder()
+        self._seen = _Seen()
+        self._health_at_s = 0.0
+        self.heard: list[m.Heard] = []
+        self.happened: list[m.Happened] = []
+
+    def code_folder(self) -> Path:
+        """Where the code runs from: the active slot, or this checkout before any update."""
+        link = self._places.opt / CURRENT
+        return link.resolve() if link.exists() else repository_root()
+
+    def start(self) -> None:
+        """Start every line of the table."""
+        for process in BOX:
+            self._supervisor.start(
+                process, self._command(process), self._code, self._environment_of(process.name)
+            )
+
+    def poll(self, wait_s: float) -> None:
+        """One turn: restarts, messages for up to `wait_s`, the switch, health."""
+        self._supervisor.poll()
+        message = self._bus.receive(wait_s)
+        while message is not None:
+            self._notice(message)
+            message = self._bus.receive(0.0)
+        self._follow_switch()
+        if monotonic_s() - self._health_at_s >= HEALTH_EACH_S:
+            self._health_at_s = monotonic_s()
+            self._write_health()
+
+    @property
+    def player(self) -> m.PlayerState | None:
+        """The player's last word, since it runs from the current code."""
+        return self._seen.player
+
+    @property
+    def ear(self) -> m.EarState | None:
+        """The ear's last word, since it runs from the current code."""
+        return self._seen.ear
+
+    def close(self) -> None:
+        """Stop the box."""
+        for process in reversed(BOX):
+            self._supervisor.stop(process.name)
+        self._bus.close()
+
+    def _command(self, process: Process) -> tuple[str, ...]:
+        return (*python_command(process), *self._extra.get(process.name, ()))
+
+    def _environment_of(self, name: str) -> dict[str, str]:
+        return {**self._environment, **self._own.get(name, {}), "PYTHONPATH": str(self._code)}
+
+    def _notice(self, message: m.Message) -> None:
+        if isinstance(message, m.PlayerState):
+            self._seen.player = message
+        elif isinstance(message, m.EarState):
+            self._seen.ear = message
+        elif isinstance(message, m.Heard):
+            self.heard = [*self.heard[-99:], message]
+        elif isinstance(message, m.Happened):
+            self.happened = [*self.happened[-999:], message]
+
+    def _follow_switch(self) -> None:
+        code = self.code_folder()
+        if code == self._code:
+            return
+        self._code = code
+        self._seen = _Seen(crashes_before=self._crashes())
+        for name in MOVE_ORDER:
+            self._supervisor.move(name, code, self._environment_of(name))
+
+    def _crashes(self) -> int:
+        return sum(self._supervisor.restarts(process.name) for process in BOX)
+
+    def _write_health(self) -> None:
+        player, ear = self._seen.player, self._seen.ear
+        health = Health(
+            code=str(self._code),
+            player_presented=bool(player and player.ready and player.frames_shown > 0),
+            ear_ready=bool(ear and ear.ready),
+            crashes=self._crashes() - self._seen.crashes_before,
+            at_s=monotonic_s(),
+        )
+        # Read by another process at any time, but worthless after a reboot: atomic, not durable.
+        temporary = self._places.run / f".{HEALTH}"
+        temporary.write_bytes(msgspec.json.encode(health))
+        temporary.replace(self._places.run / HEALTH)
