@@ -1,0 +1,75 @@
+"""The folder of a chain's keys: who signs what, and which of them may live on a server.
+
+    offline/root.pem targets.pem releases.pem avatars.pem likeness.pem   (encrypted, taken away)
+    online/programmes.pem snapshot.pem timestamp.pem desired.pem ticket.pem   (the chain's server)
+    public/<role>.pem                                                    (for everybody)
+
+A role with several holders has `<role>.2.pem`, `<role>.3.pem` beside the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ota.errors import Refused
+from ota.files import write_durable
+from ota.keys import SigningKey
+
+OFFLINE_KEYS = ("root", "targets", "releases", "avatars", "likeness")
+ONLINE_KEYS = ("programmes", "snapshot", "timestamp", "desired", "ticket")
+HOLDERS_MAX = 9
+
+
+def make_keyring(
+    directory: Path, passphrase: str | None = None, holders: Mapping[str, int] | None = None
+) -> dict[str, list[SigningKey]]:
+    """Make one key for each role (or `holders[role]`), offline ones encrypted by `passphrase`.
+
+    Raises Refused when the folder holds keys already: a key is never written over.
+    """
+    if any((directory / part).exists() for part in ("offline", "online")):
+        raise Refused(f"There are keys in {directory} already; choose an empty folder.")
+    made: dict[str, list[SigningKey]] = {}
+    for role in OFFLINE_KEYS + ONLINE_KEYS:
+        count = (holders or {}).get(role, 1)
+        if not 1 <= count <= HOLDERS_MAX:
+            raise Refused(f"Role {role!r} may have 1 to {HOLDERS_MAX} keys, not {count}.")
+        made[role] = [SigningKey.generate() for _ in range(count)]
+        for number, key in enumerate(made[role], start=1):
+            secret = passphrase if role in OFFLINE_KEYS else None
+            key.save(directory / _part(role) / _name(role, number), secret)
+            public = directory / "public" / _name(role, number)
+            write_durable(public, key.public.to_pem().encode())
+    return made
+
+
+def load_keyring(
+    directory: Path, passphrase: str | None = None, roles: Sequence[str] | None = None
+) -> dict[str, list[SigningKey]]:
+    """All keys that are there (the offline ones may have been taken away), by role.
+
+    With `roles`, exactly these, and each must be there. Raises Refused.
+    """
+    wanted = OFFLINE_KEYS + ONLINE_KEYS if roles is None else tuple(roles)
+    found: dict[str, list[SigningKey]] = {}
+    for role in wanted:
+        secret = passphrase if role in OFFLINE_KEYS else None
+        paths = [directory / _part(role) / _name(role, n) for n in range(1, HOLDERS_MAX + 1)]
+        keys = [SigningKey.load(path, secret) for path in paths if path.exists()]
+        if keys:
+            found[role] = keys
+        elif roles is not None:
+            raise Refused(
+                f"The key of role {role!r} is not in {directory / _part(role)}; bring it from "
+                "where it is kept, or make keys with `vitrine ota keys`."
+            )
+    return found
+
+
+def _part(role: str) -> str:
+    return "offline" if role in OFFLINE_KEYS else "online"
+
+
+def _name(role: str, number: int) -> str:
+    return f"{role}.pem" if number == 1 else f"{role}.{number}.pem"
