@@ -104,22 +104,3 @@ def _en_plain(words: list[str]) -> Decimal | None:
         else:
             return None
     return Decimal(total + section)
-
-
-def zh_words(number: int) -> str:
-    """一百二十八 for 128; 0 <= number < 100,000,000."""
-    if number == 0:
-        return "零"
-    high, low = divmod(number, 10_000)
-    if high:
-        joint = "零" if 0 < low < 1000 else ""
-        return zh_words(high) + "万" + joint + (zh_words(low) if low else "")
-    out, gap = "", False
-    for unit, name in ((1000, "千"), (100, "百"), (10, "十"), (1, "")):
-        digit, number = divmod(number, unit)
-        if digit == 0:
-            gap = bool(out)
-            continue
-        out += ("零" if gap else "") + "零一二三四五六七八九"[digit] + name
-        gap = False
-    return out.removeprefix("一") if out.startswith("一十") else out

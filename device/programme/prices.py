@@ -14,7 +14,6 @@ from device.programme.numerals import (
     en_values,
     narrowed,
     zh_value,
-    zh_words,
 )
 
 _SIGNS = {
@@ -200,31 +199,29 @@ def _quantity(before: str) -> Decimal:
     return min(values, default=Decimal(1)) or Decimal(1)
 
 
-_SPOKEN = {
-    "zh": {"CNY": "元", "USD": "美元", "EUR": "欧元", "GBP": "英镑", "HKD": "港币"},
-    "en": {
-        "CNY": "yuan",
-        "USD": "dollars",
-        "EUR": "euros",
-        "GBP": "pounds",
-        "HKD": "Hong Kong dollars",
-    },
+_SPOKEN_ZH = {"CNY": "元", "USD": "美元", "EUR": "欧元", "GBP": "英镑", "HKD": "港币"}
+_SPOKEN_EN = {
+    "CNY": "yuan",
+    "USD": "dollars",
+    "EUR": "euros",
+    "GBP": "pounds",
+    "HKD": "Hong Kong dollars",
 }
 
 
 def spoken_price(card: str, language: str) -> str:
-    """How a card's price is said: 一百二十八元, "128 yuan"; the text itself when it is no sum."""
+    """How a line names a card's price: "128元", "128 yuan"; the card's text when it is no sum.
+
+    Digits, because the line is the caption too; the synthesiser reads them as words.
+    """
     price = card_price(card)
     if price is None or len(price.amounts) != 1:
         return card
     (amount,) = price.amounts
-    family = "zh" if language.startswith("zh") else "en"
-    unit = _SPOKEN[family].get(price.currency or "CNY", "")
-    whole = int(amount)
-    cents = int((amount - whole) * 100)
-    if family == "en":
-        return f"{whole} {unit}" if not cents else f"{whole}.{cents:02d} {unit}"
-    if not cents:
-        return zh_words(whole) + unit
-    point = "".join("零一二三四五六七八九"[int(d)] for d in f"{cents:02d}".rstrip("0"))
-    return f"{zh_words(whole)}点{point}{unit}"
+    digits = f"{amount:f}"
+    digits = (
+        digits.rstrip("0").rstrip(".") if language.startswith("zh") and "." in digits else digits
+    )
+    units = _SPOKEN_ZH if language.startswith("zh") else _SPOKEN_EN
+    unit = units[price.currency or "CNY"]
+    return digits + unit if language.startswith("zh") else f"{digits} {unit}"

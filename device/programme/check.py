@@ -1,0 +1,99 @@
+"""`programme check`: everything that is wrong with a programme's folder, for its editor."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from device.programme import file_rule, price_rule, rules
+from device.programme.load import PROGRAMME_BYTES_MAX, read_file
+from device.programme.positions import Document, JsonBroken, field_path, parse
+from device.programme.problems import Fault, Problem
+from device.programme.schema import PROGRAMME_FILE, Programme
+from device.programme.shape import Shape
+from ota.clock import utc_now
+from ota.errors import Refused
+
+PROBLEMS_MAX = 500
+
+
+def check(folder: Path, now: datetime | None = None) -> list[Problem]:
+    """Every problem of the folder's programme, in the order of the file; [] when it is good.
+
+    Only problems of severity "error" stop publishing. Never raises for a bad programme.
+    """
+    try:
+        data = read_file(folder, PROGRAMME_FILE, PROGRAMME_BYTES_MAX)
+    except Refused as error:
+        return [Problem(PROGRAMME_FILE, 1, "", f"无法读取:{error}", str(error))]
+    return check_bytes(data, folder, now)
+
+
+def check_bytes(data: bytes, folder: Path | None, now: datetime | None = None) -> list[Problem]:
+    """The same for the bytes of a `programme.json`; without a folder its files are not looked at.
+
+    For the console, which checks an edit before it is saved.
+    """
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        zh, en = "文件不是 UTF-8 编码,请另存为 UTF-8", "the file is not UTF-8; save it as UTF-8"
+        return [Problem(PROGRAMME_FILE, line, "", zh, en)]
+    try:
+        document = parse(text)
+    except JsonBroken as error:
+        zh, en = f"JSON 写错了:{error.zh}", f"broken JSON: {error.en}"
+        return [Problem(PROGRAMME_FILE, error.line, "", zh, en, column=error.column)]
+    shape = Shape()
+    programme = shape.build(document.value, Programme)
+    faults = list(shape.faults)
+    for doubled in document.doubled:
+        zh, en = f"字段“{doubled[-1]}”写了两次", f'the field "{doubled[-1]}" is written twice'
+        faults.append(Fault(doubled, zh, en, at_key=True))
+    checked = rules.Checked(programme, shape, folder, now or utc_now())
+    for rule in (*rules.RULES, file_rule.files, price_rule.prices):
+        faults += [fault for fault in rule(checked) if not _follows(fault, shape.faults)]
+    if not any(fault.severity == "error" for fault in faults):
+        faults += _strictly_read(data)
+    return _placed(document, faults)
+
+
+def errors(problems: list[Problem]) -> list[Problem]:
+    """Those that stop publishing."""
+    return [problem for problem in problems if problem.severity == "error"]
+
+
+def _follows(fault: Fault, first: list[Fault]) -> bool:
+    """Does it only repeat what is already said about the same or the surrounding field?"""
+    return any(fault.path[: len(each.path)] == each.path for each in first)
+
+
+def _strictly_read(data: bytes) -> list[Fault]:
+    """The box's own reader has the last word."""
+    try:
+        msgspec.json.decode(data, type=Programme)
+    except msgspec.DecodeError as error:
+        return [Fault((), f"播放器无法读取:{error}", f"the player cannot read it: {error}")]
+    return []
+
+
+def _placed(document: Document, faults: list[Fault]) -> list[Problem]:
+    problems = []
+    for fault in dict.fromkeys(faults):
+        line, column = document.place(fault.path, fault.at_key)
+        problems.append(
+            Problem(
+                PROGRAMME_FILE,
+                line,
+                field_path(fault.path),
+                fault.zh,
+                fault.en,
+                fault.severity,
+                column,
+            )
+        )
+    problems.sort(key=lambda problem: (problem.line, problem.column))
+    return problems[:PROBLEMS_MAX]
