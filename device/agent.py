@@ -1,0 +1,230 @@
+"""The agent process: from the broker to player and ear, and back. It may be slow; they may not.
+
+One thread decides here, over one bounded inbox. The MQTT line, the bus reader and the worker
+for slow things (downloads, self-test) have a thread each and only put into the inbox.
+"""
+
+from __future__ import annotations
+
+import secrets
+import signal
+import threading
+from dataclasses import dataclass
+from types import FrameType
+
+import msgspec
+
+from device.bus import Bus
+from device.hal import Hal, open_box
+from device.hal.notify import Notifier
+from device.messages import Message
+from device.paths import Places, notify_socket
+from device.sync.content import Content, ContentPlaces, programme_problems
+from device.sync.desk import Desk, DeskParts
+from device.sync.following import Following
+from device.sync.identity import Identity, load_identity
+from device.sync.inbox import Inbox, JobDone, Worker
+from device.sync.mqtt import Line, LineEvent, LineSettings, Outgoing
+from device.sync.orders import LocalOrders
+from device.sync.outbox import Outbox
+from device.sync.report import status
+from ota.clock import Deadline, utc_now
+from ota.errors import Broken, Refused
+from ota.fetch import Fetcher
+from ota.files import read_bounded
+from ota.floor import FloorClock
+from ota.store import Store
+from ota.trust import TrustClient
+
+INBOX_MAX = 1024
+CONTENT_BYTES_MAX = 16 << 30
+TURN_S = 1.0
+BATCH_MAX = 256
+LINE_SILENT_MAX_S = 180.0
+IDENTITY_LOOK_S = 1.0
+SETTINGS_BYTES_MAX = 16_384
+
+
+class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """`etc/vitrine/agent.json`, where a box needs other values than these."""
+
+    telemetry_s: float = 60.0
+    keepalive_s: int = 30
+    retry_min_s: float = 1.0
+    retry_max_s: float = 120.0
+
+
+class Stop:
+    """Put into the inbox by SIGTERM and SIGINT."""
+
+
+Incoming = LineEvent | Message | JobDone | Stop
+
+
+@dataclass
+class _Running:
+    inbox: Inbox[Incoming]
+    stopping: threading.Event
+
+
+def load_settings(places: Places) -> AgentSettings:
+    """The file's settings, or the defaults without one. Raises Refused when it is broken."""
+    path = places.etc / "agent.json"
+    try:
+        return msgspec.json.decode(read_bounded(path, SETTINGS_BYTES_MAX), type=AgentSettings)
+    except FileNotFoundError:
+        return AgentSettings()
+    except msgspec.MsgspecError as error:
+        raise Refused(f"{path} cannot be read ({error}); correct or remove it.") from error
+
+
+def run(places: Places, settings: AgentSettings | None = None) -> int:
+    """Work until SIGTERM or SIGINT; returns the exit code.
+
+    Without an identity it waits for enrolment. Raises Broken when a restart is needed.
+    """
+    settings = settings or load_settings(places)
+    running = _Running(Inbox(INBOX_MAX), threading.Event())
+    previous = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        running.stopping.set()
+        running.inbox.put(Stop())
+
+    for number in previous:
+        signal.signal(number, stop)
+    try:
+        identity = _wait_for_identity(places, running.stopping)
+        if identity is None:
+            return 0
+        with Bus(places.run, "agent") as bus:
+            return _work(places, settings, identity, bus, running)
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _wait_for_identity(places: Places, stopping: threading.Event) -> Identity | None:
+    """The identity, as soon as there is one; None when stopped before."""
+    while not stopping.is_set():
+        if (places.identity / "box.json").exists():
+            return load_identity(places.identity)
+        stopping.wait(IDENTITY_LOOK_S)
+    return None
+
+
+def _work(
+    places: Places, settings: AgentSettings, identity: Identity, bus: Bus, running: _Running
+) -> int:
+    inbox = running.inbox
+    worker = Worker(inbox.put)
+    session = secrets.token_hex(8)
+    line = Line(line_settings(identity, settings, session), identity.tls(), inbox.put)
+    outbox = Outbox(places.var / "outbox.db")
+    hal = open_box()
+    parts = desk_parts(places, settings, identity, bus, line, outbox, worker, hal)
+    desk = Desk(parts, session)
+    desk.begin()
+    reader = threading.Thread(target=_read_bus, args=(bus, running), name="bus", daemon=True)
+    notifier = Notifier(notify_socket())
+    try:
+        worker.start()
+        reader.start()
+        line.start()
+        notifier.ready()
+        return _loop(desk, line, inbox, identity, places, notifier)
+    finally:
+        running.stopping.set()
+        line.stop()
+        reader.join(TURN_S * 2)
+        outbox.close()
+
+
+def _loop(
+    desk: Desk, line: Line, inbox: Inbox[Incoming], identity: Identity, places: Places,
+    notifier: Notifier,
+) -> int:
+    identity_look = Deadline(IDENTITY_LOOK_S)
+    while True:
+        event = inbox.get(TURN_S)
+        for _ in range(BATCH_MAX):
+            if event is None:
+                break
+            if isinstance(event, Stop):
+                desk.goodbye()
+                return 0
+            desk.take(event)
+            event = inbox.get(0.0)
+        desk.turn(inbox.dropped + line.events_dropped)
+        notifier.alive()
+        if desk.leaving:
+            return 0
+        if line.silent_s > LINE_SILENT_MAX_S:
+            raise Broken("The connection to the broker hangs; the agent starts again.")
+        if identity_look.passed:
+            identity_look = Deadline(IDENTITY_LOOK_S)
+            if places.identity.resolve() != identity.folder:
+                return 0  # enrolled anew: the supervisor starts us with the new identity
+
+
+def _read_bus(bus: Bus, running: _Running) -> None:
+    while not running.stopping.is_set():
+        message = bus.receive(TURN_S)
+        if message is not None:
+            running.inbox.put(message)
+
+
+def line_settings(identity: Identity, settings: AgentSettings, session: str) -> LineSettings:
+    """The connection of this box, with its last will."""
+    root = identity.topic_root
+    return LineSettings(
+        host=identity.box.broker.host,
+        port=identity.box.broker.port,
+        client_id=identity.box.box,
+        will=Outgoing(f"{root}status", status(False, session, utc_now()), retain=True),
+        subscriptions=(f"{root}desired", f"{root}command"),
+        keepalive_s=settings.keepalive_s,
+        retry_min_s=settings.retry_min_s,
+        retry_max_s=settings.retry_max_s,
+    )
+
+
+def make_content(places: Places, identity: Identity, clock: FloorClock) -> Content:
+    """The content store of this box, with its trust and its mutual TLS."""
+    fetcher = Fetcher(identity.tls())
+    url = identity.box.content_url.rstrip("/")
+    trust = TrustClient(places.var / "trust", f"{url}/metadata/", fetcher, clock)
+    trust.bootstrap(identity.tuf_root)
+    where = ContentPlaces(
+        store=Store(places.content, CONTENT_BYTES_MAX), programmes=places.programmes,
+        held=places.var / "held.json", url=url,
+    )
+    return Content(where, trust, fetcher, programme_problems)
+
+
+def desk_parts(
+    places: Places, settings: AgentSettings, identity: Identity, bus: Bus, line: Line,
+    outbox: Outbox, worker: Worker, hal: Hal,
+) -> DeskParts:
+    """The world of one box, for the desk."""
+    box = identity.box
+    clock = FloorClock(places.var / "clock")
+    following = Following(
+        places.desired, places.var / "desired-seq", identity.desired_keys, box.chain, box.box
+    )
+    return DeskParts(
+        topic_root=identity.topic_root,
+        following=following,
+        content=make_content(places, identity, clock),
+        outbox=outbox,
+        worker=worker,
+        hal=hal,
+        local=LocalOrders(places, hal),
+        clock=clock,
+        send=line.send,
+        is_up=lambda: line.up,
+        say=bus.publish,
+        disk=places.var,
+        telemetry_s=settings.telemetry_s,
+        release=lambda: (None, None),
+    )

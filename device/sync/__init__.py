@@ -1,0 +1,1 @@
+"""From the broker to the disk and back: line, outbox, desired state, plan and content."""

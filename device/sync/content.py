@@ -1,0 +1,305 @@
+"""Programme content: signed index, files by hash, a folder laid out, checked, and only then used.
+
+The old programme's folder is never touched: whatever fails here, it plays on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+import msgspec
+
+from device.messages import ProgrammeWanted
+from device.programme.load import INDEX_BYTES_MAX, is_inside_path
+from device.programme.schema import INDEX_FILE, PROGRAMME_FILE, Index
+from device.sync.plan import OnDisk
+from ota.errors import Refused, Retry
+from ota.files import read_bounded, sha256_file, sync_directory, write_durable
+from ota.store import Store
+from ota.trust import Target
+
+FILES_MAX = 10_000
+FILE_BYTES_MAX = 1 << 30
+PROGRAMME_BYTES_MAX = 4 << 30
+HELD_BYTES_MAX = 4096
+PROBLEMS_SHOWN = 3
+Progress = Callable[[int, int], None]
+Check = Callable[[Path], list[str]]
+
+
+class Trust(Protocol):
+    """What is needed of ota.trust.TrustClient."""
+
+    def refresh(self) -> None:
+        """Learn the newest signed state; raises Retry or Refused."""
+
+    def target(self, path: str) -> Target:
+        """What is signed under this name; raises Retry or Refused."""
+        ...
+
+
+class Fetch(Protocol):
+    """What is needed of ota.fetch.Fetcher."""
+
+    def bytes(self, url: str, bytes_max: int) -> bytes:
+        """A small file; raises Retry or Refused."""
+        ...
+
+    def file(
+        self, url: str, destination: Path, length_bytes: int, sha256: str,
+        progress: Progress | None = None,
+    ) -> None:
+        """A file of any size, resumed and verified; raises Retry or Refused."""
+
+
+@dataclass(frozen=True)
+class ContentPlaces:
+    """Folders of the content, and the URL under which the chain's server gives it out."""
+
+    store: Store
+    programmes: Path
+    held: Path
+    url: str
+
+    @property
+    def targets_url(self) -> str:
+        """Base of signed targets."""
+        return f"{self.url.rstrip('/')}/targets"
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """`held.json`: the newest programme that passed every check."""
+
+    target: str
+    version: int
+    programme_id: str
+    folder: str
+    index_sha256: str
+
+
+class Content:
+    """Brings programmes onto the disk. Used by one thread at a time."""
+
+    def __init__(self, places: ContentPlaces, trust: Trust, fetch: Fetch, check: Check) -> None:
+        self._places, self._trust, self._fetch, self._check = places, trust, fetch, check
+
+    def bring(self, wanted: ProgrammeWanted, progress: Progress | None = None) -> OnDisk:
+        """Make `wanted` a verified folder on this disk; files that are here are not fetched.
+
+        Raises Retry (network, disk full) or Refused (not signed, tampered, broken programme).
+        """
+        self._trust.refresh()
+        target = self._trust.target(wanted.target)
+        data = self._fetch.bytes(target.url(self._places.targets_url), target.length_bytes)
+        index = read_index(data, target)
+        self._bring_files(index, progress)
+        folder, programme_id = self._lay_out(index, data, wanted)
+        self._remember(wanted, programme_id, folder, target.sha256)
+        return OnDisk(wanted, programme_id, str(folder))
+
+    def held(self) -> OnDisk | None:
+        """The programme that was good before the restart, if its files are still whole."""
+        try:
+            held = msgspec.json.decode(read_bounded(self._places.held, HELD_BYTES_MAX), type=Held)
+            folder = self._places.programmes / held.folder
+            if is_whole(folder, held.index_sha256):
+                wanted = ProgrammeWanted(target=held.target, version=held.version)
+                return OnDisk(wanted, held.programme_id, str(folder))
+        except (OSError, msgspec.MsgspecError, Refused):
+            return None
+        return None
+
+    def tidy(self, keep: Iterable[str]) -> int:
+        """Remove programme folders that nobody plays, and their files; returns freed folders."""
+        kept = {Path(path).name for path in keep}
+        if not self._places.programmes.is_dir():
+            return 0
+        folders = list(self._places.programmes.iterdir())
+        unused = [folder for folder in folders if folder.name not in kept]
+        needed = {sha for folder in folders if folder.name in kept for sha in hashes_in(folder)}
+        for folder in unused:
+            for sha256 in hashes_in(folder) - needed:
+                self._places.store.remove(sha256)
+            shutil.rmtree(folder, ignore_errors=True)
+        return len(unused)
+
+    def _bring_files(self, index: Index, progress: Progress | None) -> None:
+        """Fetch what is not here, or no longer what it was."""
+        store = self._places.store
+        missing = {
+            entry.sha256: entry.bytes
+            for entry in index.files.values() if not store.verify(entry.sha256)
+        }
+        total, done = sum(missing.values()), 0
+        store.make_room(total)
+        for sha256, length_bytes in missing.items():
+            url = f"{self._places.targets_url}/content/{sha256}"
+            self._fetch.file(url, store.path(sha256), length_bytes, sha256)
+            done += length_bytes
+            if progress is not None:
+                progress(done, total)
+
+    def _lay_out(self, index: Index, data: bytes, wanted: ProgrammeWanted) -> tuple[Path, str]:
+        programmes = self._places.programmes
+        try:
+            programmes.mkdir(parents=True, exist_ok=True)
+            draft = programmes / f".draft-{wanted.version}"
+            shutil.rmtree(draft, ignore_errors=True)
+            draft.mkdir()
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise Retry(f"{programmes} cannot be written ({reason}); check the disk.") from error
+        try:
+            self._fill(draft, index, data)
+            programme_id = _programme_id(draft, wanted)
+            problems = self._check(draft)
+            if problems:
+                raise Refused(_refusal(wanted, problems))
+            return self._settle(draft, f"{programme_id}-{wanted.version}"), programme_id
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise Retry(f"The programme was not written ({reason}); check the disk.") from error
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+
+    def _fill(self, draft: Path, index: Index, data: bytes) -> None:
+        folders = {draft}
+        for name, entry in index.files.items():
+            path = draft / PurePosixPath(name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            folders.add(path.parent)
+            source = self._places.store.path(entry.sha256)
+            try:
+                os.link(source, path)
+            except OSError:
+                shutil.copyfile(source, path)
+        write_durable(draft / INDEX_FILE, data)
+        for folder in folders:
+            sync_directory(folder)
+
+    def _settle(self, draft: Path, name: str) -> Path:
+        """Give the checked draft its name; a folder that is being played is never replaced."""
+        folder = self._places.programmes / name
+        if folder.exists():
+            digest = sha256_file(draft / INDEX_FILE)
+            if is_whole(folder, digest):
+                return folder
+            folder = self._places.programmes / f"{name}.{digest[:8]}"
+            if is_whole(folder, digest):
+                return folder
+            shutil.rmtree(folder, ignore_errors=True)
+        draft.rename(folder)
+        sync_directory(self._places.programmes)
+        return folder
+
+    def _remember(
+        self, wanted: ProgrammeWanted, programme_id: str, folder: Path, index_sha256: str
+    ) -> None:
+        held = Held(
+            target=wanted.target, version=wanted.version, programme_id=programme_id,
+            folder=folder.name, index_sha256=index_sha256,
+        )
+        write_durable(self._places.held, msgspec.json.encode(held))
+
+
+def read_index(data: bytes, target: Target) -> Index:
+    """The index behind a signed target. Raises Refused: other bytes, malformed, over a limit."""
+    if len(data) > INDEX_BYTES_MAX:
+        raise Refused("The programme's index is larger than 16 MiB; publish a smaller one.")
+    if len(data) != target.length_bytes or hashlib.sha256(data).hexdigest() != target.sha256:
+        raise Refused(f"The index of {target.path} is not the one that was signed.")
+    try:
+        index = msgspec.json.decode(data, type=Index)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Refused(f"The index of {target.path} is malformed ({error}).") from error
+    check_index(index)
+    return index
+
+
+def check_index(index: Index) -> None:
+    """Limits and names of an index, before a byte is fetched. Raises Refused."""
+    if len(index.files) > FILES_MAX:
+        raise Refused(f"The programme has more than {FILES_MAX} files.")
+    sizes = [entry.bytes for entry in index.files.values()]
+    if max(sizes, default=0) > FILE_BYTES_MAX or sum(sizes) > PROGRAMME_BYTES_MAX:
+        raise Refused("The programme is larger than a box may hold (1 GiB a file, 4 GiB in all).")
+    paths = {PurePosixPath(name) for name in index.files}
+    folders = {parent for path in paths for parent in path.parents}
+    plain = all(
+        is_inside_path(name) and str(PurePosixPath(name)) == name for name in index.files
+    )
+    if not plain or paths & folders or PurePosixPath(INDEX_FILE) in paths:
+        raise Refused("The programme's index names a file outside its folder, or twice.")
+    if PurePosixPath(PROGRAMME_FILE) not in paths:
+        raise Refused(f"The programme's index has no {PROGRAMME_FILE}; build it again.")
+
+
+def is_whole(folder: Path, index_sha256: str) -> bool:
+    """True when the folder holds exactly what the index of this hash says."""
+    try:
+        data = read_bounded(folder / INDEX_FILE, INDEX_BYTES_MAX)
+        if sha256_file(folder / INDEX_FILE) != index_sha256:
+            return False
+        index = msgspec.json.decode(data, type=Index)
+        check_index(index)
+        return all(
+            sha256_file(folder / PurePosixPath(name)) == entry.sha256
+            for name, entry in index.files.items()
+        )
+    except (OSError, Refused, msgspec.MsgspecError):
+        return False
+
+
+def hashes_in(folder: Path) -> set[str]:
+    """The files of a programme folder by hash; empty when it has no readable index."""
+    try:
+        data = read_bounded(folder / INDEX_FILE, INDEX_BYTES_MAX)
+        index = msgspec.json.decode(data, type=Index)
+    except (OSError, Refused, msgspec.MsgspecError):
+        return set()
+    return {entry.sha256 for entry in index.files.values()}
+
+
+def programme_problems(folder: Path) -> list[str]:
+    """What `vitrine programme check` finds, a sentence each, Chinese and English."""
+    from device.programme.check import check
+
+    return [
+        f"{problem.file}: {problem.sentence_zh} / {problem.sentence_en}"
+        for problem in check(folder)
+    ]
+
+
+class _Head(msgspec.Struct, frozen=True):
+    """Of programme.json only what names it; the check reads the rest."""
+
+    id: str
+    version: int
+
+
+def _programme_id(draft: Path, wanted: ProgrammeWanted) -> str:
+    try:
+        data = read_bounded(draft / PROGRAMME_FILE, INDEX_BYTES_MAX)
+        head = msgspec.json.decode(data, type=_Head)
+    except msgspec.MsgspecError as error:
+        raise Refused(f"{PROGRAMME_FILE} is malformed ({error}); publish it again.") from error
+    if wanted.target != f"programmes/{head.id}/{head.version}.json" or (
+        head.version != wanted.version
+    ):
+        raise Refused(
+            f"Under the name {wanted.target} lies programme {head.id} {head.version}; "
+            "publish it again."
+        )
+    return head.id
+
+
+def _refusal(wanted: ProgrammeWanted, problems: list[str]) -> str:
+    more = len(problems) - PROBLEMS_SHOWN
+    tail = f" (+{more})" if more > 0 else ""
+    return f"{wanted.target}: " + "; ".join(problems[:PROBLEMS_SHOWN]) + tail

@@ -1,0 +1,244 @@
+"""Where the agent decides: every event in, messages to broker and bus out. One thread."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from device.hal.base import Hal
+from device.hal.health import judge
+from device.messages import (
+    CommandDone,
+    EarState,
+    Event,
+    Happened,
+    Message,
+    PlayerState,
+    Status,
+)
+from device.sync.content import Content
+from device.sync.counter import JOB_PREFIX, Counter, CounterParts
+from device.sync.desired import ENVELOPE_BYTES_MAX
+from device.sync.follower import JOB as CONTENT_JOB
+from device.sync.follower import Follower, FollowerParts
+from device.sync.following import Following
+from device.sync.inbox import JobDone, Worker
+from device.sync.mqtt import Acknowledged, Arrived, LineEvent, Outgoing, Up
+from device.sync.orders import LocalOrders
+from device.sync.outbox import Outbox, Sender
+from device.sync.report import Faults, iso, reported, telemetry
+from ota.clock import Deadline, monotonic_s, utc_now
+from ota.floor import FloorClock
+
+REPORT_PAUSE_S = 0.5
+HEALTH_S = 10.0
+STALE_S = 10.0
+SLEEP_MAX_S = 1.0
+PRIVATE_FIELDS = frozenset({"text", "transcript", "heard", "audio", "words", "question"})
+FAULT_TEXT = {
+    "too-hot": "这台设备过热,请检查通风 / The box is too hot; check its air flow.",
+    "disk-low": "磁盘快满了 / The disk is nearly full.",
+    "memory-low": "内存不足 / The memory is nearly full.",
+}
+SILENT = {
+    "player": "播放进程没有响应 / The player does not answer.",
+    "ear": "听音进程没有响应 / The ear does not answer.",
+}
+
+
+@dataclass(frozen=True)
+class DeskParts:
+    """What the desk needs, passed in: everything that touches the world."""
+
+    topic_root: str
+    following: Following
+    content: Content
+    outbox: Outbox
+    worker: Worker
+    hal: Hal
+    local: LocalOrders
+    clock: FloorClock
+    send: Callable[[Outgoing], bool]
+    is_up: Callable[[], bool]
+    say: Callable[[Message], None]
+    disk: Path
+    telemetry_s: float
+    release: Callable[[], tuple[str | None, str | None]]
+
+
+class Desk:
+    """take(event) for all that comes in, turn() after each batch. `leaving` asks for an end."""
+
+    def __init__(self, parts: DeskParts, session: str) -> None:
+        self._parts = parts
+        self._session, self._since = session, utc_now()
+        self._sender = Sender(parts.outbox)
+        self._faults = Faults()
+        self._follower = Follower(
+            FollowerParts(
+                parts.following, parts.content, parts.worker, parts.clock, parts.say,
+                self.note, self._faults,
+            )
+        )
+        self._counter = Counter(
+            CounterParts(
+                parts.topic_root, parts.worker, parts.local, parts.clock, parts.send, parts.say,
+                self._follower.reload,
+            )
+        )
+        self._player: PlayerState | None = None
+        self._ear: EarState | None = None
+        self._heard_s = {"player": monotonic_s(), "ear": monotonic_s()}
+        self._reported = b""
+        self._report_pause = Deadline(0.0)
+        self._health_due = Deadline(0.0)
+        self._telemetry_due = Deadline(0.0)
+        self._machine_faults: frozenset[str] = frozenset()
+        self._oversize = self._dropped = 0
+
+    @property
+    def leaving(self) -> bool:
+        """True after an order to restart this process."""
+        return self._counter.leaving
+
+    def begin(self) -> None:
+        """Before the first event: the box plays what it holds, network or not."""
+        self._follower.begin()
+        self._follower.turn()
+
+    def take(self, event: LineEvent | Message | JobDone) -> None:
+        """One event. Bad input never raises: it becomes an error in `reported`."""
+        if isinstance(event, Arrived):
+            self._take_arrived(event)
+        elif isinstance(event, Acknowledged):
+            self._sender.landed(event.token)
+        elif isinstance(event, Up):
+            self._take_up()
+        elif isinstance(event, JobDone):
+            self._take_job(event)
+        elif isinstance(event, PlayerState):
+            self._player = event
+            self._heard_s["player"] = monotonic_s()
+            self._follower.see_player(event)
+        elif isinstance(event, EarState):
+            self._ear = event
+            self._heard_s["ear"] = monotonic_s()
+        elif isinstance(event, Happened):
+            detail = {k: v for k, v in event.detail.items() if k not in PRIVATE_FIELDS}
+            self._parts.outbox.put(
+                Event(id=event.id, at=event.at, kind=event.kind, detail=detail)
+            )
+        elif isinstance(event, CommandDone):
+            self._counter.done(event)
+
+    def turn(self, dropped: int) -> None:
+        """After a batch: do what is planned, send what is due. `dropped` events did not fit."""
+        self._dropped = dropped
+        self._sender.settle()
+        self._follower.turn()
+        self._counter.turn()
+        if self._parts.is_up():
+            self._send_events()
+        if self._health_due.passed:
+            self._health_due = Deadline(HEALTH_S)
+            self._look_at_health()
+            self._follower.tidy()
+        if self._telemetry_due.passed and self._parts.is_up():
+            self._telemetry_due = Deadline(self._parts.telemetry_s)
+            self._send_telemetry()
+        self._report()
+
+    def goodbye(self) -> None:
+        """A planned end is no silence: the retained status says so."""
+        self._send_status(online=False)
+
+    def note(self, kind: str, detail: dict[str, object]) -> None:
+        """Keep an event of the agent's own."""
+        event_id = secrets.token_hex(12)
+        self._parts.outbox.put(
+            Event(id=event_id, at=iso(self._parts.clock.now()), kind=kind, detail=detail)
+        )
+
+    def _take_arrived(self, message: Arrived) -> None:
+        leaf = message.topic.removeprefix(self._parts.topic_root)
+        if leaf == "command":
+            self._counter.take(message)
+        elif leaf == "desired" and message.payload:
+            self._oversize += len(message.payload) > ENVELOPE_BYTES_MAX
+            self._follower.offer(message.payload)
+
+    def _take_up(self) -> None:
+        self._sender.restart()
+        self._send_status(online=True)
+        self._reported = b""
+        self._report_pause = Deadline(0.0)
+        self._follower.hurry()
+
+    def _take_job(self, job: JobDone) -> None:
+        if job.name.startswith(JOB_PREFIX):
+            self._counter.job_done(job)
+        elif job.name == CONTENT_JOB:
+            self._follower.brought(job)
+
+    def _send_events(self) -> None:
+        for item in self._sender.due():
+            message = Outgoing(f"{self._parts.topic_root}event", item.body, token=item.seq)
+            if not self._parts.send(message):
+                self._sender.unsent(item.seq)
+                return
+
+    def _look_at_health(self) -> None:
+        readings = self._parts.hal.readings(self._parts.disk)
+        standing = judge(self._machine_faults, readings)
+        for fault in sorted(standing - self._machine_faults):
+            self._faults.set(fault, FAULT_TEXT.get(fault, fault))
+            self.note("fault", {"fault": fault})
+        for fault in sorted(self._machine_faults - standing):
+            self._faults.clear(fault)
+            self.note("fault-over", {"fault": fault})
+        self._machine_faults = standing
+        for name, sentence in SILENT.items():
+            if monotonic_s() - self._heard_s[name] > STALE_S:
+                self._faults.set(name, sentence)
+            else:
+                self._faults.clear(name)
+
+    def _send_telemetry(self) -> None:
+        outbox = self._parts.outbox
+        counters = {
+            "outbox_events": len(outbox),
+            "outbox_bytes": outbox.bytes_held,
+            "outbox_dropped": sum(outbox.dropped.values()),
+            "outbox_set_aside": outbox.set_aside,
+            "oversize": self._oversize,
+            "refused_orders": self._counter.refused,
+            "dropped": self._dropped,
+        }
+        body = telemetry(
+            self._parts.clock.now(), self._parts.hal.readings(self._parts.disk), self._player,
+            self._ear, counters, self._machine_faults,
+        )
+        self._parts.send(Outgoing(f"{self._parts.topic_root}telemetry", body, qos=0))
+
+    def _report(self) -> None:
+        """Send `reported` when it differs from what the broker has, at most twice a second."""
+        if not self._parts.is_up() or not self._report_pause.passed:
+            return
+        body = reported(
+            self._follower.desired, self._follower.actual, self._faults.sentences(),
+            self._player, self._ear, self._parts.release(),
+        )
+        if body != self._reported and self._parts.send(
+            Outgoing(f"{self._parts.topic_root}reported", body, retain=True)
+        ):
+            self._reported = body
+            self._report_pause = Deadline(REPORT_PAUSE_S)
+
+    def _send_status(self, online: bool) -> None:
+        since = self._since if online else utc_now()
+        body = msgspec.json.encode(Status(online=online, session=self._session, since=iso(since)))
+        self._parts.send(Outgoing(f"{self._parts.topic_root}status", body, retain=True))

@@ -1,0 +1,82 @@
+"""The agent's one bounded queue of everything that comes in, and the thread for slow work."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from ota.errors import VitrineError
+
+_Item = TypeVar("_Item")
+
+
+class Inbox(Generic[_Item]):
+    """Bounded, many writers, one reader. `put` never blocks and is safe in a signal handler."""
+
+    def __init__(self, items_max: int) -> None:
+        self._queue: queue.SimpleQueue[_Item] = queue.SimpleQueue()
+        self._items_max = items_max
+        self.dropped = 0
+
+    def put(self, item: _Item) -> bool:
+        """Add one item; False (and counted) when the reader is too far behind."""
+        if self._queue.qsize() >= self._items_max:
+            self.dropped += 1
+            return False
+        self._queue.put(item)
+        return True
+
+    def get(self, timeout_s: float) -> _Item | None:
+        """The next item, or None when none came in time."""
+        try:
+            return self._queue.get(timeout=max(0.0, timeout_s))
+        except queue.Empty:
+            return None
+
+
+@dataclass(frozen=True)
+class JobDone:
+    """A job's end: its name and number, and a result or the error that ended it."""
+
+    name: str
+    number: int
+    result: object = None
+    error: VitrineError | None = None
+
+
+class Worker:
+    """One thread that does one slow thing after the other, with a bounded queue before it."""
+
+    def __init__(self, done: Callable[[JobDone], bool], jobs_max: int = 8) -> None:
+        self._done = done
+        self._jobs: queue.Queue[tuple[str, int, Callable[[], object]]] = queue.Queue(jobs_max)
+        self._number = 0
+        self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
+
+    def start(self) -> None:
+        """Begin; the thread is a daemon and ends with the process."""
+        self._thread.start()
+
+    def submit(self, name: str, job: Callable[[], object]) -> int | None:
+        """Queue a job and return its number; None when too many wait."""
+        self._number += 1
+        try:
+            self._jobs.put_nowait((name, self._number, job))
+        except queue.Full:
+            return None
+        return self._number
+
+    def _run(self) -> None:
+        while True:
+            name, number, job = self._jobs.get()
+            try:
+                end = JobDone(name, number, result=job())
+            except VitrineError as error:
+                end = JobDone(name, number, error=error)
+            except Exception as error:  # the thread's main loop: one bad job must not end it
+                sentence = f"{name} failed unexpectedly ({type(error).__name__}: {error})."
+                end = JobDone(name, number, error=VitrineError(sentence))
+            self._done(end)
