@@ -43,7 +43,11 @@ class Vad:
             raise Refused(f"The voice detector takes {CHUNK_SAMPLES} samples, not {chunk.shape}.")
         self._input[0, :_CONTEXT_SAMPLES] = self._input[0, -_CONTEXT_SAMPLES:]
         self._input[0, _CONTEXT_SAMPLES:] = chunk
-        feeds: dict[str, NDArray[Any]] = {"input": self._input, "state": self._state, "sr": self._rate}
+        feeds: dict[str, NDArray[Any]] = {
+            "input": self._input,
+            "state": self._state,
+            "sr": self._rate,
+        }
         outputs = self._session.run(feeds)
         self._state = np.asarray(outputs["stateN"], np.float32)
         return float(outputs["output"][0, 0])

@@ -86,7 +86,7 @@ class Whisper:
                 str(folder), device="cpu", compute_type="int8", intra_threads=threads
             )
             tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
-        except Exception as error:  # tokenizers raises bare Exception for a broken file
+        except (RuntimeError, ValueError, OSError) as error:
             raise Refused(f"The recogniser in {folder} is damaged; fetch it again.") from error
         return cls(model, tokenizer)
 

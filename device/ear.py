@@ -1,0 +1,252 @@
+"""The ear process: microphone, voice detection, turns, recogniser, and what it says on the bus.
+
+A visitor's words are in memory only: they go out as `Heard` and are forgotten; neither they
+nor their sound are ever logged or written.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import resource
+import signal
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from device import messages as m
+from device.asr.decoder import Decoder
+from device.asr.gate import EchoGate
+from device.asr.recogniser import Recogniser, Transcript
+from device.asr.turns import Began, Ended, Event, Paused, Turns, WentOn
+from device.asr.vad import Vad
+from device.asr.vocabulary import vocabulary
+from device.asr.whisper import Whisper
+from device.audio.capture import Capture, Chunk, FileSource, Source
+from device.bus import Bus
+from device.hal.notify import Notifier
+from device.paths import Places, assets_dir, notify_socket
+from device.programme.load import load
+from ota.clock import Deadline, monotonic_ns
+from ota.errors import VitrineError
+
+_LOG = logging.getLogger("vitrine.ear")
+_STATE_EVERY_S = 1.0
+_READ_S = 0.1
+_MESSAGES_A_TURN = 32
+_SPEAK_AFTER_S = 2.0
+_SPEAK_ANYWAY_AFTER_S = 30.0
+_KEPT_MAX = 8
+_STATM = Path("/proc/self/statm")
+
+
+@dataclass(frozen=True)
+class EarSettings:
+    """How this ear hears.
+
+    microphone: a part of the device's name, None for the default. speak: recordings instead of
+    a microphone. echo: auto, on or off (`device.asr.gate`). languages: until a programme says.
+    """
+
+    microphone: str | None = None
+    speak: tuple[Path, ...] = ()
+    echo: str = "auto"
+    languages: tuple[str, ...] = ("zh-CN", "en-US")
+    threads: int = 1
+    assets: Path | None = None
+
+
+@dataclass
+class Hearing:
+    """What the ear knows now; changed only by its main loop."""
+
+    languages: tuple[str, ...]
+    prompt: Mapping[str, str] = field(default_factory=dict)
+    programme: tuple[str, int] = ("", 0)
+    began_voice: bool = False
+    results: dict[int, Transcript] = field(default_factory=dict)
+    ended: dict[int, Ended] = field(default_factory=dict)
+    fault: str | None = None
+
+
+class Ear:
+    """The ear's loop, with its parts given: `step` handles one chunk at most."""
+
+    def __init__(
+        self, source: Source, vad: Vad, recogniser: Recogniser, bus: Bus, gate: EchoGate,
+        languages: tuple[str, ...],
+    ) -> None:  # fmt: skip
+        self._source = source
+        self._vad = vad
+        self._name = recogniser.name
+        self._decoder = Decoder(recogniser)
+        self._bus = bus
+        self._gate = gate
+        self._turns = Turns()
+        self._hearing = Hearing(languages)
+        self._state_due = Deadline(0)
+        self._waiting_to_speak = Deadline(_SPEAK_ANYWAY_AFTER_S)
+
+    def step(self) -> bool:
+        """Read the bus, one chunk of sound and what the recogniser finished.
+
+        True when a chunk was heard, or the reason why not is known. Raises Broken when the recogniser is lost.
+        """
+        for _ in range(_MESSAGES_A_TURN):
+            message = self._bus.receive(0)
+            if message is None:
+                break
+            self._take(message)
+        chunk = self._source.read(_READ_S)
+        if chunk is not None:
+            self._listen(chunk)
+        for number, transcript in self._decoder.finished():
+            self._hearing.results[number] = transcript
+        _keep_newest(self._hearing.results)
+        self._publish_heard()
+        if self._state_due.passed:
+            self._state_due = Deadline(_STATE_EVERY_S)
+            self.publish_state(True)
+        if self._waiting_to_speak.passed and isinstance(self._source, FileSource):
+            self._source.start()
+        return chunk is not None or self._source.fault is not None
+
+    def publish_state(self, ready: bool) -> None:
+        """Say how the ear is."""
+        level = self._source.level_dbfs
+        self._bus.publish(
+            m.EarState(
+                at_ns=monotonic_ns(), ready=ready, recogniser=self._name,
+                level_dbfs=None if level is None else round(level, 1),
+                fault=self._source.fault or self._hearing.fault, rss_bytes=_rss_bytes(),
+            )
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """Let go of microphone and recogniser."""
+        self._source.close()
+        self._decoder.close()
+
+    def _take(self, message: m.Message) -> None:
+        if isinstance(message, m.PlayerState):
+            self._gate.avatar(message.speaking, message.saying, message.at_ns)
+            if message.ready and self._waiting_to_speak.seconds > _SPEAK_AFTER_S:
+                self._waiting_to_speak = Deadline(_SPEAK_AFTER_S)
+        elif isinstance(message, m.ContentReady):
+            self._learn(message)
+
+    def _learn(self, content: m.ContentReady) -> None:
+        """Languages and words of the programme; a broken one changes nothing."""
+        now = (content.path, content.version)
+        if now == self._hearing.programme:
+            return
+        try:
+            programme = load(Path(content.path))
+        except VitrineError as error:
+            self._hearing.fault = str(error)
+            return
+        self._hearing.programme = now
+        self._hearing.languages = programme.languages
+        self._hearing.prompt = vocabulary(programme)
+        self._hearing.fault = None
+        _LOG.info("listening for %s", ", ".join(programme.languages))
+
+    def _listen(self, chunk: Chunk) -> None:
+        probability = self._vad.probability(chunk.samples)
+        if self._source.is_room:
+            self._gate.listened(probability, chunk.end_ns)
+            if self._gate.closed(chunk.end_ns):
+                self._turns.drop()
+                self._voice(False, chunk.end_ns)
+                return
+        for event in self._turns.feed(chunk.samples, probability, chunk.end_ns):
+            self._happened(event)
+
+    def _happened(self, event: Event) -> None:
+        hearing = self._hearing
+        if isinstance(event, Began):
+            self._voice(True, event.at_ns)
+        elif isinstance(event, Paused):
+            if not self._decoder.submit(
+                event.number, event.samples, hearing.languages, hearing.prompt
+            ):
+                hearing.fault = "The recogniser cannot keep up; something else uses the processor."
+        elif isinstance(event, WentOn):
+            if hearing.results.pop(event.number, None) is None:
+                self._decoder.forget(event.number)
+        else:
+            if event.number is not None:
+                hearing.ended[event.number] = event
+                _keep_newest(hearing.ended)
+            self._voice(False, event.speech_end_ns)
+
+    def _voice(self, speaking: bool, at_ns: int) -> None:
+        if speaking != self._hearing.began_voice:
+            self._hearing.began_voice = speaking
+            self._bus.publish(m.Voice(at_ns=at_ns, speaking=speaking))
+
+    def _publish_heard(self) -> None:
+        hearing = self._hearing
+        for number in [n for n in hearing.ended if n in hearing.results]:
+            ended, transcript = hearing.ended.pop(number), hearing.results.pop(number)
+            now_ns = monotonic_ns()
+            if not transcript.text:
+                continue
+            if self._source.is_room and self._gate.sounds_like_avatar(transcript.text, now_ns):
+                continue
+            self._bus.publish(
+                m.Heard(
+                    at_ns=now_ns, speech_end_ns=ended.speech_end_ns, text=transcript.text[:1000],
+                    language=transcript.language, confidence=transcript.log_prob,
+                    took_ms=transcript.took_ms,
+                )
+            )  # fmt: skip
+
+
+def run(places: Places, settings: EarSettings | None = None) -> int:
+    """The process: load, warm up, say READY, listen until SIGTERM. Exit code 0 or 1.
+
+    Raises Refused when a model or recording cannot be used.
+    """
+    chosen = settings or EarSettings()
+    assets = chosen.assets or assets_dir()
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    notifier = Notifier(notify_socket())
+    source = FileSource(chosen.speak) if chosen.speak else Capture(chosen.microphone)
+    with Bus(places.run, "ear") as bus:
+        recogniser = Whisper.load(assets, chosen.threads)
+        vad = Vad.load(assets)
+        recogniser.warm_up()
+        ear = Ear(source, vad, recogniser, bus, EchoGate(chosen.echo), chosen.languages)
+        gc.collect()
+        gc.freeze()
+        notifier.ready()
+        try:
+            while not stop.is_set():
+                if ear.step():
+                    notifier.alive()
+            return 0
+        except VitrineError as error:
+            _LOG.error("%s", error)
+            return 1
+        finally:
+            notifier.stopping()
+            ear.close()
+
+
+def _keep_newest(numbered: dict[int, Any]) -> None:
+    """Results and ends that never met (the turn was dropped) go, oldest first."""
+    while len(numbered) > _KEPT_MAX:
+        numbered.pop(next(iter(numbered)))
+
+
+def _rss_bytes() -> int | None:
+    try:
+        pages = int(_STATM.read_text(encoding="ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        return None
+    return pages * resource.getpagesize()
