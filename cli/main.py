@@ -8,7 +8,9 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
+from device.paths import Places
 from ota.errors import VitrineError
 
 EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
@@ -44,10 +46,16 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    # `ota` is the floor and does not read the environment: it is handed its places.
+    parser.set_defaults(places=_places)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in COMMAND_MODULES:
         importlib.import_module(name).register(commands)
     return parser
+
+
+def _places(root: Path | None) -> Places:
+    return Places.from_environment() if root is None else Places(root.absolute())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

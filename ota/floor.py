@@ -83,6 +83,15 @@ def locked(path: Path, wait_s: float = LOCK_WAIT_S) -> Iterator[None]:
         os.close(handle)
 
 
+def lock_taken(path: Path) -> bool:
+    """True while another process holds the lock file."""
+    try:
+        with locked(path, wait_s=0.0):
+            return False
+    except Retry:
+        return True
+
+
 def _wait_for_lock(handle: int, path: Path, wait_s: float) -> None:
     deadline = Deadline(wait_s)
     while True:

@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ota.errors import Refused
-from ota.files import write_durable
-from ota.keys import SigningKey
+from ota.files import read_bounded, write_durable
+from ota.keys import PEM_BYTES_MAX, SigningKey
 
 OFFLINE_KEYS = ("root", "targets", "releases", "avatars", "likeness")
 ONLINE_KEYS = ("programmes", "snapshot", "timestamp", "desired", "ticket")
@@ -52,19 +52,39 @@ def load_keyring(
     With `roles`, exactly these, and each must be there. Raises Refused.
     """
     wanted = OFFLINE_KEYS + ONLINE_KEYS if roles is None else tuple(roles)
-    found: dict[str, list[SigningKey]] = {}
-    for role in wanted:
-        secret = passphrase if role in OFFLINE_KEYS else None
-        paths = [directory / _part(role) / _name(role, n) for n in range(1, HOLDERS_MAX + 1)]
-        keys = [SigningKey.load(path, secret) for path in paths if path.exists()]
-        if keys:
-            found[role] = keys
-        elif roles is not None:
-            raise Refused(
-                f"The key of role {role!r} is not in {directory / _part(role)}; bring it from "
-                "where it is kept, or make keys with `vitrine ota keys`."
-            )
+    found = find_keys([directory], wanted, passphrase)
+    missing = [role for role in wanted if role not in found] if roles is not None else []
+    if missing:
+        raise Refused(
+            f"The key of role {missing[0]!r} is not in {directory}; bring it from where it is "
+            "kept, or make keys with `vitrine ota keys`."
+        )
     return found
+
+
+def find_keys(
+    directories: Sequence[Path], roles: Sequence[str], passphrase: str | None = None
+) -> dict[str, list[SigningKey]]:
+    """The keys of these roles in these folders or their `offline` and `online`, by role.
+
+    Files are `<role>.pem`, `<role>.2.pem` ..., or `<role>.key.pem` as the chain's server keeps
+    them. Roles without a key are left out. Raises Refused: damaged, wrong passphrase.
+    """
+    found: dict[str, list[SigningKey]] = {}
+    for role in roles:
+        names = [_name(role, number) for number in range(1, HOLDERS_MAX + 1)]
+        for folder in (part for d in directories for part in (d, d / "offline", d / "online")):
+            for name in (*names, f"{role}.key.pem"):
+                if (folder / name).is_file():
+                    found.setdefault(role, []).append(_open(folder / name, passphrase))
+    return found
+
+
+def _open(path: Path, passphrase: str | None) -> SigningKey:
+    data = read_bounded(path, PEM_BYTES_MAX)
+    # One passphrase is given for all, but only offline keys are encrypted.
+    encrypted = b"ENCRYPTED" in data
+    return SigningKey.from_pem(data, passphrase if encrypted else None, str(path))
 
 
 def _part(role: str) -> str:

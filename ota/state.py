@@ -89,7 +89,17 @@ class GoBack:
     """A person wants the previous release back."""
 
 
-Event = Begin | Ready | Started | Confirm | Fail | GoBack
+@dataclass(frozen=True)
+class Stopped:
+    """The updater was asked to leave in the middle of a trial: that start does not count."""
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The good slot no longer holds what was signed."""
+
+
+Event = Begin | Ready | Started | Confirm | Fail | GoBack | Stopped | Lost
 
 
 def step(state: State, event: Event) -> State:
@@ -117,16 +127,13 @@ def step(state: State, event: Event) -> State:
     if isinstance(event, Fail) and state.phase is not Phase.IDLE:
         refused = _with(state.refused, state.version) if event.bad else state.refused
         return _idle(replace(state, reason=event.reason, refused=refused))
-    if isinstance(event, GoBack) and state.phase is Phase.IDLE and state.previous:
-        return replace(
-            state,
-            good=state.previous,
-            good_version=state.previous_version,
-            previous=None,
-            previous_version="0",
-            refused=_with(state.refused, state.good_version),
-            reason="a person went back",
-        )
+    if isinstance(event, Stopped) and state.phase is Phase.TRIAL:
+        return replace(state, trial_starts=max(0, state.trial_starts - 1))
+    if isinstance(event, GoBack) and state.phase is Phase.IDLE and state.good:
+        refused = _with(state.refused, state.good_version)
+        return replace(_fallen_back(state), refused=refused, reason="a person went back")
+    if isinstance(event, Lost) and state.phase is Phase.IDLE and state.good:
+        return replace(_fallen_back(state), reason=f"slot {state.good} was damaged")
     return state
 
 
@@ -166,6 +173,17 @@ def _confirmed(state: State) -> State:
             floor=higher,
             reason="",
         )
+    )
+
+
+def _fallen_back(state: State) -> State:
+    """The previous release is the good one; without one, the code the machine came with."""
+    return replace(
+        state,
+        good=state.previous,
+        good_version=state.previous_version if state.previous else "0",
+        previous=None,
+        previous_version="0",
     )
 
 

@@ -1,0 +1,374 @@
+"""`vitrine ota`: updates, both ends. Publisher: keys, publish. Box: check, install, confirm,
+rollback, status, history, daemon."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ota.errors import Refused, Retry, VitrineError
+
+if TYPE_CHECKING:
+    from ota.daemon import Order, Roots
+
+PASSPHRASE_BYTES_MAX = 4096
+WAIT_S = 900.0
+LOOK_S = 0.3
+KEYS_EXAMPLE = """example:
+  vitrine ota keys --out keys --passphrase-file secret.txt
+  then carry keys/offline away; keys/online goes to the chain's server
+"""
+PUBLISH_EXAMPLE = """example:
+  vitrine ota publish --repository /srv/vitrine/tuf --keys keys --version 1.4.0
+  vitrine ota publish --repository tuf --keys keys --version 1.4.0 --tree ~/vitrine --not-newest
+"""
+
+
+def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `ota` and its sub-commands."""
+    parser = commands.add_parser(
+        "ota",
+        help="updates: sign a release, install it, go back",
+        description="Updates: sign releases on the publisher's side, install them on a box.",
+        epilog="example:\n  vitrine ota status",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    orders = parser.add_subparsers(dest="order", metavar="WHAT", required=True)
+    _register_publisher(orders)
+    _register_box(orders)
+
+
+def _register_publisher(orders: Any) -> None:
+    keys = _add(orders, "keys", _run_keys, "make the keys of a chain", KEYS_EXAMPLE)
+    keys.add_argument("--out", type=Path, required=True, help="a new folder for the keys")
+    keys.add_argument("--passphrase-file", type=Path, help="encrypts the offline keys")
+    publish = _add(orders, "publish", _run_publish, "sign a release", PUBLISH_EXAMPLE)
+    publish.add_argument("--repository", type=Path, required=True, help="the TUF folder")
+    publish.add_argument(
+        "--keys", type=Path, required=True, action="append", help="folder of keys; may repeat"
+    )
+    publish.add_argument("--version", required=True, help="dotted numbers, higher than before")
+    publish.add_argument("--tree", type=Path, help="source tree (default: this code's own)")
+    publish.add_argument("--notes", default="", help="one line for the fleet's admin")
+    publish.add_argument("--passphrase-file", type=Path, help="opens the offline keys")
+    publish.add_argument(
+        "--not-newest", action="store_true", help="sign it, but do not send boxes to it"
+    )
+
+
+def _register_box(orders: Any) -> None:
+    _add(orders, "check", _run_check, "is there a release for this box", "vitrine ota check --json")
+    install = _add(
+        orders,
+        "install",
+        _run_install,
+        "install the newest release, or a version",
+        "vitrine ota install\n  vitrine ota install --version 1.4.0",
+    )
+    install.add_argument("--version", help="a signed version instead of the newest")
+    _add(orders, "confirm", _run_order, "keep the release on trial", "vitrine ota confirm")
+    _add(orders, "rollback", _run_order, "go back to the release before", "vitrine ota rollback")
+    _add(
+        orders,
+        "status",
+        _run_status,
+        "what runs, and where an update stands",
+        "vitrine ota status --json",
+    )
+    history = _add(
+        orders,
+        "history",
+        _run_history,
+        "what happened to this box's software",
+        "vitrine ota history --last 20",
+    )
+    history.add_argument("--last", type=int, default=50, help="how many lines (default 50)")
+    daemon = _add(
+        orders,
+        "daemon",
+        _run_daemon,
+        "the updater itself (the supervisor starts it)",
+        "vitrine ota daemon",
+    )
+    daemon.add_argument("--show-s", type=float, help="longest time without a picture in a trial")
+    daemon.add_argument("--hold-s", type=float, help="how long a trial must be healthy")
+
+
+def _add(
+    orders: Any, name: str, run: Callable[[argparse.Namespace], int], words: str, example: str
+) -> argparse.ArgumentParser:
+    text = example if example.startswith("example") else f"example:\n  {example}"
+    parser: argparse.ArgumentParser = orders.add_parser(
+        name,
+        help=words,
+        description=f"{words[0].upper()}{words[1:]}.",
+        epilog=text,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    if name not in ("keys", "publish"):
+        parser.add_argument("--root", type=Path, help="the box's root (default: VITRINE_ROOT)")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _run_keys(args: argparse.Namespace) -> int:
+    from ota.keyring import OFFLINE_KEYS, make_keyring
+
+    passphrase = _passphrase(args.passphrase_file)
+    made = make_keyring(args.out, passphrase)
+    told = {role: [key.public.key_id for key in keys] for role, keys in made.items()}
+    lines = [f"{role:11} {ids[0][:16]}" for role, ids in told.items()]
+    lines.append(f"Carry {args.out / 'offline'} ({', '.join(OFFLINE_KEYS)}) to a safe place.")
+    if passphrase is None:
+        lines.append("The offline keys are not encrypted; use --passphrase-file for a real chain.")
+    _tell(args, {"keys": told, "directory": str(args.out)}, lines)
+    return 0
+
+
+def _run_publish(args: argparse.Namespace) -> int:
+    from ota.clock import utc_now
+    from ota.keyring import find_keys
+    from ota.release import build, publish
+    from ota.repository import ROLES, Repository
+
+    keys = find_keys(args.keys, ROLES, _passphrase(args.passphrase_file))
+    tree = args.tree or Path(__file__).resolve().parent.parent
+    if (args.repository / "metadata" / "timestamp.json").exists():
+        repository = Repository.open(args.repository, keys)
+    else:
+        repository = Repository.create(args.repository, keys)
+    artefact = args.repository / ".release.tar"
+    try:
+        release = build(tree, args.version, artefact, notes=args.notes)
+        publish(repository, release, newest=not args.not_newest)
+    finally:
+        artefact.unlink(missing_ok=True)
+    manifest = release.manifest
+    size_mb = manifest.artefact.bytes / 1e6
+    told = {
+        "version": manifest.version,
+        "sha256": manifest.artefact.sha256,
+        "bytes": manifest.artefact.bytes,
+        "files": len(manifest.files),
+        "newest": not args.not_newest,
+        "at": utc_now().isoformat(timespec="seconds"),
+    }
+    words = "signed" if args.not_newest else "signed, and every box is sent to it"
+    _tell(
+        args,
+        told,
+        [f"Release {manifest.version}: {len(manifest.files)} files, {size_mb:.1f} MB, {words}."],
+    )
+    return 0
+
+
+def _run_check(args: argparse.Namespace) -> int:
+    from ota.daemon import environment_hash, open_source
+    from ota.floor import FloorClock
+    from ota.install import find_offer, objection
+    from ota.manifest import Machine
+    from ota.state import StateFile
+
+    places = _places(args)
+    source = open_source(places, FloorClock(places.var / "clock"))
+    offer = find_offer(source)
+    state = StateFile(places.var / "ota").load()
+    against = objection(state, offer, Machine.here(environment_hash(places)))
+    told = {
+        "running": state.good_version if state.good else None,
+        "newest": offer.version,
+        "bytes": offer.manifest.artefact.bytes,
+        "install": against is None,
+        "reason": against,
+    }
+    size_mb = offer.manifest.artefact.bytes / 1e6
+    sentence = (
+        f"Release {offer.version} ({size_mb:.1f} MB) can be installed: vitrine ota install"
+        if against is None
+        else f"Nothing to install: {against}."
+    )
+    _tell(args, told, [sentence])
+    return 0
+
+
+def _run_install(args: argparse.Namespace) -> int:
+    from ota.daemon import Order
+
+    return _ordered(args, Order("install", args.version))
+
+
+def _run_order(args: argparse.Namespace) -> int:
+    from ota.daemon import Order
+
+    return _ordered(args, Order(args.order))
+
+
+def _ordered(args: argparse.Namespace, order: Order) -> int:
+    """By the running updater where there is one, else by ourselves."""
+    from ota.daemon import apply_alone, give_order
+    from ota.floor import lock_taken
+    from ota.install import Settings
+
+    places = _places(args)
+    if lock_taken(places.var / "ota" / "lock"):
+        give_order(places.run, order)
+        message = _follow(args, places)
+    else:
+        message = apply_alone(places, order, Settings())
+    told = _status(places)
+    _tell(args, {"ok": True, "message": message, **told}, [message])
+    return 0
+
+
+def _follow(args: argparse.Namespace, places: Roots) -> str:
+    """Show the updater's progress until it is idle again."""
+    from ota.clock import Deadline, sleep_s
+    from ota.daemon import read_progress
+
+    deadline = Deadline(WAIT_S)
+    shown = ""
+    while not deadline.passed:
+        now = read_progress(places.run)
+        what, message = str(now.get("what", "")), str(now.get("message", ""))
+        if what == "idle":
+            if now.get("failed"):
+                raise Refused(message)
+            return message or "there was nothing to do"
+        line = progress_line(what, int(now.get("done", 0)), int(now.get("whole", 0)))
+        if line != shown and not args.json:
+            print(f"\r\x1b[K{line}" if sys.stderr.isatty() else line, end="", file=sys.stderr)
+            print("" if sys.stderr.isatty() else "\n", end="", file=sys.stderr, flush=True)
+            shown = line
+        sleep_s(LOOK_S)
+    raise Retry("The updater is still at work; `vitrine ota status` says how far it is.")
+
+
+def progress_line(what: str, done: int, whole: int) -> str:
+    """One line for people: bytes and percent of a download, seconds of a trial. Pure."""
+    percent = f"{100 * done // whole:3d} %" if whole > 0 else ""
+    if what in ("download", "write"):
+        return f"{what:9} {done / 1e6:8.1f} of {whole / 1e6:.1f} MB {percent}"
+    if what == "trial":
+        return f"{what:9} healthy for {done} of {whole} s"
+    return what
+
+
+def _run_status(args: argparse.Namespace) -> int:
+    told = _status(_places(args))
+    lines = [
+        f"running   {told['running'] or 'the code this machine came with'}"
+        + (f" (slot {told['slot']})" if told["slot"] else ""),
+        f"previous  {told['previous'] or 'none'}",
+        f"phase     {told['phase']}" + (f" of {told['version']}" if told["version"] else ""),
+    ]
+    lines += [f"slot {name}    {version or 'empty'}" for name, version in told["slots"].items()]
+    if told["refused"]:
+        lines.append(f"refused   {', '.join(told['refused'])}")
+    if told["reason"]:
+        lines.append(f"reason    {told['reason']}")
+    progress = told["progress"]
+    if progress.get("what", "idle") != "idle":
+        whole, done = int(progress.get("whole", 0)), int(progress.get("done", 0))
+        lines.append(f"now       {progress_line(str(progress['what']), done, whole)}")
+    _tell(args, told, lines)
+    return 0
+
+
+def _status(places: Roots) -> dict[str, Any]:
+    from ota.daemon import read_progress, release_and_slot
+    from ota.slots import DirectorySlots
+    from ota.state import SLOTS, StateFile
+
+    state = StateFile(places.var / "ota").load()
+    slots = DirectorySlots(places.opt)
+    running, slot = release_and_slot(places.var)
+    return {
+        "running": running,
+        "slot": slot,
+        "active": slots.active(),
+        "previous": state.previous_version if state.previous else None,
+        "phase": state.phase.value,
+        "version": state.version or None,
+        "floor": state.floor,
+        "refused": list(state.refused),
+        "reason": state.reason or None,
+        "slots": {name: slots.version(name) for name in SLOTS},
+        "progress": read_progress(places.run),
+    }
+
+
+def _run_history(args: argparse.Namespace) -> int:
+    from ota.history import History
+
+    history = History(_places(args).var / "ota")
+    entries = history.entries()[-max(1, args.last) :]
+    broken = history.broken_at()
+    told = {
+        "entries": [
+            {"n": e.number, "at": e.at, "what": e.what, "detail": e.detail} for e in entries
+        ],
+        "broken_at": broken,
+    }
+    lines = [
+        f"{e.at}  {e.what:12} {' '.join(f'{k}={v}' for k, v in e.detail.items())}" for e in entries
+    ] or ["Nothing was ever installed here."]
+    if broken is not None:
+        lines.append(f"Line {broken} was changed or one before it was taken out; ask who did that.")
+    _tell(args, told, lines)
+    return 0 if broken is None else 1
+
+
+def _run_daemon(args: argparse.Namespace) -> int:
+    import signal
+    import threading
+    from dataclasses import replace
+
+    from ota.daemon import run
+    from ota.install import Settings
+
+    leaving = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: leaving.set())
+    settings = Settings()
+    if args.show_s is not None:
+        settings = replace(settings, show_s=args.show_s)
+    if args.hold_s is not None:
+        settings = replace(settings, hold_s=args.hold_s)
+    return run(
+        _places(args),
+        settings=settings,
+        stop=leaving.is_set,
+        say=lambda text: print(f"ota: {text}", file=sys.stderr, flush=True),
+    )
+
+
+def _places(args: argparse.Namespace) -> Roots:
+    # The dispatcher knows the environment (VITRINE_ROOT); this folder does not read it.
+    places: Roots = args.places(args.root)
+    return places
+
+
+def _passphrase(path: Path | None) -> str | None:
+    from ota.files import read_bounded
+
+    if path is None:
+        return None
+    try:
+        text = read_bounded(path, PASSPHRASE_BYTES_MAX).decode().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise VitrineError(f"The passphrase file {path} cannot be read.") from error
+    if not text:
+        raise VitrineError(f"The passphrase file {path} is empty; write the passphrase into it.")
+    return text
+
+
+def _tell(args: argparse.Namespace, told: dict[str, Any], lines: list[str]) -> None:
+    if args.json:
+        print(json.dumps(told, ensure_ascii=False))
+    else:
+        print("\n".join(lines), file=sys.stderr)

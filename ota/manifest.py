@@ -1,0 +1,157 @@
+"""What a release says of itself: its files by hash, and where it may run. Signed as a TUF target.
+
+`releases/<version>.json` is a Manifest; `releases/newest.json` is a Newest: the release that
+every box of the chain should run.
+"""
+
+from __future__ import annotations
+
+import platform
+import re
+import sys
+from dataclasses import dataclass
+
+import msgspec
+
+from ota.errors import Refused
+from ota.state import version_key
+
+MANIFEST_BYTES_MAX = 8 << 20
+FILES_MAX = 20_000
+RELEASE_BYTES_MAX = 4 << 30
+PATH_CHARS_MAX = 240
+SHA256 = re.compile(r"[0-9a-f]{64}")
+# What this updater can install and its slots can hold; a release names what it needs.
+SLOT_SCHEMA = 1
+NEWEST = "releases/newest.json"
+
+
+class FileEntry(msgspec.Struct, frozen=True):
+    """One file of the release."""
+
+    sha256: str
+    bytes: int
+
+
+class Artefact(msgspec.Struct, frozen=True):
+    """The one file that is downloaded, from `targets/content/<sha256>`."""
+
+    sha256: str
+    bytes: int
+
+
+class Compat(msgspec.Struct, frozen=True):
+    """Where the release runs: first and first-not-supported Python, platforms, slot layout.
+
+    `requirements` is the sha256 of the list of foreign packages; a box whose environment was made
+    from another list refuses. Empty: not checked.
+    """
+
+    python_from: str
+    python_below: str
+    platforms: tuple[str, ...]
+    slot_schema: int = SLOT_SCHEMA
+    requirements: str = ""
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """A release. `files` maps relative paths to hashes."""
+
+    schema: int
+    version: str
+    artefact: Artefact
+    compat: Compat
+    files: dict[str, FileEntry]
+    notes: str = ""
+
+
+class Newest(msgspec.Struct, frozen=True):
+    """The chain's pointer to the release to run."""
+
+    schema: int
+    version: str
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What decides whether a release fits here."""
+
+    python: tuple[int, int]
+    platform: str
+    slot_schema: int = SLOT_SCHEMA
+    requirements: str = ""
+
+    @classmethod
+    def here(cls, requirements: str = "") -> Machine:
+        """This machine; `requirements` is the sha256 its environment was made from, if known."""
+        name = f"{sys.platform}-{platform.machine()}"
+        return cls(
+            (sys.version_info.major, sys.version_info.minor), name, SLOT_SCHEMA, requirements
+        )
+
+
+def parse_manifest(data: bytes) -> Manifest:
+    """Read and check a manifest. Raises Refused: malformed, a path that leaves the slot, limits."""
+    if len(data) > MANIFEST_BYTES_MAX:
+        raise Refused("The release's manifest is larger than 8 MiB; publish it again.")
+    try:
+        manifest = msgspec.json.decode(data, type=Manifest)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise Refused(f"The release's manifest is malformed ({error}).") from error
+    fault = _fault(manifest)
+    if fault:
+        raise Refused(f"The release's manifest is not acceptable: {fault}.")
+    return manifest
+
+
+def parse_newest(data: bytes) -> str:
+    """The version in `releases/newest.json`. Raises Refused."""
+    try:
+        newest = msgspec.json.decode(data, type=Newest)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise Refused(f"The pointer to the newest release is malformed ({error}).") from error
+    if newest.schema != 1 or version_key(newest.version) is None:
+        raise Refused("The pointer to the newest release is of another schema; update by hand.")
+    return newest.version
+
+
+def misfit(compat: Compat, machine: Machine) -> str | None:
+    """Why a release does not run here, as a sentence, or None. Pure."""
+    if compat.slot_schema > machine.slot_schema:
+        return "it needs a newer updater; install the release before it first"
+    if compat.platforms and machine.platform not in compat.platforms:
+        return f"it is for {', '.join(compat.platforms)}, and this box is {machine.platform}"
+    low, high = version_key(compat.python_from), version_key(compat.python_below)
+    if low is None or high is None or not low <= machine.python < high:
+        here = ".".join(str(part) for part in machine.python)
+        return f"it needs Python {compat.python_from} to below {compat.python_below}, not {here}"
+    if compat.requirements and machine.requirements not in ("", compat.requirements):
+        return "it needs other packages than this box has; update the box's environment first"
+    return None
+
+
+def _fault(manifest: Manifest) -> str | None:
+    if manifest.schema != 1:
+        return f"schema {manifest.schema} is unknown"
+    if version_key(manifest.version) is None:
+        return f"{manifest.version[:40]!r} is not a version of dotted numbers"
+    if not 0 < len(manifest.files) <= FILES_MAX:
+        return f"it has {len(manifest.files)} files, and 1 to {FILES_MAX} are allowed"
+    total = sum(entry.bytes for entry in manifest.files.values())
+    if total > RELEASE_BYTES_MAX or not 0 < manifest.artefact.bytes <= RELEASE_BYTES_MAX:
+        return "it is larger than 4 GiB"
+    if not SHA256.fullmatch(manifest.artefact.sha256):
+        return "the artefact's hash is not a sha256"
+    for path, entry in manifest.files.items():
+        if not safe_path(path):
+            return f"the path {path[:80]!r} is not a plain relative path"
+        if entry.bytes < 0 or not SHA256.fullmatch(entry.sha256):
+            return f"the entry of {path[:80]!r} has no valid size and hash"
+    return None
+
+
+def safe_path(path: str) -> bool:
+    """True for `a/b/c` without `..`, empty or hidden-trick parts, back slashes or controls."""
+    if not path or len(path) > PATH_CHARS_MAX or "\\" in path or not path.isprintable():
+        return False
+    return all(part not in ("", ".", "..") for part in path.split("/"))
