@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+import msgspec
+
 from device.conversation.cues import Sentence
 from device.conversation.match import Matcher
-from device.programme.lines import Variables, line_clips, merged
+from device.programme.lines import Variables, fill, line_clips, merged
 from device.programme.load import load, load_index
 from device.programme.playable import Playable, line_text, playable
 from device.programme.schema import (
@@ -65,8 +67,13 @@ class Script:
         )
 
     def product(self, product_id: str | None) -> Product | None:
-        """The product of that id."""
-        return self.programme.product(product_id)
+        """The product of that id, its price as this store's card shows it."""
+        product = self.programme.product(product_id)
+        if product is None or product.price is None or "{" not in product.price:
+            return product
+        first = self.programme.languages[0]
+        price = fill(product.price, self.programme, self.variables, first)
+        return msgspec.structs.replace(product, price=price)
 
 
 def kind_and_id(item: Item) -> tuple[str, str]:

@@ -19,23 +19,31 @@ from ota.errors import Refused
 PROBLEMS_MAX = 500
 
 
-def check(folder: Path, now: datetime | None = None) -> list[Problem]:
-    """Every problem of the folder's programme, in the order of the file; [] when it is good.
+def check(folder: Path, now: datetime | None = None, warnings: bool = False) -> list[Problem]:
+    """Everything that stops the folder's programme from being published; [] when it is good.
 
-    Only problems of severity "error" stop publishing. Never raises for a bad programme.
+    With `warnings` also what the box copes with: a missing translation, an expired product, an
+    unused variable. In the order of the file. Never raises for a bad programme.
     """
     try:
         data = read_file(folder, PROGRAMME_FILE, PROGRAMME_BYTES_MAX)
     except Refused as error:
         return [Problem(PROGRAMME_FILE, 1, "", f"无法读取:{error}", str(error))]
-    return check_bytes(data, folder, now)
+    return check_bytes(data, folder, now, warnings)
 
 
-def check_bytes(data: bytes, folder: Path | None, now: datetime | None = None) -> list[Problem]:
+def check_bytes(
+    data: bytes, folder: Path | None, now: datetime | None = None, warnings: bool = False
+) -> list[Problem]:
     """The same for the bytes of a `programme.json`; without a folder its files are not looked at.
 
-    For the console, which checks an edit before it is saved.
+    For an editor, which checks before it saves.
     """
+    problems = _examined(data, folder, now or utc_now())
+    return problems if warnings else [each for each in problems if each.severity == "error"]
+
+
+def _examined(data: bytes, folder: Path | None, now: datetime) -> list[Problem]:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -53,17 +61,12 @@ def check_bytes(data: bytes, folder: Path | None, now: datetime | None = None) -
     for doubled in document.doubled:
         zh, en = f"字段“{doubled[-1]}”写了两次", f'the field "{doubled[-1]}" is written twice'
         faults.append(Fault(doubled, zh, en, at_key=True))
-    checked = rules.Checked(programme, shape, folder, now or utc_now())
+    checked = rules.Checked(programme, shape, folder, now)
     for rule in (*rules.RULES, file_rule.files, price_rule.prices):
         faults += [fault for fault in rule(checked) if not _follows(fault, shape.faults)]
     if not any(fault.severity == "error" for fault in faults):
         faults += _strictly_read(data)
     return _placed(document, faults)
-
-
-def errors(problems: list[Problem]) -> list[Problem]:
-    """Those that stop publishing."""
-    return [problem for problem in problems if problem.severity == "error"]
 
 
 def _follows(fault: Fault, first: list[Fault]) -> bool:

@@ -16,13 +16,15 @@ class Playable:
     """The programme, as it stands at one moment in one language.
 
     `segments` are in the order to play, with repeats as the schedule has them; `why` is
-    "" or the reason why nothing plays: "expired", "not yet", "closed", "nothing scheduled".
+    "" or the reason why nothing plays: "expired", "not yet", "nothing scheduled". `is_open`
+    tells whether the shop is open: for dimming the screen; the schedule says what plays.
     """
 
     segments: tuple[Segment, ...] = ()
     answers: tuple[Answer, ...] = ()
     products: Mapping[str, Product] = field(default_factory=dict)
     why: str = ""
+    is_open: bool = True
 
 
 def local_zone(programme: Programme) -> tzinfo:
@@ -61,8 +63,7 @@ def playable(
     """What may be said and shown at the aware moment `now`.
 
     Nothing past its `valid` is in it, nor a line that shows an expired product or names one
-    by a placeholder, nor a line with a variable that has no value. Answers are there outside
-    the opening hours too (a visitor may still be in the shop); segments are not.
+    by a placeholder, nor a line with a variable that has no value.
     """
     zone = local_zone(programme)
     local = now.astimezone(zone)
@@ -80,12 +81,12 @@ def playable(
         )
 
     answers = tuple(item for item in programme.answers if fits(item))
-    if programme.opening_hours and not any(times.is_on(h, local) for h in programme.opening_hours):
-        return Playable(answers=answers, products=products, why="closed")
+    hours = programme.opening_hours
+    is_open = not hours or any(times.is_on(each, local) for each in hours)
     by_id = {item.id: item for item in programme.segments if fits(item)}
     segments = tuple(by_id[each] for each in _scheduled(programme, local, zone) if each in by_id)
     why = "" if segments else "nothing scheduled"
-    return Playable(segments, answers, products, why)
+    return Playable(segments, answers, products, why, is_open)
 
 
 def products_named(item: Segment | Answer) -> frozenset[str]:

@@ -119,7 +119,7 @@ class Slot(Part, frozen=True, kw_only=True):
 
 
 class Hours(Part, frozen=True, kw_only=True):
-    """When the shop is open; outside it the screen rests."""
+    """When the shop is open: outside it the screen may be dimmed; the schedule says what plays."""
 
     days: Days = "mon-sun"
     starts: ClockTime = field(name="from")

@@ -1,0 +1,210 @@
+"""`programme build`: the speech of every sentence, and the index of every file."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from device.audio.soundfiles import Samples
+from device.programme.check import check
+from device.programme.lines import Variables, fill, line_key, merged, variant_suffix
+from device.programme.load import ASSET_BYTES_MAX, load, load_index
+from device.programme.ogg import opus_bytes
+from device.programme.schema import (
+    INDEX_FILE,
+    SCHEMA,
+    SPEECH_FOLDER,
+    Answer,
+    Clip,
+    Fallback,
+    Index,
+    IndexedFile,
+    Programme,
+    Segment,
+)
+from device.programme.voices import VoiceLike, voice_name
+from device.tts.sentences import split
+from ota.errors import Refused, Retry
+from ota.files import sha256_file, write_durable
+
+FILES_MAX = 20_000
+FOLDER_BYTES_MAX = 2 << 30
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One sentence that needs a clip."""
+
+    key: str
+    text: str
+    language: str
+    voice: str
+    file: str
+
+
+def build(
+    folder: Path,
+    voice: VoiceLike,
+    progress: Progress = lambda done, total: None,
+    stores: Sequence[Variables] = (),
+) -> Index:
+    """Make `speech/` and `index.json` of a folder with a `programme.json`; returns the index.
+
+    Only sentences without a clip are synthesised: a clip's name is the hash of its text,
+    language, voice and synthesiser. `stores` are further values of the variables, one mapping a
+    store, for which the lines with placeholders are built too. The index is written last, so a
+    build that is cut off leaves the folder as it was. `progress(done, total)` counts sentences
+    to synthesise. Raises Refused when the programme has a fault.
+    """
+    faults = check(folder)
+    if faults:
+        first = faults[0]
+        raise Refused(
+            f"{folder / first.file} line {first.line}: {first.field}: {first.sentence_en} / "
+            f"{first.sentence_zh} ({len(faults)} in all; `vitrine programme check` lists them)."
+        )
+    programme = load(folder)
+    wanted = list(sentences(programme, voice, stores))
+    clips = _known_clips(folder)
+    missing = list({w.file: w for w in wanted if w.file not in clips}.values())
+    progress(0, len(missing))
+    for number, sentence in enumerate(missing, start=1):
+        clips[sentence.file] = _synthesise(folder, sentence, voice)
+        progress(number, len(missing))
+    speech = {
+        w.key: Clip(
+            file=w.file,
+            text=w.text,
+            language=w.language,
+            duration_ms=clips[w.file],
+            sentences=(w.text,),
+        )
+        for w in wanted
+    }
+    used = {w.file for w in wanted}
+    index = Index(schema=SCHEMA, files=_files(folder, used), speech=speech)
+    data = msgspec.json.format(msgspec.json.encode(index, order="sorted"), indent=1) + b"\n"
+    path = folder / INDEX_FILE
+    if not path.is_file() or path.read_bytes() != data:
+        write_durable(path, data)
+    _prune(folder, used)
+    return index
+
+
+def copy_source(folder: Path, out: Path) -> None:
+    """Copy a programme's folder for a build elsewhere; clips that are there already are kept."""
+    if out.resolve() == folder.resolve():
+        return
+    for name, path in _walk(folder):
+        target = out / name
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+        except OSError as error:
+            raise Retry(f"{target} cannot be written ({error.strerror}); free the disk.") from error
+
+
+def sentences(
+    programme: Programme, voice: VoiceLike, stores: Sequence[Variables] = ()
+) -> Iterator[Wanted]:
+    """Every sentence of every line in every language, with the name of its clip."""
+    items: tuple[Segment | Answer | Fallback, ...]
+    items = (*programme.segments, *programme.answers, programme.fallback)
+    for item in items:
+        kind, item_id = "fallback", "fallback"
+        if isinstance(item, Segment | Answer):
+            kind, item_id = ("segment" if isinstance(item, Segment) else "answer"), item.id
+        for language, template in item.say.items():
+            seen: set[str] = set()
+            for values in (None, *stores):
+                text = fill(template, programme, merged(programme, values), language)
+                if text is None or text in seen:
+                    continue
+                suffix = variant_suffix(text) if seen else ""
+                seen.add(text)
+                for number, sentence in enumerate(_sayable(text, language)):
+                    key = line_key(kind, item_id, language, number) + suffix
+                    yield _wanted(key, sentence, language, programme, voice)
+
+
+def _sayable(text: str, language: str) -> list[str]:
+    return [each for each in split(text, language) if any(c.isalnum() for c in each)]
+
+
+def _wanted(key: str, text: str, language: str, programme: Programme, voice: VoiceLike) -> Wanted:
+    name = voice_name(programme, voice, language)
+    parts = "\0".join((text, language, name, voice.engine))
+    digest = hashlib.sha256(parts.encode()).hexdigest()[:32]
+    return Wanted(key, text, language, name, f"{SPEECH_FOLDER}/{digest}.opus")
+
+
+def _known_clips(folder: Path) -> dict[str, int]:
+    """File and length of the clips that the last build made and that are still whole."""
+    try:
+        index = load_index(folder)
+    except Refused:
+        return {}
+    return {
+        clip.file: clip.duration_ms
+        for clip in index.speech.values()
+        if clip.file in index.files and _is_whole(folder / clip.file, index.files[clip.file])
+    }
+
+
+def _is_whole(path: Path, entry: IndexedFile) -> bool:
+    try:
+        return path.stat().st_size == entry.bytes and sha256_file(path) == entry.sha256
+    except OSError:
+        return False
+
+
+def _synthesise(folder: Path, sentence: Wanted, voice: VoiceLike) -> int:
+    """Write the sentence's clip; returns its length in ms."""
+    speech = voice.synthesise(sentence.text, sentence.language, voice=sentence.voice)
+    samples: Samples = speech.samples
+    data = opus_bytes(samples, speech.sample_rate_hz, Path(sentence.file).stem)
+    write_durable(folder / sentence.file, data)
+    return round(len(samples) * 1000 / speech.sample_rate_hz)
+
+
+def _walk(folder: Path) -> Iterator[tuple[str, Path]]:
+    """(relative name, path) of every file, without hidden ones and without the index."""
+    total_bytes = 0
+    paths = sorted(folder.rglob("*"))
+    if len(paths) > FILES_MAX:
+        raise Refused(f"{folder} holds more than {FILES_MAX} files; is it a programme's folder?")
+    for path in paths:
+        name = path.relative_to(folder).as_posix()
+        if any(part.startswith(".") or part == "__pycache__" for part in name.split("/")):
+            continue
+        mode = path.lstat().st_mode
+        if stat.S_ISLNK(mode):
+            raise Refused(f"{path} is a symbolic link; put the file itself into the folder.")
+        if not stat.S_ISREG(mode) or name == INDEX_FILE:
+            continue
+        total_bytes += path.stat().st_size
+        if path.stat().st_size > ASSET_BYTES_MAX or total_bytes > FOLDER_BYTES_MAX:
+            raise Refused(f"{path} is too large for a programme; make it smaller than 32 MB.")
+        yield name, path
+
+
+def _files(folder: Path, used: set[str]) -> dict[str, IndexedFile]:
+    return {
+        name: IndexedFile(sha256=sha256_file(path), bytes=path.stat().st_size)
+        for name, path in _walk(folder)
+        if not name.startswith(f"{SPEECH_FOLDER}/") or name in used
+    }
+
+
+def _prune(folder: Path, used: set[str]) -> None:
+    """Take away clips that no line says any more."""
+    for path in (folder / SPEECH_FOLDER).glob("*.opus"):
+        if f"{SPEECH_FOLDER}/{path.name}" not in used:
+            path.unlink(missing_ok=True)

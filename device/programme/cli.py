@@ -1,0 +1,185 @@
+"""`vitrine programme check|build|show`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ota.errors import Refused
+
+if TYPE_CHECKING:
+    from device.programme.problems import Problem
+
+_EXAMPLES = """examples:
+  vitrine programme check programmes/tea-shop
+  vitrine programme check programmes/tea-shop --json
+  vitrine programme build programmes/tea-shop
+  vitrine programme show programmes/tea-shop --out /tmp/preview
+"""
+
+
+def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `programme` and what it can do."""
+    parser = commands.add_parser(
+        "programme",
+        help="check, build and preview what a screen says and shows",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    check = _action(actions, "check", "name every fault with its line and field", run_check)
+    check.add_argument("--lang", choices=("zh", "en"), help="language of the sentences")
+    check.add_argument("--strict", action="store_true", help="warnings fail too")
+    build = _action(actions, "build", "synthesise what changed, and write index.json", run_build)
+    build.add_argument("--out", type=Path, help="build into another folder")
+    show = _action(actions, "show", "print a summary and write preview pictures", run_show)
+    show.add_argument("--out", type=Path, help="folder of the pictures (default: ./preview-<id>)")
+
+
+def _action(
+    actions: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    words: str,
+    run: object,
+) -> argparse.ArgumentParser:
+    parser = actions.add_parser(
+        name,
+        help=words,
+        description=words,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("folder", metavar="DIR", type=Path, help="folder with a programme.json")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run_check(args: argparse.Namespace) -> int:
+    """Exit 1 when there is an error (with --strict: a warning)."""
+    from device.programme.check import check
+
+    folder: Path = args.folder
+    problems = check(folder, warnings=True)
+    errors = [each for each in problems if each.severity == "error"]
+    good = not (problems if args.strict else errors)
+    if args.json:
+        found = [_as_json(each) for each in problems]
+        answer = {
+            "ok": good,
+            "errors": [each for each in found if each["severity"] == "error"],
+            "warnings": [each for each in found if each["severity"] == "warning"],
+        }
+        print(json.dumps(answer, ensure_ascii=False))
+        return 0 if good else 1
+    language = args.lang or _language()
+    for problem in problems:
+        print(_as_text(folder, problem, language), file=sys.stderr)
+    warnings = len(problems) - len(errors)
+    if language == "zh":
+        verdict = "没有问题" if not problems else f"{len(errors)} 个错误,{warnings} 个提醒"
+    else:
+        verdict = "good" if not problems else f"{len(errors)} errors, {warnings} warnings"
+    print(f"{folder}: {verdict}", file=sys.stderr)
+    return 0 if good else 1
+
+
+def _as_json(problem: Problem) -> dict[str, object]:
+    return {
+        "file": problem.file,
+        "line": problem.line,
+        "column": problem.column,
+        "field": problem.field,
+        "severity": problem.severity,
+        "sentence_zh": problem.sentence_zh,
+        "sentence_en": problem.sentence_en,
+    }
+
+
+def _as_text(folder: Path, problem: Problem, language: str) -> str:
+    sentence = problem.sentence_zh if language == "zh" else problem.sentence_en
+    mark = {"error": {"zh": "错误", "en": "error"}, "warning": {"zh": "提醒", "en": "warning"}}
+    field = f" {problem.field}:" if problem.field else ""
+    where = f"{folder / problem.file}:{problem.line}:{problem.column}:"
+    return f"{where} {mark[problem.severity][language]}:{field} {sentence}"
+
+
+def _language() -> str:
+    from device.paths import language_from_environment
+
+    return language_from_environment().split("-")[0]
+
+
+def run_build(args: argparse.Namespace) -> int:
+    """Synthesise what is missing and write the index; prints what was done."""
+    from device.paths import assets_dir
+    from device.programme.build import build, copy_source
+    from device.programme.check import check
+    from device.programme.voices import VoiceOnDemand
+    from ota.clock import monotonic_s
+
+    folder: Path = args.folder
+    if check(folder):
+        return run_check(argparse.Namespace(**{**vars(args), "lang": None, "strict": False}))
+    if args.out is not None:
+        copy_source(folder, args.out)
+        folder = args.out
+    started_s = monotonic_s()
+    voice = VoiceOnDemand.from_assets(assets_dir())
+    index = build(folder, voice, _bar)
+    clips = {clip.file for clip in index.speech.values()}
+    answer = {
+        "ok": True,
+        "folder": str(folder),
+        "sentences": len(index.speech),
+        "synthesised": voice.synthesised,
+        "files": len(index.files),
+        "bytes": sum(entry.bytes for entry in index.files.values()),
+        "speech_bytes": sum(index.files[name].bytes for name in clips),
+        "took_s": round(monotonic_s() - started_s, 2),
+    }
+    if args.json:
+        print(json.dumps(answer, ensure_ascii=False))
+    else:
+        print(
+            f"{folder}: {answer['sentences']} sentences, {voice.synthesised} synthesised, "
+            f"{answer['files']} files, {answer['bytes']} bytes, {answer['took_s']} s",
+            file=sys.stderr,
+        )
+    return 0
+
+
+def _bar(done: int, total: int) -> None:
+    """A progress bar on stderr: redrawn on a terminal, a line each tenth elsewhere."""
+    if total == 0:
+        return
+    filled = 30 * done // total
+    text = f"speech [{'#' * filled}{'.' * (30 - filled)}] {done}/{total}"
+    if sys.stderr.isatty():
+        print(f"\r{text}", end="\n" if done == total else "", file=sys.stderr, flush=True)
+    elif done == total or done % max(1, total // 10) == 0:
+        print(text, file=sys.stderr, flush=True)
+
+
+def run_show(args: argparse.Namespace) -> int:
+    """Print what the programme is, and write pictures of its cards."""
+    from device.programme.load import load
+    from device.programme.show import contact_sheet, summary
+
+    programme = load(args.folder)
+    out = args.out or Path(f"preview-{programme.id}")
+    pictures = contact_sheet(programme, args.folder, out)
+    found = summary(programme, args.folder)
+    if args.json:
+        print(json.dumps({**found, "pictures": [str(p) for p in pictures]}, ensure_ascii=False))
+        return 0
+    for name, value in found.items():
+        print(f"{name}: {value}", file=sys.stderr)
+    for picture in pictures:
+        print(picture, file=sys.stderr)
+    if not pictures:
+        raise Refused("The programme has no product; there is no card to draw.")
+    return 0
