@@ -13,6 +13,7 @@ from dataclasses import dataclass
 GAIN_FIRST, GAIN_LATER = 0.5, 0.02
 FIRST_TICKS = 10
 JUMP_S = 0.08
+STRAYS_MAX = 3  # one wild reading of a driver moves nothing
 DELAY_S_MAX = 1.0
 
 
@@ -30,6 +31,7 @@ class MediaClock:
 
     def __post_init__(self) -> None:
         self._offset_s = -self.started_s
+        self._strays = 0
 
     def tick(self, now_s: float, frame_index: int, delay_s: float) -> None:
         """The device took frame `frame_index` at `now_s` and lets it be heard in `delay_s`."""
@@ -38,10 +40,13 @@ class MediaClock:
         if self.ticks == 0:
             self._offset_s = measured
         elif abs(error) > JUMP_S:
-            self._offset_s, self.jumps = measured, self.jumps + 1
+            self._strays += 1
+            if self._strays >= STRAYS_MAX:
+                self._offset_s, self.jumps, self._strays = measured, self.jumps + 1, 0
         else:
             gain = GAIN_FIRST if self.ticks < FIRST_TICKS else GAIN_LATER
             self._offset_s += error * gain
+            self._strays = 0
         self.ticks += 1
 
     def restart(self) -> None:

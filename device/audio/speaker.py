@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from device.audio.clock import MediaClock, delay_or
-from ota.clock import monotonic_s
+from ota.clock import Deadline, monotonic_s
 from ota.errors import Retry
 
 RATE_HZ = 48_000
@@ -28,6 +28,8 @@ GRID_FRAMES = RATE_HZ // 25
 CLIPS_MAX = 16
 STALL_S = 0.5
 RETRY_S = 2.0
+START_S_MAX = 2.0
+SETTLED_TICKS = 12
 FADE_FRAMES = 384
 _CHANNELS = 2
 
@@ -77,6 +79,13 @@ class Speaker:
             self._open()
         self._guard.start()
         return self
+
+    def settle(self, seconds: float) -> None:
+        """Wait until the device's clock is known, so that the picture begins without a jump."""
+        deadline = Deadline(seconds)
+        while self._stream is not None and self.clock.ticks < SETTLED_TICKS:
+            if deadline.passed or self._stop.wait(0.02):
+                return
 
     def play(self, samples: Samples, not_before: int = 0, lead: int = 0) -> int:
         """Schedule mono 48 kHz samples at the next free point of the 25 fps grid.
@@ -192,7 +201,7 @@ class Speaker:
                     now_s = monotonic_s()
                     heard = self.clock.position_s(now_s) + self._stream_latency_s
                     self._next = max(self._next, int(heard * RATE_HZ))
-                    self._last_callback_s = now_s + STALL_S
+                    self._last_callback_s = now_s + START_S_MAX
                     if self.clock.ticks:
                         self.clock.restart()
                 stream.start()

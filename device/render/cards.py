@@ -189,8 +189,8 @@ def _draw_qr(board: Board, content: str, right: int, top: int, height: int, look
     """The QR on its white tile at the card's right side; returns the tile's left edge."""
     code = qr_picture(content, look.px(QR_SIDE), (28, 26, 24))
     edge, words_px = look.px(10), look.px(46)
-    tile_w = code.shape[1] + 2 * edge
-    tile_h = code.shape[0] + edge + words_px
+    tile_w = int(code.shape[1]) + 2 * edge
+    tile_h = int(code.shape[0]) + edge + words_px
     x, y = right - tile_w, top + (height - tile_h) // 2
     board.panel((x, y, x + tile_w, y + tile_h), look.px(20), (255, 255, 255, 255))
     board.picture(code, x + edge, y + edge, 1)

@@ -50,7 +50,7 @@ def sprite_from_rgba(rgba: Picture) -> Sprite:
     bgr = np.zeros_like(rgba)
     bgr[..., 0], bgr[..., 1], bgr[..., 2] = rgba[..., 2], rgba[..., 1], rgba[..., 0]
     colour = cv2.multiply(bgr, alpha, scale=1 / 255.0)
-    return Sprite(colour=colour, inverse=cv2.bitwise_not(alpha))
+    return Sprite(np.asarray(colour, np.uint8), np.asarray(cv2.bitwise_not(alpha), np.uint8))
 
 
 def blend(canvas: Picture, sprite: Sprite, x: int, y: int, opacity: float = 1.0) -> None:
@@ -76,7 +76,8 @@ def premultiplied_patch(rgba: Picture) -> Picture:
     """A straight-alpha RGBA mouth patch as premultiplied BGRA, ready to be warped."""
     bgra = cv2.cvtColor(rgba, cv2.COLOR_RGBA2BGRA)
     alpha = bgra[..., 3].copy()
-    patch: Picture = cv2.multiply(bgra, cv2.merge((alpha, alpha, alpha, alpha)), scale=1 / 255.0)
+    fourfold = cv2.merge((alpha, alpha, alpha, alpha))
+    patch: Picture = np.asarray(cv2.multiply(bgra, fourfold, scale=1 / 255.0), np.uint8)
     patch[..., 3] = alpha
     return patch
 
@@ -114,8 +115,7 @@ def i420_to_bgra(i420: Picture, out: Picture) -> None:
 
 def bgra_to_i420(canvas: Picture) -> Picture:
     """BGRA canvas to I420 planes (h * 3 / 2, w); both sides must be even."""
-    planes: Picture = cv2.cvtColor(canvas, cv2.COLOR_BGRA2YUV_I420)
-    return planes
+    return np.asarray(cv2.cvtColor(canvas, cv2.COLOR_BGRA2YUV_I420), np.uint8)
 
 
 def resize_into(source: Picture, out: Picture) -> None:

@@ -72,7 +72,7 @@ class NullSink:
         self.presented += 1
         self.times_s.append(at_s)
         if self.keep_hashes:
-            self.hashes.append(hashlib.blake2b(self._canvas, digest_size=8).hexdigest())
+            self.hashes.append(hashlib.blake2b(self._canvas.data, digest_size=8).hexdigest())
 
     def closed_by_user(self) -> bool:
         """Nobody can."""

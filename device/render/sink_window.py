@@ -30,13 +30,14 @@ class WindowSink:
         self._presented = 0
         self._last_s: float | None = None
         self._visible = True
+        self._pygame: Any = None
 
     def open(self, width_px: int, height_px: int) -> None:
         """Open the window. Raises Broken when there is no display."""
         prepare_sdl()
         import pygame
 
-        self._pygame: Any = pygame
+        self._pygame = pygame
         self._size = (width_px, height_px)
         try:
             pygame.display.init()
@@ -77,8 +78,8 @@ class WindowSink:
 
     def show(self, visible: bool) -> None:
         """Show or hide the window (the safe picture waits hidden behind the player)."""
-        if visible != self._visible:
-            self._visible = visible
+        changed, self._visible = visible != self._visible, visible
+        if changed and self._pygame is not None:
             self._make_window()
 
     def state(self) -> SinkState:

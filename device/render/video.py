@@ -97,7 +97,7 @@ class BaseLoop:
         for frame in self._container.decode(self._stream):
             if self._stop.is_set() or index >= self.frames:
                 break
-            self._put((index, frame.to_ndarray(format="yuv420p")))
+            self._put((index, np.asarray(frame.to_ndarray(format="yuv420p"), np.uint8)))
             index += 1
         return index
 
@@ -211,7 +211,7 @@ def read_movie(path: Path) -> tuple[list[Picture], npt.NDArray[np.float32], int]
         for packet in container.demux():
             for frame in packet.decode():
                 if isinstance(frame, av.VideoFrame):
-                    frames.append(frame.to_ndarray(format="rgb24"))
+                    frames.append(np.asarray(frame.to_ndarray(format="rgb24"), np.uint8))
                 elif isinstance(frame, av.AudioFrame):
                     rate_hz = frame.sample_rate
                     sound.append(frame.to_ndarray().mean(axis=0))

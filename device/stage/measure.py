@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -11,7 +12,6 @@ from typing import Any
 import numpy as np
 
 KEEP = 16_384
-_PAGE_BYTES = 4096
 _STATM = Path("/proc/self/statm")
 
 
@@ -63,7 +63,7 @@ class Figures:
 
 def resident_bytes() -> int:
     """Resident memory of this process, from /proc (proc(5), statm)."""
-    return int(_STATM.read_text(encoding="ascii").split()[1]) * _PAGE_BYTES
+    return int(_STATM.read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def spread(values: Iterable[float], *names: str) -> dict[str, float | None]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ import numpy.typing as npt
 from device.audio.speaker import Speaker
 from device.render.bundle import Bundle
 from device.render.compose import Compositor, Overlay
-from device.render.pixels import Picture
+from device.render.pixels import Picture, Sprite
 from device.render.sink import Sink
 from device.render.video import BaseLoop
 from device.stage.measure import Figures
@@ -36,7 +37,7 @@ Watcher = Callable[[int, Picture], None]
 class Stage:
     """Owns base video, compositor, sink and figures; `run` returns when `leave` is called.
 
-    `overlay_at(n, overlay)` changes what lies over the picture from frame `n` on.
+    `change_at(n, part, sprite)` changes one part of the overlay from frame `n` on.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class Stage:
         self._matrix: npt.NDArray[np.float32] = bundle.track.matrix
         self._shift_s = av_offset_ms / 1e3
         self._size = size
-        self._changes: deque[tuple[int, Overlay]] = deque(maxlen=CHANGES_MAX)
+        self._changes: deque[tuple[int, str, Sprite | None]] = deque(maxlen=CHANGES_MAX)
         self._overlay = Overlay()
         self._lock = threading.Lock()
         self._leave = threading.Event()
@@ -67,12 +68,17 @@ class Stage:
         """Ask `run` to end; any thread."""
         self._leave.set()
 
-    def overlay_at(self, n: int, overlay: Overlay) -> None:
-        """From frame `n` on (at once when it has passed) this lies over the picture."""
+    def change_at(self, n: int, part: str, sprite: Sprite | None) -> None:
+        """From frame `n` on (at once when it has passed) `part` of the overlay is `sprite`.
+
+        `part` is a field of Overlay. Later changes of the same part that were planned are
+        forgotten: the last word counts.
+        """
         with self._lock:
-            kept = [change for change in self._changes if change[0] < n]
+            kept = [each for each in self._changes if each[1] != part or each[0] < n]
+            kept.append((n, part, sprite))
             self._changes.clear()
-            self._changes.extend([*kept, (n, overlay)])
+            self._changes.extend(sorted(kept, key=lambda each: each[0]))
 
     def frame_at(self, sound_frame: int) -> int:
         """The picture frame of a frame of the sound timeline."""
@@ -129,7 +135,8 @@ class Stage:
     def _overlay_of(self, n: int) -> Overlay:
         with self._lock:
             while self._changes and self._changes[0][0] <= n:
-                self._overlay = self._changes.popleft()[1]
+                _, part, sprite = self._changes.popleft()
+                self._overlay = replace(self._overlay, **{part: sprite})
         return self._overlay
 
     def _wait_for(self, n: int) -> None:

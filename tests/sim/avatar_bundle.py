@@ -105,15 +105,21 @@ def _face(size: tuple[int, int], matrix: np.ndarray) -> np.ndarray:
     def at(dx: float, dy: float) -> tuple[int, int]:
         return round(mouth[0] + dx * k), round(mouth[1] + dy * k)
 
-    body = (48, 92, 78)
-    cv2.ellipse(image, at(0, 760), (round(420 * k), round(520 * k)), 0, 0, 360, body, -1, cv2.LINE_AA)
-    cv2.ellipse(image, at(0, 170), (round(90 * k), round(160 * k)), 0, 0, 360, (214, 170, 146), -1)
-    cv2.ellipse(image, at(0, -190), (round(262 * k), round(320 * k)), 0, 0, 360, (44, 36, 34), -1, cv2.LINE_AA)
-    cv2.ellipse(image, at(0, -110), (round(212 * k), round(268 * k)), 0, 0, 360, (228, 186, 162), -1, cv2.LINE_AA)
+    def oval(
+        dx: float, dy: float, wide_px: float, high_px: float, colour: tuple[int, int, int],
+        arc: tuple[int, int] = (0, 360), pen_px: float = 0,
+    ) -> None:
+        cv2.ellipse(image, at(dx, dy), (round(wide_px * k), round(high_px * k)), 0, *arc, colour,
+                    round(pen_px * k) or -1, cv2.LINE_AA)
+
+    oval(0, 760, 420, 520, (48, 92, 78))
+    oval(0, 170, 90, 160, (214, 170, 146))
+    oval(0, -190, 262, 320, (44, 36, 34))
+    oval(0, -110, 212, 268, (228, 186, 162))
     for side in (-1, 1):
-        cv2.ellipse(image, at(side * 82, -158), (round(32 * k), round(15 * k)), 0, 0, 360, (250, 248, 246), -1, cv2.LINE_AA)
-        cv2.circle(image, at(side * 82, -158), round(14 * k), (52, 40, 36), -1, cv2.LINE_AA)
-        cv2.ellipse(image, at(side * 82, -200), (round(46 * k), round(14 * k)), 0, 190, 350, (60, 46, 42), round(7 * k), cv2.LINE_AA)
+        oval(side * 82, -158, 32, 15, (250, 248, 246))
+        oval(side * 82, -158, 14, 14, (52, 40, 36))
+        oval(side * 82, -200, 46, 14, (60, 46, 42), (190, 350), 7)
     rest = cv2.warpAffine(_rest_patch(), matrix, (wide, high), flags=cv2.INTER_LINEAR)
     cover = cv2.warpAffine(np.full((PATCH, PATCH), 255, np.uint8)[10:-10, 10:-10],
                            matrix @ np.vstack([np.hstack([np.eye(2), [[10], [10]]]), [0, 0, 1]]),

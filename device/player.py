@@ -1,0 +1,235 @@
+"""The player: picture, sound and the conversation's next step, in one process (DESIGN A2)."""
+
+from __future__ import annotations
+
+import gc
+import json
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from device import messages as m
+from device.audio.speaker import Speaker
+from device.bus import Bus
+from device.hal.notify import Notifier
+from device.paths import Places, has_display, notify_socket, repository_root
+from device.render import pixels
+from device.render.bundle import Bundle, load_bundle
+from device.render.mouth import Mouth
+from device.render.sink import NullSink, Sink
+from device.stage.clips import ClipShelf
+from device.stage.director import Director
+from device.stage.keeper import PictureKeeper, Presence
+from device.stage.measure import report, spread
+from device.stage.mouths import MouthMaker
+from device.stage.orders import Orders
+from device.stage.performer import Performer
+from device.stage.stage import Stage
+from device.stage.streamer import Streamer
+from device.stage.wardrobe import Wardrobe
+from ota.clock import monotonic_ns, monotonic_s, process_cpu_s, sleep_s, utc_now
+from ota.errors import Broken, VitrineError
+from ota.files import read_bounded, write_durable
+
+BOX_BYTES_MAX = 1 << 20
+FAULT_SHOWN_S = 3.0
+SETTLE_S = 1.0
+ALIVE_EVERY_FRAMES = 25
+DEFAULT_AVATAR = "models/avatars/lin"
+
+
+@dataclass(frozen=True)
+class PlayerSettings:
+    """How to play; the command line's arguments. Sizes in pixels."""
+
+    avatar: Path | None = None
+    programme: Path | None = None
+    headless: bool = False
+    full_screen: bool = False
+    width_px: int = 1080
+    height_px: int = 1920
+    precision: str = "int8"
+    sound: bool = True
+    sound_device: str | None = None
+    av_offset_ms: float = 0.0
+    seconds: float | None = None
+    report: Path | None = None
+
+
+def run(places: Places, settings: PlayerSettings) -> int:
+    """Play until SIGTERM, the window's close, or `seconds`; writes the report. Exit code.
+
+    Raises Refused (avatar or settings are bad) and Broken (this process must restart).
+    """
+    pixels.use_one_thread()
+    with Bus(places.run, "player") as bus:
+        try:
+            bundle = load_bundle(
+                settings.avatar or repository_root() / DEFAULT_AVATAR, utc_now(), _chain(places))
+            player = Player(places, settings, bundle, bus)
+        except VitrineError as error:
+            _confess(bus, str(error))
+            raise
+        return player.play()
+
+
+class Player:
+    """All parts of one player, wired. `play` once."""
+
+    def __init__(
+        self, places: Places, settings: PlayerSettings, bundle: Bundle, bus: Bus,
+        sink: Sink | None = None, speaker: Speaker | None = None,
+    ) -> None:
+        self._settings, self._bundle, self._bus = settings, bundle, bus
+        self.mouth = Mouth(bundle, settings.precision)
+        self.speaker = speaker or Speaker(settings.sound_device, settings.sound)
+        self.mouths = MouthMaker(self.mouth)
+        size = (settings.width_px, settings.height_px)
+        self.stage = Stage(bundle, sink or _sink(settings), self.speaker, self.mouths, size,
+                           settings.av_offset_ms)
+        look = self.stage.compositor.look
+        # Codes are computed by a second runtime: one session is for one thread.
+        shelf = ClipShelf(Mouth(bundle, settings.precision))
+        self.performer = Performer(self.stage, self.speaker, self.mouths, shelf, Wardrobe(look))
+        self._keeper = PictureKeeper(places)
+        self._streamer = Streamer(places, self.speaker)
+        self._orders = Orders(self.speaker, self.stage.leave)
+        self.director = Director(
+            bus, self.performer, look, self.snapshot, self._orders, self._keeper.want)
+        self.director.on_volume(self._orders.set_volume)
+        self._presence = Presence(places)
+        self._notifier = Notifier(notify_socket())
+        self._crash: BaseException | None = None
+        self._cpu_start_s = self._wall_start_s = 0.0
+
+    def play(self) -> int:
+        """Present until somebody ends it; the exit code."""
+        signal.signal(signal.SIGTERM, lambda number, frame: self.stage.leave())
+        signal.signal(signal.SIGINT, lambda number, frame: self.stage.leave())
+        director = threading.Thread(target=self._direct, name="director", daemon=True)
+        try:
+            self._begin()
+            director.start()
+            self.stage.run()
+        finally:
+            self._notifier.stopping()
+            self.director.leave()
+            director.join(3.0) if director.is_alive() else None
+            self._end()
+        if self._crash is not None:
+            raise Broken(f"The player's director failed ({self._crash!r}); restarting.")
+        return 0
+
+    def snapshot(self) -> dict[str, Any]:
+        """The fields of PlayerState that the stage knows."""
+        figures = self.stage.figures
+        sound = self.speaker.state()
+        return {
+            "ready": self.stage.started.is_set(),
+            "frames_shown": figures.frames_shown,
+            "frames_dropped": figures.frames_dropped,
+            "fps": round(figures.recent_fps(), 2),
+            "render_p50_ms": spread(list(self.mouths.render_ms), "p50")["p50"],
+            "av_offset_p95_ms": spread(
+                [abs(v) for v in list(figures.av_offset_ms)[-2000:]], "p95")["p95"],
+            "ai_label": True,
+            "ai_label_px": self.stage.compositor.label.text_px,
+            "avatar": f"{self._bundle.manifest.id}/{self._bundle.manifest.version}",
+            "provider": self.mouth.provider,
+            "precision": self.mouth.precision,
+            "rss_bytes": figures.note_memory(),
+            "fault": sound.fault if self._settings.sound else None,
+        }
+
+    def figures(self) -> dict[str, Any]:
+        """The report of contract B5 so far, and the sound's state."""
+        wall_s = max(1e-6, monotonic_s() - self._wall_start_s)
+        cpu_share = (process_cpu_s() - self._cpu_start_s) / wall_s
+        found = report(self.stage.figures, list(self.mouths.render_ms), self.mouth.provider,
+                       self.mouth.precision, cpu_share)
+        sound = self.speaker.state()
+        return {**found, "ai_label_px": self.stage.compositor.label.text_px, "sound": {
+            "running": sound.running, "device": sound.device, "underflows": sound.underflows,
+            "reopened": sound.reopened, "clock_jumps": self.speaker.clock.jumps,
+            "fault": sound.fault}}
+
+    def _begin(self) -> None:
+        self.stage.open()
+        self.mouths.start()
+        self.speaker.start()
+        self._keeper.start()
+        self._streamer.start()
+        self.stage.on_presented = self._on_first_frame
+        if self._settings.programme is not None:
+            self.director.begin_with(self._settings.programme)
+        self.speaker.settle(SETTLE_S)
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+
+    def _direct(self) -> None:
+        try:
+            self.director.run()
+        except Exception as error:
+            self._crash = error
+            self.stage.leave()
+
+    def _on_first_frame(self, n: int, canvas: pixels.Picture) -> None:
+        self.stage.figures.note_memory()
+        self._presence.hold()
+        self._notifier.ready()
+        self._wall_start_s, self._cpu_start_s = monotonic_s(), process_cpu_s()
+        self._keeper.want()
+        self.performer.dress(self.performer.wardrobe)
+        self.stage.on_presented = self._on_frame
+
+    def _on_frame(self, n: int, canvas: pixels.Picture) -> None:
+        self._keeper.presented(canvas)
+        self._streamer.presented(n, canvas)
+        self._orders.presented(canvas)
+        shown = self.stage.figures.frames_shown
+        if shown % ALIVE_EVERY_FRAMES == 0:
+            self._notifier.alive()
+            limit_s = self._settings.seconds
+            if limit_s is not None and monotonic_s() - self._wall_start_s >= limit_s:
+                self.stage.leave()
+
+    def _end(self) -> None:
+        """Close everything, whatever fails first; then the report."""
+        figures = self.figures()
+        closers: tuple[Callable[[], None], ...] = (
+            self._streamer.close, self._keeper.close, self.speaker.close, self.mouths.close,
+            self.stage.close, self._presence.close)
+        for close in closers:
+            close()
+        if self._settings.report is not None:
+            text = json.dumps(figures, indent=2) + "\n"
+            write_durable(self._settings.report, text.encode())
+
+
+def _sink(settings: PlayerSettings) -> Sink:
+    if settings.headless or not has_display():
+        return NullSink()
+    from device.render.sink_window import WindowSink
+
+    return WindowSink(settings.full_screen)
+
+
+def _chain(places: Places) -> str:
+    """The chain this box belongs to; "*" before it is enrolled."""
+    try:
+        data = read_bounded(places.identity / "box.json", BOX_BYTES_MAX)
+        return msgspec.json.decode(data, type=m.BoxSettings).chain
+    except (OSError, VitrineError, msgspec.DecodeError):
+        return "*"
+
+
+def _confess(bus: Bus, sentence: str) -> None:
+    """Tell the console why there is no avatar; the safe picture stands meanwhile."""
+    bus.publish(m.PlayerState(at_ns=monotonic_ns(), ready=False, fault=sentence))
+    sleep_s(FAULT_SHOWN_S)

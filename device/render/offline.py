@@ -1,0 +1,162 @@
+"""`vitrine render`: the player's own pipeline, frame by frame into a file instead of a screen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from device.audio.resample import resample
+from device.audio.soundfiles import read
+from device.audio.speaker import RATE_HZ
+from device.conversation.script import Script
+from device.render.bundle import Bundle, load_bundle
+from device.render.compose import Compositor, Overlay
+from device.render.mouth import Mouth
+from device.render.pixels import Picture, premultiplied_patch, use_one_thread
+from device.render.video import BaseLoop, MovieWriter
+from device.stage.clips import CODE_RATE_HZ
+from device.stage.measure import Figures, report
+from device.stage.wardrobe import Wardrobe
+from ota.clock import monotonic_s, process_cpu_s, utc_now
+from ota.errors import Refused
+from ota.files import write_durable
+
+CODE_FPS = 25
+SIDE_PX_MIN, SIDE_PX_MAX = 64, 7680
+FPS_MIN, FPS_MAX = 1, 120
+TAIL_S = 0.4
+
+Floats = npt.NDArray[np.float32]
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to render; sizes in pixels."""
+
+    audio: Path
+    out: Path
+    avatar: Path
+    programme: Path | None = None
+    size: tuple[int, int] = (1080, 1920)
+    fps: int = CODE_FPS
+    precision: str = "int8"
+    report: Path | None = None
+
+
+def render(job: Job, progress: Progress) -> dict[str, Any]:
+    """Render the whole job; returns the report (B5). Nothing half-written is left on errors.
+
+    Raises Refused for bad sound, avatar, programme, size or place, Retry for a full disk.
+    """
+    _check(job)
+    use_one_thread()
+    samples = read(job.audio, RATE_HZ, allow_silence=False)
+    bundle = load_bundle(job.avatar, utc_now())
+    mouth = Mouth(bundle, job.precision)
+    codes = mouth.codes(resample(samples, RATE_HZ, CODE_RATE_HZ))
+    seconds = len(samples) / RATE_HZ + TAIL_S
+    samples = np.concatenate([samples, np.zeros(round(TAIL_S * RATE_HZ), np.float32)])
+    frames = int(np.ceil(seconds * job.fps))
+    figures = Figures()
+    render_ms: list[float] = []
+    started_s, cpu_s = monotonic_s(), process_cpu_s()
+    figures.note_memory()
+    with MovieWriter(job.out, job.size, job.fps, RATE_HZ) as movie:
+        movie.sound(samples)
+        with BaseLoop(bundle.base_path, bundle.manifest.base.frames) as base:
+            painter = _Painter(job, bundle, mouth, base, figures, render_ms)
+            for n in range(frames):
+                movie.picture(painter.frame(n, codes))
+                figures.shown(monotonic_s())
+                progress(n + 1, frames)
+    wall_s = max(1e-6, monotonic_s() - started_s)
+    found = report(figures, render_ms, mouth.provider, mouth.precision,
+                   (process_cpu_s() - cpu_s) / wall_s)
+    found["seconds"], found["ai_label_px"] = round(seconds, 3), painter.label_px
+    if job.report is not None:
+        write_durable(job.report, (json.dumps(found, indent=2) + "\n").encode())
+    return found
+
+
+class _Painter:
+    """Composes frame `n` of the clip."""
+
+    def __init__(
+        self, job: Job, bundle: Bundle, mouth: Mouth, base: BaseLoop, figures: Figures,
+        render_ms: list[float],
+    ) -> None:
+        self._fps, self._mouth, self._base = job.fps, mouth, base
+        self._base_fps = bundle.manifest.fps
+        self._figures, self._render_ms = figures, render_ms
+        self._matrix = bundle.track.matrix
+        self._compositor = Compositor(*job.size, base.size)
+        self._canvas: Picture = np.zeros((job.size[1], job.size[0], 4), np.uint8)
+        self._overlay = _overlay(job, self._compositor)
+        self._index, self._planes = base.take()
+        self._taken = 1
+        self.label_px = self._compositor.label.text_px
+
+    def frame(self, n: int, codes: Floats) -> Picture:
+        """The canvas with frame `n` on it; valid until the next call."""
+        while self._taken <= n * self._base_fps / self._fps:
+            self._index, self._planes = self._base.take()
+            self._taken += 1
+        code = code_at(codes, n / self._fps, self._mouth.rest)
+        patch: Picture | None = None
+        started_s = monotonic_s()
+        if not np.array_equal(code, self._mouth.rest):
+            patch = premultiplied_patch(self._mouth.patch(code))
+            self._render_ms.append((monotonic_s() - started_s) * 1e3)
+        composed_s = monotonic_s()
+        self._compositor.frame(
+            self._canvas, self._planes, patch, self._matrix[self._index], self._overlay)
+        self._figures.compose_ms.append((monotonic_s() - composed_s) * 1e3)
+        return self._canvas
+
+
+def code_at(
+    codes: Floats, at_s: float,
+    rest: Floats,
+) -> Floats:
+    """The mouth code at `at_s` of the clip: between two codes they are mixed; rest outside."""
+    place = at_s * CODE_FPS
+    low = int(np.floor(place + 1e-9))
+    share = place - low
+    first = codes[low] if 0 <= low < len(codes) else rest
+    if share < 1e-6:
+        return first
+    second = codes[low + 1] if 0 <= low + 1 < len(codes) else rest
+    mixed: Floats = (
+        first + (second - first) * np.float32(share)).astype(np.float32)
+    return mixed
+
+
+def _overlay(job: Job, compositor: Compositor) -> Overlay:
+    """The programme's brand and its first product, where a programme is given."""
+    if job.programme is None:
+        return Overlay()
+    script = Script.load(job.programme)
+    compositor.wear(Wardrobe(compositor.look, script).look)
+    wardrobe = Wardrobe(compositor.look, script)
+    shown = next((each.show for each in script.programme.segments if each.show), None)
+    return Overlay(card=wardrobe.card(shown), brand=wardrobe.brand())
+
+
+def _check(job: Job) -> None:
+    if any(side % 2 or not SIDE_PX_MIN <= side <= SIDE_PX_MAX for side in job.size):
+        raise Refused(
+            f"A picture of {job.size[0]}x{job.size[1]} cannot be made: both sides must be even "
+            f"and between {SIDE_PX_MIN} and {SIDE_PX_MAX} pixels.")
+    if not FPS_MIN <= job.fps <= FPS_MAX:
+        raise Refused(f"{job.fps} frames a second cannot be made; use {FPS_MIN} to {FPS_MAX}.")
+    if job.out.suffix.lower() != ".mp4":
+        raise Refused(f"{job.out} must end in .mp4; only that kind of file is written.")
+    if job.out.is_dir() or not job.out.parent.is_dir():
+        raise Refused(f"{job.out} cannot be written: its folder does not exist; make it first.")

@@ -1,0 +1,56 @@
+"""The sound of sentences, ready to play, with their mouth codes: a small shelf of the last ones."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from device.audio.resample import resample
+from device.audio.soundfiles import read
+from device.audio.speaker import RATE_HZ
+from device.render.mouth import Mouth
+
+CODE_RATE_HZ = 16_000
+CLIPS_MAX = 12
+CODES_MAX = 1024
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One sentence: mono samples at 48 kHz, and codes (frames, K) at 25 a second."""
+
+    samples: Floats
+    codes: Floats
+
+
+class ClipShelf:
+    """Reads clips and computes their codes once. One thread (the director's)."""
+
+    def __init__(self, mouth: Mouth) -> None:
+        self._mouth = mouth
+        self._clips: OrderedDict[Path, Clip] = OrderedDict()
+        self._codes: OrderedDict[Path, Floats] = OrderedDict()
+
+    def take(self, path: Path) -> Clip:
+        """The clip of that file. Raises Refused when it cannot be read."""
+        clip = self._clips.get(path)
+        if clip is None:
+            samples = read(path, RATE_HZ)
+            codes = self._codes.get(path)
+            if codes is None:
+                codes = self._mouth.codes(resample(samples, RATE_HZ, CODE_RATE_HZ))
+            clip = Clip(samples, codes)
+            self._keep(path, clip)
+        return clip
+
+    def _keep(self, path: Path, clip: Clip) -> None:
+        self._clips[path], self._codes[path] = clip, clip.codes
+        while len(self._clips) > CLIPS_MAX:
+            self._clips.popitem(last=False)
+        while len(self._codes) > CODES_MAX:
+            self._codes.popitem(last=False)

@@ -1,0 +1,240 @@
+"""What happens next: bus messages and time into conversation events, cues into the performer.
+
+One thread. Everything slow (files, codes, cards) happens here, never in the present loop.
+"""
+
+from __future__ import annotations
+
+import gc
+import threading
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from device import messages as m
+from device.bus import Bus
+from device.conversation import cues, events
+from device.conversation.script import Script
+from device.conversation.state import State
+from device.conversation.step import begin, step, upcoming
+from device.render.cards import Look
+from device.stage.performer import Performer
+from device.stage.wardrobe import Wardrobe
+from ota.clock import monotonic_ns, monotonic_s, utc_now
+from ota.errors import Refused, VitrineError
+
+TICK_S = 0.25
+REPORT_S = 1.0
+WAIT_S_MAX = 0.25
+WAIT_S_MIN = 0.004
+GC_S = 10.0
+GC_FULL_S = 600.0
+
+Snapshot = Callable[[], dict[str, Any]]
+Orders = Callable[[m.Command], tuple[bool, dict[str, Any]]]
+
+
+@dataclass
+class Due:
+    """When the repeating things are due next, monotonic seconds."""
+
+    tick_s: float = 0.0
+    report_s: float = 0.0
+    gc_s: float = 0.0
+    gc_full_s: float = 0.0
+
+
+class Director:
+    """Runs until `leave`; the player's main thread presents meanwhile.
+
+    `snapshot` gives the fields of PlayerState that the stage knows; `orders` carries out
+    the console's commands that are not words or settings.
+    """
+
+    def __init__(
+        self, bus: Bus, performer: Performer, look: Look, snapshot: Snapshot, orders: Orders,
+        on_sentence_end: Callable[[], None],
+    ) -> None:
+        self._bus, self._performer, self._look = bus, performer, look
+        self._snapshot, self._orders = snapshot, orders
+        self._on_sentence_end = on_sentence_end
+        self._state: State | None = None
+        self._wanted: m.ContentReady | None = None
+        self._dressed: Script | None = None
+        self._leave = threading.Event()
+        self._due = Due()
+        self.fault: str | None = None
+        self._set_volume: Callable[[float], None] = lambda volume: None
+
+    def on_volume(self, change: Callable[[float], None]) -> None:
+        """Who sets the loudness (0..1)."""
+        self._set_volume = change
+
+    def begin_with(self, folder: Path) -> None:
+        """Play this programme without waiting for the agent."""
+        self._take(m.ContentReady(path=str(folder), programme_id="", version=0))
+
+    def leave(self) -> None:
+        """Ask `run` to end; any thread."""
+        self._leave.set()
+
+    def run(self) -> None:
+        """Receive, decide, do; each turn is short."""
+        while not self._leave.is_set():
+            message = self._bus.receive(self._patience_s())
+            if message is not None:
+                self._on_message(message)
+            self._on_time()
+
+    def turn(self) -> None:
+        """One turn without waiting, for tests."""
+        if (message := self._bus.receive(0.0)) is not None:
+            self._on_message(message)
+        self._on_time()
+
+    def _patience_s(self) -> float:
+        now_s = monotonic_s()
+        left = [WAIT_S_MAX, self._due.tick_s - now_s, self._due.report_s - now_s]
+        if (speech_s := self._performer.left_s()) is not None:
+            left.append(speech_s)
+        return max(WAIT_S_MIN, min(left))
+
+    def _on_message(self, message: m.Message) -> None:
+        match message:
+            case m.Voice():
+                self._step(events.VoiceStarted() if message.speaking else events.VoiceEnded())
+            case m.Heard():
+                self._step(events.Heard(message.text, message.language, message.confidence))
+            case m.ContentReady():
+                self._take(message)
+            case m.Command():
+                self._command(message)
+            case m.Override():
+                self._step(_override(message))
+
+    def _on_time(self) -> None:
+        now_s = monotonic_s()
+        if (key := self._performer.done_key()) is not None:
+            self._on_sentence_end()
+            self._step(events.SentenceDone(key))
+            self._report(now_s)
+        if now_s >= self._due.tick_s:
+            self._due.tick_s = now_s + TICK_S
+            self._step(events.Tick(utc_now()))
+            if self._state is not None:
+                self._performer.prepare(upcoming(self._state))
+        if now_s >= self._due.report_s:
+            self._report(now_s)
+        self._collect_garbage(now_s)
+        while self._performer.faults:
+            self._fault(self._performer.faults.popleft())
+
+    def _step(self, event: events.Event) -> None:
+        if self._state is None:
+            return
+        before = self._state
+        self._state, found = step(before, event, monotonic_s())
+        if self._state.script is not self._dressed:
+            self._dress(self._state.script)
+        for cue in found:
+            if isinstance(cue, cues.Count):
+                self._happened(cue.kind, cue.detail)
+            else:
+                self._performer.perform(cue)
+        if self._state.saying is not before.saying:
+            self._report(monotonic_s())
+
+    def _take(self, content: m.ContentReady) -> None:
+        """A programme, or new values for it: loaded here, begun at the next sentence."""
+        if content == self._wanted:
+            return
+        before, self._wanted = self._wanted, content
+        self._set_volume(content.settings.volume)
+        try:
+            script = Script.load(Path(content.path), content.variables)
+        except VitrineError as error:
+            self._fault(str(error))
+            return
+        self.fault = None
+        language = content.settings.language
+        if self._state is None:
+            self._state = begin(script, language)
+            self._due.tick_s = 0.0
+            return
+        self._step(events.ProgrammeChanged(script))
+        if before is None or before.settings.language != language:
+            self._step(events.LanguageChosen(language))
+
+    def _dress(self, script: Script) -> None:
+        self._dressed = script
+        self._performer.dress(Wardrobe(self._look, script))
+
+    def _command(self, command: m.Command) -> None:
+        try:
+            if command.name == "say":
+                ok, result = self._say_now(command.args)
+            elif command.name == "reload" and self._wanted is not None:
+                again, self._wanted = self._wanted, None
+                self._take(again)
+                ok, result = self.fault is None, {"fault": self.fault}
+            else:
+                ok, result = self._orders(command)
+        except VitrineError as error:
+            ok, result = False, {"error": str(error)}
+        self._bus.publish(m.CommandDone(id=command.id, ok=ok, result=result))
+
+    def _say_now(self, args: dict[str, Any]) -> tuple[bool, dict[str, Any]]:
+        segment, text = args.get("segment"), args.get("text")
+        if isinstance(segment, str):
+            self._step(events.SayNow(segment_id=segment))
+        elif isinstance(text, str) and text:
+            sentence = cues.Sentence("notice/console/-/0", text[:600], "", None)
+            self._step(events.SayNow(sentences=(sentence,)))
+        else:
+            raise Refused("say needs a text, or the id of a segment.")
+        return self._state is not None, {}
+
+    def _report(self, now_s: float) -> None:
+        self._due.report_s = now_s + REPORT_S
+        state = self._state
+        saying = self._performer.saying
+        known = self._snapshot()
+        script = state.script if state else None
+        self._bus.publish(m.PlayerState(
+            at_ns=monotonic_ns(),
+            programme_id=script.programme.id if script else "",
+            programme_version=script.programme.version if script else 0,
+            saying=saying.say.sentence.text if saying else None,
+            speaking=saying is not None,
+            showing=self._performer.showing,
+            state=state.mode if state else "idle",
+            **{"fault": self.fault, **{k: v for k, v in known.items() if v is not None}}))
+
+    def _happened(self, kind: str, detail: dict[str, Any]) -> None:
+        self._bus.publish(m.Happened(
+            id=str(uuid.uuid4()), at=utc_now().isoformat(timespec="milliseconds"), kind=kind,
+            detail=detail))
+
+    def _fault(self, sentence: str) -> None:
+        self.fault = sentence
+        self._happened("fault", {"from": "player", "what": sentence[:400]})
+
+    def _collect_garbage(self, now_s: float) -> None:
+        """The collector is off in the player: young objects often, old ones between sentences."""
+        if now_s >= self._due.gc_full_s and self._performer.saying is None:
+            self._due.gc_full_s = now_s + GC_FULL_S
+            gc.collect()
+        elif now_s >= self._due.gc_s:
+            self._due.gc_s = now_s + GC_S
+            gc.collect(0)
+
+
+def _override(message: m.Override) -> events.Override:
+    sentences = tuple(
+        cues.Sentence(f"notice/override/{language}/0", text, language, None)
+        for language, text in (message.say or {}).items())
+    until = datetime.fromisoformat(message.until.replace("Z", "+00:00")) if message.until else None
+    return events.Override(sentences, message.show, until)

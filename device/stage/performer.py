@@ -1,0 +1,140 @@
+"""Does what the conversation asks: sentences onto the sound timeline, cards and captions over it."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from device.audio.speaker import RATE_HZ, Speaker
+from device.conversation import cues
+from device.stage.clips import ClipShelf
+from device.stage.mouths import MouthMaker
+from device.stage.stage import FPS, Stage
+from device.stage.wardrobe import Wardrobe
+from ota.errors import Refused, Retry
+
+CAPTION_LINGER_S = 1.6
+HEARD_SHOWN_S = 4.0
+SILENT_CHARACTERS_PER_S = 5.0
+SILENT_S_MIN = 2.0
+FAULTS_MAX = 16
+
+
+@dataclass(frozen=True)
+class Saying:
+    """The sentence on the timeline: `first`..`last` in frames of the sound."""
+
+    say: cues.Say
+    first: int
+    last: int
+
+
+class Performer:
+    """One thread (the director's). `faults` are sentences for people, oldest first."""
+
+    def __init__(
+        self, stage: Stage, speaker: Speaker, mouths: MouthMaker, shelf: ClipShelf,
+        wardrobe: Wardrobe,
+    ) -> None:
+        self._stage, self._speaker, self._mouths, self._shelf = stage, speaker, mouths, shelf
+        self.wardrobe = wardrobe
+        self.saying: Saying | None = None
+        self.showing: str | None = None
+        self.faults: deque[str] = deque(maxlen=FAULTS_MAX)
+        self._last_end = 0
+
+    def dress(self, wardrobe: Wardrobe) -> None:
+        """A programme's colours, brand and cards, from the next frame on."""
+        self.wardrobe = wardrobe
+        now = self._stage.now()
+        self._stage.change_at(now, "brand", wardrobe.brand())
+        self._stage.change_at(now, "hint", wardrobe.ask)
+        self.show_card(self.showing)
+
+    def perform(self, cue: cues.Cue) -> None:
+        """Do one cue. `Count` is not for here."""
+        match cue:
+            case cues.Say():
+                self._say(cue)
+            case cues.StopSpeech():
+                self._hush()
+            case cues.ShowCard():
+                self.show_card(cue.product_id)
+            case cues.Caption():
+                self._heard(cue.text)
+            case cues.Listening():
+                sprite = self.wardrobe.listening if cue.on else self.wardrobe.ask
+                self._stage.change_at(self._stage.now(), "hint", sprite)
+
+    def done_key(self) -> str | None:
+        """The line key of the sentence that has just been heard to its end, once."""
+        said = self.saying
+        if said is None or self._speaker.position_s() * RATE_HZ < said.last:
+            return None
+        self.saying = None
+        return said.say.sentence.key
+
+    def left_s(self) -> float | None:
+        """Seconds until the sentence that sounds is over; None when there is none."""
+        if self.saying is None:
+            return None
+        return max(0.0, self.saying.last / RATE_HZ - self._speaker.position_s())
+
+    def prepare(self, sentence: cues.Sentence | None) -> None:
+        """Read the likely next clip now, so that it begins without a wait."""
+        if sentence is not None and sentence.file is not None:
+            try:
+                self._shelf.take(sentence.file)
+            except Refused as error:
+                self.faults.append(str(error))
+
+    def show_card(self, product_id: str | None) -> None:
+        """Show the product's card from the next frame on, or none."""
+        self.showing = product_id
+        card = self.wardrobe.card(product_id)
+        self.faults.extend(self.wardrobe.faults)
+        self.wardrobe.faults.clear()
+        self._stage.change_at(self._stage.now(), "card", card)
+
+    def _say(self, say: cues.Say) -> None:
+        not_before = self._last_end + round(say.pause_s * RATE_HZ)
+        first, length = self._sound(say.sentence, not_before)
+        self.saying = Saying(say, first, first + length)
+        self._last_end = first + length
+        self._captions(say.sentence.text, first, length)
+
+    def _sound(self, sentence: cues.Sentence, not_before: int) -> tuple[int, int]:
+        """Start the clip; a sentence without sound is shown for the time it takes to read."""
+        if sentence.file is not None:
+            try:
+                clip = self._shelf.take(sentence.file)
+                first = self._speaker.play(clip.samples, not_before)
+                self._mouths.say(self._stage.frame_at(first), clip.codes)
+                return first, len(clip.samples)
+            except (Refused, Retry) as error:
+                self.faults.append(str(error))
+        length_s = max(SILENT_S_MIN, len(sentence.text) / SILENT_CHARACTERS_PER_S)
+        now = int(self._speaker.position_s() * RATE_HZ)
+        return max(now, not_before), round(length_s * RATE_HZ)
+
+    def _captions(self, text: str, first: int, length: int) -> None:
+        begin = self._stage.frame_at(first)
+        frames = length * FPS // RATE_HZ
+        for share, sprite in self.wardrobe.captions(text):
+            self._stage.change_at(begin + round(share * frames), "caption", sprite)
+        self._stage.change_at(begin + frames + round(CAPTION_LINGER_S * FPS), "caption", None)
+
+    def _hush(self) -> None:
+        cut = self._speaker.flush()
+        self._mouths.cut(self._stage.frame_at(cut) + 1)
+        self._last_end = cut
+        self.saying = None
+        self._stage.change_at(self._stage.frame_at(cut), "caption", None)
+
+    def _heard(self, text: str | None) -> None:
+        now = self._stage.now()
+        if text is None:
+            self._stage.change_at(now, "hint", self.wardrobe.ask)
+            return
+        self._stage.change_at(now, "hint", self.wardrobe.heard(text))
+        self._stage.change_at(now + round(HEARD_SHOWN_S * FPS), "hint", self.wardrobe.ask)
