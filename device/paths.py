@@ -95,6 +95,17 @@ def language_from_environment() -> str:
     return "zh-CN" if locale.lower().startswith("zh") else "en-US"
 
 
+def child_environment(places: Places) -> dict[str, str]:
+    """What the processes of a box are started with."""
+    return {
+        **os.environ,
+        "VITRINE_ROOT": str(places.root),
+        "VITRINE_ASSETS": str(assets_dir()),
+        "VITRINE_PREFIX": str(prefix_dir()),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
 def has_display() -> bool:
     """True where an X or Wayland display is named."""
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -1,0 +1,1 @@
+"""The technician: tickets, enrolment, self-test, swap, wipe and labels."""
