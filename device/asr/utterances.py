@@ -12,6 +12,7 @@ from device.asr.recogniser import SAMPLE_RATE_HZ, Recogniser, Samples, Transcrip
 from device.asr.turns import Ended, Paused, Turns, TurnSettings
 from device.asr.vad import CHUNK_SAMPLES, Vad
 from device.audio.soundfiles import read
+from device.paths import assets_dir
 
 _QUIET_AFTER_S = 0.8
 
@@ -50,7 +51,8 @@ def hear(
 
 def hear_file(
     path: Path, languages: Sequence[str], prompt: Mapping[str, str] | None,
-    recogniser: Recogniser, vad: Vad,
+    recogniser: Recogniser, vad: Vad | None = None,
 ) -> list[Transcript]:  # fmt: skip
     """`hear` on a sound file of any rate. Raises Refused for a broken, empty or silent one."""
-    return hear(read(path, SAMPLE_RATE_HZ, allow_silence=False), languages, prompt, recogniser, vad)
+    samples = read(path, SAMPLE_RATE_HZ, allow_silence=False)
+    return hear(samples, languages, prompt, recogniser, vad or Vad.load(assets_dir()))
