@@ -140,8 +140,8 @@ def safe_jpeg(places: Places) -> bytes:
     try:
         return read_bounded(last_picture_path(places), PICTURE_BYTES_MAX)
     except (OSError, Refused):
-        look = Look(k=0.5)
-        return jpeg_bytes(brand_picture("Vitrine", "马上就来 / Back in a moment", 540, 960, look), 88)
+        words = ("Vitrine", "马上就来 / Back in a moment")
+        return jpeg_bytes(brand_picture(*words, 540, 960, Look(k=0.5)), 88)
 
 
 def run(places: Places, port: int = DEFAULT_PORT) -> int:

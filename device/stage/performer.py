@@ -1,4 +1,4 @@
-"""Does what the conversation asks: sentences onto the sound timeline, cards and captions over it."""
+"""Does what the conversation asks: sentences onto the timeline, cards and captions over it."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ class Wardrobe:
         sizes = [sum(len(line) for line in page) for page in pages]
         total, done = max(1, sum(sizes)), 0
         found = []
-        for page, size in zip(pages, sizes):
+        for page, size in zip(pages, sizes, strict=True):
             found.append((done / total, caption(page, self.look)))
             done += size
         return found

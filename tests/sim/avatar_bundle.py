@@ -56,7 +56,9 @@ def _consent(folder: Path, bundle_id: str, key: SigningKey) -> bytes:
     return dsse.sign(json.dumps(consent).encode(), dsse.CONSENT, [key])
 
 
-def _manifest(folder: Path, size: tuple[int, int], frames: int, bundle_id: str) -> dict[str, object]:
+def _manifest(
+    folder: Path, size: tuple[int, int], frames: int, bundle_id: str
+) -> dict[str, object]:
     def named(name: str) -> dict[str, str]:
         return {"file": name, "sha256": hashlib.sha256((folder / name).read_bytes()).hexdigest()}
 
