@@ -1,0 +1,1 @@
+"""The chain's server: enrolment authority, broker configuration, publisher and console."""

@@ -1,0 +1,1 @@
+"""The console: pages for people, `/api/v1` for programs, `/enrol` and `/tuf/` for boxes."""

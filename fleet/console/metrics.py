@@ -1,0 +1,38 @@
+"""`/metrics` in the Prometheus text format (exposition format 0.0.4)."""
+
+from __future__ import annotations
+
+from fleet.console.ask import Answer, Ask
+from fleet.console.console import Console
+from ota.clock import utc_now
+
+
+def metrics(console: Console, _ask: Ask) -> Answer:
+    """Gauges and counters of the server."""
+    counts = console.boxes.counts()
+    preparing = console.publisher.preparing
+    values = (
+        ("vitrine_boxes", "gauge", "Enrolled boxes", counts.total),
+        ("vitrine_boxes_on_air", "gauge", "Boxes with a live connection", counts.on_air),
+        ("vitrine_boxes_silent", "gauge", "Boxes without a connection", counts.silent),
+        ("vitrine_boxes_drifted", "gauge", "Reported is not desired", counts.drifted),
+        ("vitrine_boxes_unlabelled", "gauge", "On air without AI label", counts.unlabelled),
+        ("vitrine_broker_up", "gauge", "The console's line is up", int(console.line.is_up)),
+        ("vitrine_broker_connections_total", "counter", "Connects", console.line.connections),
+        ("vitrine_messages_total", "counter", "Messages stored", console.inbox.taken),
+        ("vitrine_messages_unreadable_total", "counter", "Dropped", console.inbox.unreadable),
+        ("vitrine_events_duplicate_total", "counter", "Seen before", console.inbox.duplicates),
+        ("vitrine_pages_open", "gauge", "Listening pages", console.hub.listeners),
+        ("vitrine_publisher_ready", "gauge", "Voice is warm", int(preparing.ready)),
+        (
+            "vitrine_lines_played_today",
+            "gauge",
+            "Proof of play of this UTC day",
+            console.journal.played_total(utc_now().date().isoformat()),
+        ),
+    )
+    lines = [
+        f"# HELP {name} {text}.\n# TYPE {name} {kind}\n{name} {value}"
+        for name, kind, text, value in values
+    ]
+    return Answer("\n".join(lines).encode() + b"\n", media_type="text/plain; version=0.0.4")

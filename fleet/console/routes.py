@@ -1,0 +1,54 @@
+"""The table of addresses: what the loopback console answers, and what boxes reach over HTTPS."""
+
+from __future__ import annotations
+
+from fleet.console import pages as p
+from fleet.console import programme_pages as e
+from fleet.console.api import API
+from fleet.console.api import ROUTES as API_ROUTES
+from fleet.console.ask import Answer, Ask, Route, json_answer
+from fleet.console.console import Console
+from fleet.console.metrics import metrics
+from fleet.console.openapi import describe
+from fleet.console.pages import error_page
+
+VERSION = "1"
+
+
+def openapi(_console: Console, _ask: Ask) -> Answer:
+    """This description."""
+    return json_answer(describe(API_ROUTES, VERSION))
+
+
+PAGES = (
+    Route("GET", "/", p.today),
+    Route("GET", "/screens", p.screens),
+    Route("GET", "/screens/{box}", p.screen),
+    Route("POST", "/screens/{box}", p.save_screen),
+    Route("POST", "/screens/{box}/command", p.send_command),
+    Route("POST", "/screens/{box}/notice", p.save_notice),
+    Route("POST", "/screens/{box}/retire", p.retire),
+    Route("GET", "/screens/{box}/picture", p.picture),
+    Route("GET", "/programmes", e.programmes),
+    Route("GET", "/programmes/{programme}", e.editor),
+    Route("POST", "/programmes/{programme}", e.edit),
+    Route("POST", "/programmes/{programme}/undo", e.undo),
+    Route("GET", "/programmes/{programme}/versions/{version}", e.version),
+    Route("GET", "/programmes/{programme}/files/{path:path}", e.asset),
+    Route("GET", "/enrolment", p.enrolment),
+    Route("POST", "/enrolment", p.make_ticket),
+    Route("GET", "/audit", p.audit),
+    Route("GET", "/language", p.choose_language),
+    Route("GET", "/static/{name}", p.static, open_to_boxes=True),
+)
+
+MACHINES = (
+    *API_ROUTES,
+    Route("GET", f"{API}/openapi.json", openapi, True, True),
+    Route("GET", "/metrics", metrics, is_api=True),
+)
+
+CONSOLE_ROUTES = (*PAGES, *MACHINES)
+BOX_ROUTES = MACHINES
+
+__all__ = ["BOX_ROUTES", "CONSOLE_ROUTES", "error_page"]

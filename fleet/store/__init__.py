@@ -1,0 +1,1 @@
+"""What the console remembers, in one SQLite file: boxes, versions, orders, audit, events."""
