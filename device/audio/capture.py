@@ -32,6 +32,8 @@ _BLOCK_S = 0.032
 _LATENCY_S = 0.06
 _QUEUE_BLOCKS = 96
 _STALLED_NS = 1_000_000_000
+# PulseAudio's first block from an idle card has been seen to take 2 s.
+_FIRST_BLOCK_NS = 5_000_000_000
 _REOPEN_PAUSES_NS = (500_000_000, 1_000_000_000, 2_000_000_000, 5_000_000_000)
 _LEVEL_FLOOR_DBFS = -120.0
 
@@ -102,6 +104,7 @@ class Capture:
         self._blocks: deque[tuple[Samples, int]] = deque()
         self._ready = threading.Condition()
         self._heard_ns = 0
+        self._opened_ns = 0
         self._tries = 0
         self._next_try_ns = 0
         self._fault: str | None = None
@@ -160,7 +163,8 @@ class Capture:
     def _mend(self) -> None:
         now_ns = monotonic_ns()
         if self._stream is not None:
-            if now_ns - self._heard_ns < _STALLED_NS:
+            limit_ns = _STALLED_NS if self._heard_ns > self._opened_ns else _FIRST_BLOCK_NS
+            if now_ns - max(self._heard_ns, self._opened_ns) < limit_ns:
                 return
             self._fault = f"The microphone {self.device_name} stopped delivering sound."
             self.close()
@@ -195,7 +199,7 @@ class Capture:
             self._resampler = Resampler(rate_hz, RATE_HZ)
             self._left = np.zeros(0, np.float32)
             self.device_name = str(found["name"])
-            self._heard_ns = monotonic_ns()
+            self._opened_ns = monotonic_ns()
             self._stream.start()
         except (sounddevice.PortAudioError, ValueError, OSError) as error:
             self.close()
