@@ -20,13 +20,16 @@ from typing import IO, Any
 
 from cli.sound import MICROPHONE_SINK, VirtualSound, has_sound_card, virtual_sound
 from device.host import Host
-from device.paths import Places, assets_dir, prefix_dir, repository_root
+from device.paths import Places, child_environment, repository_root
 from device.processes import Process
 from device.supervisor import Ended, Supervisor
 from ota.clock import Deadline, sleep_s
+from ota.daemon import requirements_mark
 from ota.errors import Broken, Refused, Retry
+from ota.files import write_durable
 
 LOOPBACK = "127.0.0.1"
+CHAIN = "demo"
 BOX_ID = "demo-001"
 PORTS_TRIED = 50
 START_S = 60.0
@@ -126,14 +129,7 @@ class Shop:
 
     def environment(self) -> dict[str, str]:
         """What every child gets."""
-        return {
-            **os.environ,
-            "VITRINE_ROOT": str(self.places.root),
-            "VITRINE_ASSETS": str(assets_dir()),
-            "VITRINE_PREFIX": str(prefix_dir()),
-            "PYTHONPATH": str(repository_root()),
-            "PYTHONUNBUFFERED": "1",
-        }
+        return {**child_environment(self.places), "PYTHONPATH": str(repository_root())}
 
     def _take_lock(self) -> IO[str]:
         self.root.mkdir(parents=True, exist_ok=True)
@@ -161,7 +157,8 @@ class Shop:
         from fleet.serve import prepare
 
         self._say("the chain's server: broker, content origin, console")
-        prepare(self.state, self.ports.broker, self.ports.https, self.ports.console)
+        ports = self.ports
+        prepare(self.state, CHAIN, LOOPBACK, ports.broker, ports.https, ports.console)
         broker = write_config(self.state, self.ports.broker)
         self.supervisor.start(BROKER, broker, self.root, self.environment())
         self._wait("the broker", lambda: _answers(self.ports.broker))
@@ -199,8 +196,10 @@ class Shop:
 
     def _start_box(self, report: Path) -> None:
         self._say("the kiosk: player, ear, agent")
-        extra = {
-            "player": ("--report", str(report), *(("--headless",) if self._headless else ())),
+        screen = ("--headless",) if self._headless else ()
+        extra: dict[str, tuple[str, ...]] = {
+            "player": ("--report", str(report), *screen),
+            "safe": screen,
             "preview": ("--port", str(self.ports.preview)),
         }
         own: Mapping[str, Mapping[str, str]] = {}
@@ -208,7 +207,12 @@ class Shop:
             # A real loudspeaker stays the player's own where there is one.
             silent = self._headless or not has_sound_card()
             own = {"ear": self._sound.environment}
+            # The virtual microphone cannot hear the loudspeaker.
+            extra["ear"] = ("--echo", "off")
             own = {**own, "player": self._sound.environment} if silent else own
+        # The updater compares it with what a release needs (`ota.daemon.environment_hash`).
+        packages = repository_root() / "requirements" / "run.txt"
+        write_durable(self.places.opt / "requirements.sha256", requirements_mark(packages))
         self._host = Host(self.places, self.supervisor, self.environment(), extra, own)
         self._host.start()
         updater = (sys.executable, "-m", "cli", *UPDATER.arguments)
