@@ -97,7 +97,7 @@ class Fetcher:
         destination.parent.mkdir(parents=True, exist_ok=True)
         deadline = Deadline(FIXED_S + length_bytes / BYTES_PER_S_MIN)
         with GrowingFile(part) as growing:
-            _check_room(growing, destination, length_bytes)
+            check_room(growing, destination, length_bytes)
             failed = 0
             while growing.size_bytes < length_bytes:
                 before = growing.size_bytes
@@ -196,7 +196,8 @@ def _continues(response: Any, have: int) -> bool:
     return str(response.headers.get("Content-Range", "")).startswith(f"bytes {have}-")
 
 
-def _check_room(growing: GrowingFile, destination: Path, length_bytes: int) -> None:
+def check_room(growing: GrowingFile, destination: Path, length_bytes: int) -> None:
+    """Raises DiskFull when the rest of a download does not fit; a part too long is begun anew."""
     if growing.size_bytes > length_bytes:
         growing.restart()
     need = length_bytes - growing.size_bytes

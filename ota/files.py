@@ -83,6 +83,16 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
+def sweep(directory: Path) -> None:
+    """Remove the temporary files that power cuts left in `directory` (not below it).
+
+    Only for a directory with one writer, and only by that one.
+    """
+    if directory.is_dir():
+        for path in directory.glob(f".*{TEMPORARY_SUFFIX}"):
+            path.unlink(missing_ok=True)
+
+
 def _write_all(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
     while view:

@@ -11,11 +11,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
 
 from ota.clock import monotonic_s, sleep_s
 from ota.confirm import HOLD_S, SHOW_S, Health, Trial, Verdict
 from ota.errors import Refused, Retry, VitrineError
-from ota.fetch import Fetcher
+from ota.fetch import Progress
 from ota.floor import FloorClock
 from ota.history import History
 from ota.manifest import (
@@ -54,12 +56,29 @@ from ota.trust import Target, TrustClient
 Tell = Callable[[str, int, int], None]
 
 
+class ReleaseFetcher(Protocol):
+    """What is needed of `ota.fetch.Fetcher` or `ota.stick.StickFetcher`."""
+
+    def bytes(self, url: str, bytes_max: int) -> bytes:
+        """A small file."""
+
+    def file(
+        self,
+        url: str,
+        destination: Path,
+        length_bytes: int,
+        sha256: str,
+        progress: Progress | None = None,
+    ) -> None:
+        """A large file, verified and durable."""
+
+
 @dataclass(frozen=True)
 class Source:
     """Where releases come from: signed names, and the bytes behind them."""
 
     trust: TrustClient
-    fetcher: Fetcher
+    fetcher: ReleaseFetcher
     targets_url: str
 
 
@@ -260,6 +279,8 @@ def go_back(parts: Parts) -> State:
 def recover(parts: Parts) -> State:
     """After a start, whatever came before: a half install is undone, the switch is set again, and
     a slot that rotted is not run. A trial is left for `run_trial`. Call before anything runs."""
+    parts.state.sweep()
+    parts.slots.sweep()
     state = parts.state.load()
     if state.phase is Phase.INSTALLING:
         parts.slots.mark_bad(state.slot)

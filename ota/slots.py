@@ -21,6 +21,7 @@ from ota.files import (
     link_durable,
     read_bounded,
     sha256_file,
+    sweep,
     sync_directory,
     write_durable,
 )
@@ -79,6 +80,10 @@ class DirectorySlots:
         if slot not in SLOTS:
             raise Refused(f"{slot[:20]!r} is not a slot; they are {' and '.join(SLOTS)}.")
         return self._opt / "slots" / slot
+
+    def sweep(self) -> None:
+        """Throw away what power cuts left half written beside the switch."""
+        sweep(self._opt)
 
     def version(self, slot: str) -> str | None:
         """The version in a slot that is marked whole, else None."""

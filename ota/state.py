@@ -15,6 +15,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from ota.files import sweep
 from ota.floor import TwoCopies
 
 SLOTS = ("a", "b")
@@ -199,6 +200,7 @@ class StateFile:
     """The state on disk, in two checksummed copies. A torn copy costs nothing."""
 
     def __init__(self, directory: Path) -> None:
+        self._directory = directory
         self._copies = TwoCopies(directory / "state")
 
     def load(self) -> State:
@@ -208,6 +210,10 @@ class StateFile:
     def save(self, state: State) -> None:
         """Durable before it returns. Raises Retry (disk full)."""
         self._copies.write(asdict(state) | {"phase": state.phase.value})
+
+    def sweep(self) -> None:
+        """Throw away what power cuts left half written beside it."""
+        sweep(self._directory)
 
 
 def _parsed(body: dict[str, Any]) -> State:

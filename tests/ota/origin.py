@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import http.server
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,10 +23,11 @@ class Origin:
     forced_status: int | None = None
     requests: list[tuple[str, str | None]] = field(default_factory=list)
     sent_bytes: int = 0
+    scheme: str = "http"
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -68,11 +70,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serve(directory: Path) -> Iterator[Origin]:
+def serve(directory: Path, tls: ssl.SSLContext | None = None) -> Iterator[Origin]:
     """Serve `directory` on a free port of the loopback."""
     origin = Origin(directory)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Handler, origin))
     server.daemon_threads = True
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # cut lines are meant
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+        origin.scheme = "https"
     origin.port = server.server_port
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
