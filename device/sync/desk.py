@@ -27,7 +27,7 @@ from device.sync.follower import JOB as CONTENT_JOB
 from device.sync.follower import Follower, FollowerParts
 from device.sync.following import Following
 from device.sync.inbox import JobDone, Worker
-from device.sync.mqtt import Acknowledged, Arrived, LineEvent, Outgoing, Up
+from device.sync.mqtt import Acknowledged, Arrived, LineEvent, Outgoing, Unwanted, Up
 from device.sync.orders import LocalOrders
 from device.sync.outbox import Outbox, Sender
 from device.sync.report import Faults, iso, reported, telemetry
@@ -116,6 +116,8 @@ class Desk:
             self._take_arrived(event)
         elif isinstance(event, Acknowledged):
             self._sender.landed(event.token)
+        elif isinstance(event, Unwanted):
+            self._sender.unwanted(event.token)
         elif isinstance(event, Up):
             self._take_up()
         elif isinstance(event, JobDone):

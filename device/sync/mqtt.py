@@ -36,6 +36,7 @@ CONNACK_TIMEOUT_S = 10.0
 PUBACK_AGE_MAX_S = 20.0
 TURN_S = 1.0
 STEADY_AFTER_S = 30.0
+NO_MATCHING_SUBSCRIBERS = 0x10
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,17 @@ class Acknowledged:
     token: int
 
 
-LineEvent = Up | Down | Arrived | Acknowledged
+@dataclass(frozen=True)
+class Unwanted:
+    """The broker threw the message with this token away: nobody subscribes there now.
+
+    So it is after a broker lost its sessions and before the console is back (MQTT 5, 3.4.2.1).
+    """
+
+    token: int
+
+
+LineEvent = Up | Down | Arrived | Acknowledged | Unwanted
 
 
 @dataclass(frozen=True)
@@ -316,7 +327,8 @@ class Line:
                        _properties: Properties) -> None:
             token, _ = link.tokens.pop(mid, (None, 0.0))
             if token is not None and not reason.is_failure:
-                self._tell(Acknowledged(token))
+                gone = reason.value == NO_MATCHING_SUBSCRIBERS
+                self._tell(Unwanted(token) if gone else Acknowledged(token))
 
         link.client.on_connect = on_connect
         link.client.on_disconnect = on_disconnect

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from device.messages import Event
+from ota.clock import Deadline
 from ota.errors import Retry
 
 EVENT_BYTES_MAX = 8192
@@ -25,6 +26,7 @@ LOWEST, HIGHEST = 0, 3
 WEIGHTS = {"telemetry": 0, "health": 0, "asked": 1, "fault": 2, "played": 3}
 _OTHER_WEIGHT = 1
 _DROP_SHARE = 100
+UNWANTED_PAUSE_S = 2.0
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS held (
@@ -238,6 +240,7 @@ class Sender:
         self._sent_to = 0
         self._flying: set[int] = set()
         self._landed: list[int] = []
+        self._pause = Deadline(0.0)
 
     def restart(self) -> None:
         """A new connection: everything that was not acknowledged is sent again."""
@@ -248,7 +251,7 @@ class Sender:
     def due(self) -> list[Held]:
         """The next events to send; each is counted as flying until `landed` or `restart`."""
         room = self._window - len(self._flying)
-        if room <= 0:
+        if room <= 0 or not self._pause.passed:
             return []
         items = self._outbox.after(self._sent_to, room)
         for item in items:
@@ -259,13 +262,17 @@ class Sender:
     def unsent(self, seq: int) -> None:
         """It did not leave the house: it and all behind it are due again."""
         self._flying = {flying for flying in self._flying if flying < seq}
-        self._sent_to = seq - 1
+        self._sent_to = min(self._sent_to, seq - 1)
+
+    def unwanted(self, seq: int) -> None:
+        """Nobody listens at the broker: keep it, and try again in a moment."""
+        self.unsent(seq)
+        self._pause = Deadline(UNWANTED_PAUSE_S)
 
     def landed(self, seq: int) -> None:
-        """The broker has it; it is removed with the next `settle`."""
-        if seq in self._flying:
-            self._flying.discard(seq)
-            self._landed.append(seq)
+        """The broker has it for somebody; it is removed with the next `settle`."""
+        self._flying.discard(seq)
+        self._landed.append(seq)
 
     def settle(self) -> None:
         """Remove what has landed, many with one fsync."""
