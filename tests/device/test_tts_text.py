@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from device.tts.pinyin import english_symbols
 from device.tts.sentences import split
 from device.tts.text import normalise
 
@@ -87,3 +88,10 @@ def test_cutting_loses_no_word(text: str, language: str) -> None:
 @given(_TEXT, st.sampled_from(["zh-CN", "en-US"]))
 def test_no_digit_is_left_unread(text: str, language: str) -> None:
     assert not re.search(r"\d", normalise(text, language))
+
+
+def test_chinese_names_in_english_are_said_as_chinese_names() -> None:
+    assert english_symbols("Longjing") == "lˌʊŋʤˈɪŋ"
+    assert english_symbols("Tieguanyin") == "tjˌɛɡwɑnˈɪn"
+    for word in ("wang", "jasmine", "vitrine", "WiFi", "store", ""):
+        assert english_symbols(word) is None
