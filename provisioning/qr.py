@@ -13,6 +13,7 @@ from ota.files import write_durable
 
 QUIET_MODULES = 4
 LABEL_MODULE_PX = 8
+LONG_CHARS = 300
 _TEXT_PX = 34
 
 
@@ -58,7 +59,9 @@ def label_svg(title: str, lines: tuple[str, ...], code: str) -> str:
 
 
 def _code(text: str) -> segno.QRCode:
+    # A ticket is long: fewer, larger modules read better from a screen than more redundancy.
+    level = "l" if len(text) > LONG_CHARS else "m"
     try:
-        return segno.make(text, error="m", micro=False)
+        return segno.make(text, error=level, boost_error=False, micro=False)
     except segno.DataOverflowError as error:
         raise Refused("This is too long for a QR code.") from error

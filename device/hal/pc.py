@@ -27,6 +27,9 @@ class PcBox:
 
     name = "pc"
 
+    def __init__(self) -> None:
+        self._cpu_before: tuple[float, float] | None = None
+
     def readings(self, disk: Path) -> Readings:
         """See base.Hal; what the machine does not tell is None."""
         temperatures = _temperatures()
@@ -37,13 +40,25 @@ class PcBox:
             cpu_c=hottest([temperatures.get(name) for name in _CPU_SENSORS]),
             gpu_c=hottest([temperatures.get(name) for name in ("amdgpu", "nouveau", "radeon")]),
             hottest_c=hottest(list(temperatures.values())),
-            cpu_percent=_try(lambda: float(psutil.cpu_percent(interval=None))),
+            cpu_percent=self._cpu_percent(),
             memory_used_bytes=None if memory is None else float(memory.total - memory.available),
             memory_total_bytes=None if memory is None else float(memory.total),
             disk_free_bytes=None if space is None else float(space.free),
             disk_total_bytes=None if space is None else float(space.total),
             uptime_s=None if booted is None else _since(booted),
         )
+
+    def _cpu_percent(self) -> float | None:
+        """Busy share since the last look; None at the first, which has nothing to compare."""
+        times = _try(psutil.cpu_times)
+        if times is None:
+            return None
+        idle_s = float(times.idle + getattr(times, "iowait", 0.0))
+        now = (float(sum(times)) - idle_s, float(sum(times)))
+        before, self._cpu_before = self._cpu_before, now
+        if before is None or now[1] <= before[1]:
+            return None
+        return round(100.0 * max(0.0, now[0] - before[0]) / (now[1] - before[1]), 1)
 
     def screen_power(self, on: bool) -> bool:
         """Through the kernel's backlight, where there is one that we may write."""
