@@ -28,7 +28,7 @@ GRID_FRAMES = RATE_HZ // 25
 CLIPS_MAX = 16
 STALL_S = 0.5
 RETRY_S = 2.0
-START_S_MAX = 2.0
+START_S_MAX, YOUNG_S = 2.0, 3.0
 SETTLED_TICKS = 12
 FADE_FRAMES = 384
 _CHANNELS = 2
@@ -67,7 +67,7 @@ class Speaker:
         self._fade: Samples | None = None
         self._stream: Any = None
         self._stream_latency_s = LATENCY_S
-        self._last_callback_s = 0.0
+        self._last_callback_s = self._opened_s = 0.0
         self._name, self._fault = "", None if enabled else "off"
         self._underflows = self._reopened = 0
         self._stop = threading.Event()
@@ -125,7 +125,8 @@ class Speaker:
 
     def state(self) -> SpeakerState:
         """For reports: what is open and what went wrong."""
-        return SpeakerState(self._alive(), self._name, self._underflows, self._reopened,
+        running = self._alive() and monotonic_s() - self._last_callback_s < STALL_S
+        return SpeakerState(running, self._name, self._underflows, self._reopened,
                             self._fault)
 
     def close(self) -> None:
@@ -144,7 +145,10 @@ class Speaker:
         return max((start + len(samples) for start, samples in self._clips), default=0)
 
     def _alive(self) -> bool:
-        return self._stream is not None and monotonic_s() - self._last_callback_s < STALL_S
+        """Callbacks come; in its first seconds a stream may pause longer (a server wakes up)."""
+        now_s = monotonic_s()
+        patience_s = STALL_S if now_s - self._opened_s > YOUNG_S else START_S_MAX
+        return self._stream is not None and now_s - self._last_callback_s < patience_s
 
     def _callback(self, out: Samples, frames: int, times: Any, status: Any) -> None:
         now_s = monotonic_s()
@@ -201,7 +205,7 @@ class Speaker:
                     now_s = monotonic_s()
                     heard = self.clock.position_s(now_s) + self._stream_latency_s
                     self._next = max(self._next, int(heard * RATE_HZ))
-                    self._last_callback_s = now_s + START_S_MAX
+                    self._last_callback_s = self._opened_s = now_s
                     if self.clock.ticks:
                         self.clock.restart()
                 stream.start()

@@ -1,0 +1,99 @@
+"""Type on the screen: lines break as a typesetter would break them, in both languages."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from device.render.cards import CAPTION_LINES_MAX, Look, caption, caption_pages, hint
+from device.render.linebreak import (
+    NEVER_FIRST,
+    NEVER_LAST,
+    lines,
+    pages,
+    pieces,
+    shortened,
+    typeset,
+)
+from device.render.text import BOLD, typeface
+
+MIXED = st.text(alphabet="春山茶行一二三，。！？“”（）《》abc 012 ¥%、…", max_size=80)
+
+
+def count_width(text: str) -> float:
+    """A monospaced measure: a Han character is two cells wide."""
+    return sum(2.0 if ord(c) > 0x2E80 else 1.0 for c in text)
+
+
+def test_a_line_never_begins_with_a_closing_mark() -> None:
+    found = lines("明前龙井一百二十八元一盒，清明之前采摘。", 26, count_width)
+    assert len(found) > 1
+    assert all(line[0] not in NEVER_FIRST for line in found)
+
+
+def test_a_book_title_mark_stays_with_its_title() -> None:
+    assert lines("请读一读《茶经》", 10, count_width) == ["请读一读", "《茶经》"]
+
+
+def test_a_number_keeps_its_unit_and_an_english_word_stays_whole() -> None:
+    assert "128元" in lines("今天的龙井只要128元一盒", 16, count_width)[1]
+    found = lines("Welcome to the tea house of Hangzhou", 12, count_width)
+    assert found == ["Welcome to", "the tea", "house of", "Hangzhou"]
+
+
+def test_no_character_is_left_alone_on_the_last_line() -> None:
+    assert lines("春山茶行欢迎您", 12, count_width) == ["春山茶行欢", "迎您"]
+
+
+@given(MIXED, st.integers(min_value=8, max_value=40))
+def test_nothing_is_lost_and_every_line_fits_or_cannot_be_cut(text: str, width: int) -> None:
+    found = lines(text, width, count_width)
+    kept = "".join("".join(found).split())
+    assert kept == "".join(text.split())
+    for line in found:
+        unbreakable = len(list(pieces(line))) <= 2
+        assert count_width(line) <= width or unbreakable, (line, width)
+
+
+@given(MIXED)
+def test_pieces_join_to_the_text_and_keep_marks_with_their_words(text: str) -> None:
+    parts = list(pieces(text))
+    assert "".join(parts) == text
+    for before, after in pairwise(parts):
+        assert after[0] not in NEVER_FIRST
+        assert not before.rstrip() or before.rstrip()[-1] not in NEVER_LAST
+
+
+def test_a_caption_of_five_thousand_characters_becomes_pages_of_two_lines() -> None:
+    found = caption_pages("明前龙井，清香四溢。" * 500, Look())
+    assert len(found) > 100
+    assert all(len(page) <= CAPTION_LINES_MAX for page in found)
+    assert caption(found[0], Look()).width_px < 1080
+
+
+def test_pages_are_filled_evenly() -> None:
+    found = pages("一二三四五六七八九十" * 3, 20, 2, count_width)
+    assert [len(page) for page in found] == [2, 1]
+
+
+def test_half_width_marks_after_chinese_become_full_width_and_english_stays() -> None:
+    assert typeset("你好,请问?ok, fine. 3.5元") == "你好，请问？ok, fine. 3.5元"
+
+
+def test_what_the_font_cannot_draw_is_left_out_and_shortening_keeps_the_width() -> None:
+    kind = typeface(BOLD, 40)
+    assert kind.drawable("好茶🍵مرحبا!") == "好茶!"
+    short = shortened("一二三四五六七八九十", 200, kind.width_px)
+    assert short.endswith("…") and kind.width_px(short) <= 200
+
+
+@pytest.mark.parametrize("character", "囍镕欢迎¥€…·「」A9é")
+def test_the_font_subset_has_what_shops_write(character: str) -> None:
+    assert typeface(BOLD, 40).drawable(character) == character
+
+
+def test_a_hint_with_nothing_to_say_is_still_a_picture() -> None:
+    assert hint("", Look()).height_px > 0
