@@ -38,7 +38,7 @@ from ota.trust import TrustClient
 
 INBOX_MAX = 1024
 CONTENT_BYTES_MAX = 16 << 30
-TURN_S = 1.0
+TURN_S = 0.5
 BATCH_MAX = 256
 LINE_SILENT_MAX_S = 180.0
 IDENTITY_LOOK_S = 1.0
@@ -54,11 +54,7 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
     retry_max_s: float = 120.0
 
 
-class Stop:
-    """Put into the inbox by SIGTERM and SIGINT."""
-
-
-Incoming = LineEvent | Message | JobDone | Stop
+Incoming = LineEvent | Message | JobDone
 
 
 @dataclass
@@ -89,7 +85,6 @@ def run(places: Places, settings: AgentSettings | None = None) -> int:
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         running.stopping.set()
-        running.inbox.put(Stop())
 
     for number in previous:
         signal.signal(number, stop)
@@ -132,7 +127,7 @@ def _work(
         reader.start()
         line.start()
         notifier.ready()
-        return _loop(desk, line, inbox, identity, places, notifier)
+        return _loop(desk, line, running, identity, places, notifier)
     finally:
         running.stopping.set()
         line.stop()
@@ -141,21 +136,18 @@ def _work(
 
 
 def _loop(
-    desk: Desk, line: Line, inbox: Inbox[Incoming], identity: Identity, places: Places,
+    desk: Desk, line: Line, running: _Running, identity: Identity, places: Places,
     notifier: Notifier,
 ) -> int:
     identity_look = Deadline(IDENTITY_LOOK_S)
-    while True:
-        event = inbox.get(TURN_S)
+    while not running.stopping.is_set():
+        event = running.inbox.get(TURN_S)
         for _ in range(BATCH_MAX):
             if event is None:
                 break
-            if isinstance(event, Stop):
-                desk.goodbye()
-                return 0
             desk.take(event)
-            event = inbox.get(0.0)
-        desk.turn(inbox.dropped + line.events_dropped)
+            event = running.inbox.get(0.0)
+        desk.turn(running.inbox.dropped + line.events_dropped)
         notifier.alive()
         if desk.leaving:
             return 0
@@ -165,6 +157,8 @@ def _loop(
             identity_look = Deadline(IDENTITY_LOOK_S)
             if places.identity.resolve() != identity.folder:
                 return 0  # enrolled anew: the supervisor starts us with the new identity
+    desk.goodbye()
+    return 0
 
 
 def _read_bus(bus: Bus, running: _Running) -> None:

@@ -14,19 +14,19 @@ _Item = TypeVar("_Item")
 
 
 class Inbox(Generic[_Item]):
-    """Bounded, many writers, one reader. `put` never blocks and is safe in a signal handler."""
+    """Bounded, many writers, one reader. `put` never blocks."""
 
     def __init__(self, items_max: int) -> None:
-        self._queue: queue.SimpleQueue[_Item] = queue.SimpleQueue()
-        self._items_max = items_max
+        self._queue: queue.Queue[_Item] = queue.Queue(items_max)
         self.dropped = 0
 
     def put(self, item: _Item) -> bool:
         """Add one item; False (and counted) when the reader is too far behind."""
-        if self._queue.qsize() >= self._items_max:
+        try:
+            self._queue.put_nowait(item)
+        except queue.Full:
             self.dropped += 1
             return False
-        self._queue.put(item)
         return True
 
     def get(self, timeout_s: float) -> _Item | None:

@@ -68,7 +68,7 @@ class Outbox:
         self._path, self._items_max, self._bytes_max = path, items_max, bytes_max
         self.dropped: Counter[str] = Counter()
         self.set_aside = 0
-        self._memory: deque[Event] = deque()
+        self._memory: deque[Event] = deque(maxlen=ITEMS_MAX)
         self._items = self._bytes = 0
         self._db = self._open()
 
