@@ -1,10 +1,36 @@
-"""Figures of speech."""
+"""Voice and ear: seconds of work for a second of sound, and the way from words to an answer."""
 
 from __future__ import annotations
 
-from cli.benches.figure import Figure
+from cli.benches.figure import Figure, median_ms
+from device.asr.vocabulary import vocabulary
+from device.asr.whisper import Whisper
+from device.audio.resample import resample
+from device.conversation.match import Matcher
+from device.paths import assets_dir, repository_root
+from device.programme.load import load
+from device.tts.kokoro import Voice
+
+QUESTION, LANGUAGE = "请问龙井多少钱?", "zh-CN"
+EAR_HZ = 16000
 
 
 def measure() -> list[Figure]:
-    """Nothing yet."""
-    return []
+    """Real-time factors of voice and recogniser, and the matcher's time."""
+    programme = load(repository_root() / "programmes" / "tea-shop")
+    voice = Voice.load(assets_dir(), threads=1)
+    speech = voice.synthesise(QUESTION, LANGUAGE)
+    speak_ms = median_ms(lambda: voice.synthesise(QUESTION, LANGUAGE), 4.0)
+    heard = resample(speech.samples, speech.sample_rate_hz, EAR_HZ)
+    ear = Whisper.load(assets_dir(), threads=1)
+    ear.warm_up()
+    prompt = vocabulary(programme)
+    hear_ms = median_ms(lambda: ear.transcribe(heard, programme.languages, prompt), 4.0)
+    matcher = Matcher.of(programme)
+    match_ms = median_ms(lambda: matcher.match(QUESTION, LANGUAGE))
+    return [
+        Figure("voice: work for a second of speech", speak_ms / speech.duration_ms, "s/s", 1.5),
+        Figure("ear: one question, one thread", hear_ms, "ms", 800.0),
+        Figure("ear: work for a second of speech", hear_ms / speech.duration_ms, "s/s"),
+        Figure("question to answer, matching", match_ms, "ms", 20.0),
+    ]
