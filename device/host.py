@@ -18,11 +18,13 @@ from device.bus import Bus
 from device.paths import Places, repository_root
 from device.processes import BOX, Process
 from device.supervisor import Supervisor, python_command
-from ota.clock import monotonic_s
+from ota.clock import monotonic_ns, monotonic_s
 
 CURRENT = "current"
 HEALTH = "health.json"
 HEALTH_EACH_S = 0.5
+# Player and ear speak each second; a word older than this is no proof that they still work.
+WORD_AGE_MAX_NS = 10_000_000_000
 # The player goes first: the new release has to prove its picture before anything else moves.
 MOVE_ORDER = ("player", "ear", "agent", "preview", "safe")
 
@@ -44,6 +46,7 @@ class _Seen:
     player: m.PlayerState | None = None
     ear: m.EarState | None = None
     crashes_before: int = 0
+    since_ns: int = 0
 
 
 class Host:
@@ -115,6 +118,8 @@ class Host:
         return {**self._environment, **self._own.get(name, {}), "PYTHONPATH": str(self._code)}
 
     def _notice(self, message: m.Message) -> None:
+        if isinstance(message, (m.PlayerState, m.EarState)) and message.at_ns < self._seen.since_ns:
+            return  # the last word of the code we moved away from
         if isinstance(message, m.PlayerState):
             self._seen.player = message
         elif isinstance(message, m.EarState):
@@ -132,16 +137,19 @@ class Host:
         self._seen = _Seen(crashes_before=self._crashes())
         for name in MOVE_ORDER:
             self._supervisor.move(name, code, self._environment_of(name))
+        self._seen.since_ns = monotonic_ns()
 
     def _crashes(self) -> int:
         return sum(self._supervisor.restarts(process.name) for process in BOX)
 
     def _write_health(self) -> None:
         player, ear = self._seen.player, self._seen.ear
+        oldest_ns = monotonic_ns() - WORD_AGE_MAX_NS
+        presents = player and player.ready and player.frames_shown > 0 and player.at_ns > oldest_ns
         health = Health(
             code=str(self._code),
-            player_presented=bool(player and player.ready and player.frames_shown > 0),
-            ear_ready=bool(ear and ear.ready),
+            player_presented=bool(presents),
+            ear_ready=bool(ear and ear.ready and ear.at_ns > oldest_ns),
             crashes=self._crashes() - self._seen.crashes_before,
             at_s=monotonic_s(),
         )

@@ -35,7 +35,7 @@ def write_durable(path: Path, data: bytes, mode: int = 0o644) -> None:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
-            os.replace(temporary, path)
+            temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
@@ -48,8 +48,8 @@ def link_durable(target: str | Path, link: Path) -> None:
     with _disk_errors_for(link):
         link.parent.mkdir(parents=True, exist_ok=True)
         try:
-            os.symlink(target, temporary)
-            os.replace(temporary, link)
+            temporary.symlink_to(target)
+            temporary.replace(link)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
