@@ -1,0 +1,256 @@
+"""The player as a process: it presents, obeys, answers, changes its programme, dies and returns."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from device import messages as m
+from device.bus import Bus
+from device.paths import Places, repository_root
+from device.preview.wire import PICTURE, read_packet, socket_path
+from device.render.pixels import picture_from_bytes
+from device.render.sink import NullSink
+from device.safe import Safe
+from device.stage.keeper import last_picture_path, somebody_presents
+from ota.clock import Deadline, monotonic_ns, monotonic_s, sleep_s
+from tests.sim.avatar_bundle import make_bundle
+from tests.sim.built_programme import LINES, make_programme
+from tests.sim.sound import sound_server
+
+WELCOME, ANSWER = LINES["segment/welcome/zh-CN/0"], LINES["answer/price/zh-CN/0"]
+FALLBACK = LINES["fallback/fallback/zh-CN/0"]
+
+
+class Box:
+    """One player process; the test is its agent and its ear."""
+
+    def __init__(self, root: Path, avatar: Path, environment: dict[str, str]) -> None:
+        self.places, self._avatar = Places(root), avatar
+        self._environment = {
+            **os.environ, **environment, "VITRINE_ROOT": str(root),
+            "PYTHONPATH": str(repository_root())}
+        self.agent, self.ear = Bus(self.places.run, "agent"), Bus(self.places.run, "ear")
+        self.happened: list[m.Happened] = []
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *more: str) -> float:
+        """Start the player; seconds until the first presented frame is reported."""
+        begun_s = monotonic_s()
+        command = [sys.executable, "-m", "cli", "device", "player", "--headless", "--size",
+                   "540x960", "--avatar", str(self._avatar), *more]
+        with (self.places.root / "player.log").open("ab") as log:
+            self.process = subprocess.Popen(command, env=self._environment, stdout=log,
+                                            stderr=log, cwd=repository_root())
+        self.state(lambda s: s.ready and s.frames_shown > 0, 30)
+        return monotonic_s() - begun_s
+
+    def state(self, wanted: Callable[[m.PlayerState], bool], seconds: float = 15) -> m.PlayerState:
+        found = self.message(lambda x: isinstance(x, m.PlayerState) and wanted(x), seconds)
+        assert isinstance(found, m.PlayerState)
+        return found
+
+    def message(self, wanted: Callable[[m.Message], bool], seconds: float = 15) -> m.Message:
+        deadline, last = Deadline(seconds), None
+        while not deadline.passed:
+            message = self.agent.receive(0.2)
+            if isinstance(message, m.Happened):
+                self.happened.append(message)
+            if message is not None and wanted(message):
+                return message
+            last = message or last
+            assert self.process is None or self.process.poll() is None, self.log()
+        raise AssertionError(f"nothing such came; last: {last}\n{self.log()}")
+
+    def asked(self, text: str) -> dict[str, Any]:
+        """A visitor asks; what was counted for it?"""
+        self.ear.publish(m.Heard(at_ns=monotonic_ns(), speech_end_ns=monotonic_ns(), text=text,
+                                 language="zh-CN", confidence=-0.1, took_ms=100.0))
+        found = self.message(lambda x: isinstance(x, m.Happened) and x.kind == "asked")
+        assert isinstance(found, m.Happened)
+        return found.detail
+
+    def play(self, folder: Path, version: int = 1, **settings: Any) -> None:
+        self.agent.publish(m.ContentReady(path=str(folder), programme_id="sim-tea",
+                                          version=version, settings=m.Settings(**settings)))
+
+    def stop(self) -> int:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(15)
+
+    def log(self) -> str:
+        return (self.places.root / "player.log").read_text()[-3000:]
+
+    def close(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.agent.close()
+        self.ear.close()
+
+
+class Watcher(threading.Thread):
+    """Watches the live stream: how dark is each picture, and is one missing?"""
+
+    def __init__(self, places: Places) -> None:
+        super().__init__(daemon=True)
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(5)
+        self.socket.connect(str(socket_path(places)))
+        self.light: list[float] = []
+        self.at_s: list[float] = []
+        self.sounds = 0
+        self.start()
+
+    def run(self) -> None:
+        try:
+            while (data := read_packet(self.socket)) is not None:
+                if data[:1] == PICTURE:
+                    self.light.append(float(picture_from_bytes(data[9:], "live")[..., :3].mean()))
+                    self.at_s.append(float(np.frombuffer(data[1:9], ">f8")[0]))
+                else:
+                    self.sounds += 1
+        except OSError:
+            return
+
+
+@pytest.fixture(scope="module")
+def avatar(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_bundle(tmp_path_factory.mktemp("avatars") / "sim", (540, 960), 25)
+
+
+@pytest.fixture()
+def box(tmp_path: Path, avatar: Path) -> Iterator[Box]:
+    with sound_server(tmp_path / "sound") as sound:
+        kiosk = Box(tmp_path / "root", avatar, sound.environment)
+        try:
+            yield kiosk
+        finally:
+            kiosk.close()
+
+
+def test_a_day_in_the_shop(box: Box, tmp_path: Path) -> None:
+    first, second = make_programme(tmp_path / "v1"), make_programme(tmp_path / "v2", 2, "¥138")
+    box.start("--report", str(tmp_path / "report.json"))
+    box.play(first)
+    state = box.state(lambda s: s.saying == WELCOME and s.speaking)
+    assert (state.programme_id, state.programme_version, state.state) == ("sim-tea", 1, "presenting")
+    watcher = Watcher(box.places)
+
+    box.play(second, 2, volume=0.5)
+    begun_s = monotonic_s()
+    box.state(lambda s: s.programme_version == 2 and s.speaking)
+    assert monotonic_s() - begun_s < 5, "at the next sentence"
+    assert box.state(lambda s: s.showing == "longjing").fault is None
+
+    assert box.asked("龙井多少钱")["answer_id"] == "price"
+    state = box.state(lambda s: s.saying == ANSWER)
+    assert (state.state, state.showing) == ("answering", "longjing")
+    box.state(lambda s: not s.speaking)
+    assert box.asked("这里有厕所吗")["answer_id"] is None
+    assert box.state(lambda s: s.saying == FALLBACK).state == "fallback"
+
+    box.agent.publish(m.Command(id="c1", name="screenshot"))
+    done = box.message(lambda x: isinstance(x, m.CommandDone))
+    assert isinstance(done, m.CommandDone) and done.ok and done.id == "c1"
+    shot = picture_from_bytes(base64.b64decode(done.result["jpeg_base64"]), "shot")
+    assert shot.shape[:2] == (384, 216) and shot[..., :3].mean() > 60
+
+    assert box.stop() == 0
+    watcher.join(5)
+    assert min(watcher.light) > 60, "never a black frame"
+    assert max(np.diff(watcher.at_s)) < 0.3 and watcher.sounds > 20
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["frames_dropped"] <= 0.01 * report["frames_shown"] + 3, report
+    assert report["av_offset_ms"]["p95_abs"] <= 40 and report["ai_label"]
+    assert report["render_ms"]["p50"] is not None and report["fps"] > 24
+    assert any(h.kind == "played" for h in box.happened)
+    assert "visitor" not in json.dumps([h.detail for h in box.happened])
+    assert "厕所" not in json.dumps([h.detail for h in box.happened], ensure_ascii=False)
+
+
+def test_kill_nine_leaves_the_last_picture_and_the_avatar_comes_back(
+    box: Box, tmp_path: Path
+) -> None:
+    shop = make_programme(tmp_path / "v1")
+    sink = NullSink()
+    safe = Safe(box.places, sink, (540, 960))
+    safe.open()
+    safe.look()
+    brand = sink.frame_buffer().copy()
+    assert safe.covering and brand[..., :3].std() > 3, "the brand picture before the first frame"
+
+    box.start("--programme", str(shop))
+    deadline = Deadline(15)
+    while not last_picture_path(box.places).exists() and not deadline.passed:
+        sleep_s(0.05)
+    safe.look()
+    assert not safe.covering and somebody_presents(box.places)
+
+    assert box.process is not None
+    box.process.kill()
+    box.process.wait()
+    safe.look()
+    assert safe.covering and not somebody_presents(box.places)
+    stands = sink.frame_buffer()
+    assert stands[..., :3].mean() > 100 and not np.array_equal(stands, brand), "the last good frame"
+
+    back_s = box.start("--programme", str(shop))
+    assert back_s < 8, "3 s on a quiet machine"
+    safe.look()
+    assert not safe.covering
+    assert box.stop() == 0
+
+
+def test_a_broken_programme_is_said_and_the_old_one_plays_on(box: Box, tmp_path: Path) -> None:
+    box.start("--programme", str(make_programme(tmp_path / "v1")))
+    box.state(lambda s: s.speaking)
+    (tmp_path / "v2").mkdir()
+    (tmp_path / "v2" / "programme.json").write_text("{broken")
+    box.play(tmp_path / "v2", 2)
+    fault = box.message(lambda x: isinstance(x, m.Happened) and x.kind == "fault")
+    assert isinstance(fault, m.Happened) and "programme" in fault.detail["what"]
+    state = box.state(lambda s: s.fault is not None)
+    assert state.programme_version == 1
+    box.state(lambda s: s.speaking and s.programme_version == 1)
+    assert box.stop() == 0
+
+
+def test_without_an_avatar_it_says_so_in_one_sentence_and_ends(tmp_path: Path) -> None:
+    box = Box(tmp_path / "root", tmp_path, {})
+    try:
+        with pytest.raises(AssertionError, match="is no avatar"):
+            box.start()
+        assert "Traceback" not in box.log() and box.process is not None
+        assert box.process.wait(5) == 1
+    finally:
+        box.close()
+
+
+def test_without_any_sound_device_the_picture_lives(tmp_path: Path, avatar: Path) -> None:
+    (tmp_path / "asound.conf").write_text("pcm.!default { type pulse }\n")
+    nowhere = {"PULSE_SERVER": f"unix:{tmp_path}/nobody",
+               "ALSA_CONFIG_PATH": str(tmp_path / "asound.conf")}
+    box = Box(tmp_path / "root", avatar, nowhere)
+    try:
+        box.start("--programme", str(make_programme(tmp_path / "v1")))
+        state = box.state(lambda s: s.speaking and s.fault is not None)
+        assert "no sound device" in str(state.fault)
+        before = state.frames_shown
+        assert box.state(lambda s: s.frames_shown > before + 25).fps > 20
+        assert box.stop() == 0
+    finally:
+        box.close()
