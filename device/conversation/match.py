@@ -2,9 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections import Counter
+from dataclasses import dataclass, replace
 
+from device.conversation.reading import (
+    ASKING,
+    Name,
+    Reading,
+    Token,
+    family_of,
+    likeness,
+    read,
+    units,
+    written,
+)
+from device.programme.names import called
 from device.programme.schema import Programme
+
+# Chosen on the tuning half of docs/understanding.md's questions; see there.
+ACCEPT_SCORE = 0.66
+LEAD = 0.06
+_NO_PRODUCT_IN_QUESTION = 0.55
+_NO_PRODUCT_IN_PHRASE = 0.92
+_NAME_ALONE = 0.75
+_PRODUCT_WEIGHT = 1.0
+_TEXT_CHARS_MAX = 300
 
 
 @dataclass(frozen=True)
@@ -18,27 +41,151 @@ class Match:
 
 
 @dataclass(frozen=True)
-class Matcher:
-    """All questions of a programme, prepared."""
+class Phrase:
+    """One question of the programme, read."""
 
-    programme: Programme
+    answer_id: str
+    show: str | None
+    reading: Reading
+
+
+@dataclass(frozen=True)
+class Matcher:
+    """All questions of a programme, read once; never changes."""
+
+    phrases: tuple[Phrase, ...]
+    names: dict[str, tuple[Name, ...]]
+    known: dict[str, float]
 
     @classmethod
     def of(cls, programme: Programme) -> Matcher:
-        """Prepare the questions of a programme."""
-        return cls(programme)
+        """Read the questions of a programme."""
+        names = {
+            product_id: tuple(Name.of(name) for name in each)
+            for product_id, each in called(programme).items()
+        }
+        asked = [
+            (answer, phrase)
+            for answer in programme.answers
+            for phrases in answer.ask.values()
+            for phrase in phrases
+        ]
+        known = _weights([phrase for _, phrase in asked])
+        phrases = tuple(
+            Phrase(answer.id, answer.show, read(phrase, names, known)) for answer, phrase in asked
+        )
+        return cls(phrases, names, known)
 
     def match(self, text: str, language: str = "", showing: str | None = None) -> Match:
-        """The answer to `text`; `showing` is the product on screen ("how much is this one?")."""
-        wanted = "".join(text.lower().split())
-        for answer in self.programme.answers:
-            for phrases in answer.ask.values():
-                if any("".join(p.lower().split()) == wanted for p in phrases):
-                    return Match(answer.id, 1.0)
-        return Match(None, 0.0, "no question is near")
+        """The answer to `text`; `showing` is the product on screen ("how much is this one?").
+
+        None when the best score is below ACCEPT_SCORE, or a second answer is as near.
+        """
+        asked = read(text[:_TEXT_CHARS_MAX], self.names, self.known)
+        if not asked.products and asked.pointing and showing is not None:
+            asked = replace(asked, products=frozenset({showing}))
+        best: dict[str, float] = {}
+        for phrase in self.phrases:
+            if phrase.reading.family == asked.family:
+                score = similarity(asked, phrase.reading)
+                best[phrase.answer_id] = max(best.get(phrase.answer_id, 0.0), score)
+        if not best:
+            return Match(None, 0.0, "no question in this language")
+        self._name_alone(asked, best)
+        ranked = sorted(best.items(), key=lambda pair: -pair[1])
+        first, score = ranked[0]
+        second, second_score = ranked[1] if len(ranked) > 1 else (None, 0.0)
+        if score < ACCEPT_SCORE:
+            return Match(None, score, "no question is near", first)
+        if second_score > score - LEAD:
+            return Match(None, score, "two answers are as near", second)
+        return Match(first, score, "", second)
+
+    def _name_alone(self, asked: Reading, best: dict[str, float]) -> None:
+        """ "龙井呢?": the product's name and nothing else is its only answer, if it has one."""
+        if len(asked.products) != 1 or asked.asking or any(t.weight > 0.2 for t in asked.tokens):
+            return
+        about = {p.answer_id for p in self.phrases if p.reading.products == asked.products}
+        if len(about) == 1:
+            answer_id = about.pop()
+            best[answer_id] = max(best.get(answer_id, 0.0), _NAME_ALONE)
+
+
+def similarity(asked: Reading, phrase: Reading) -> float:
+    """0..1: how much of both is said in both, times how well the products agree."""
+    agreement = _products_agree(asked.products, phrase.products)
+    if agreement == 0.0:
+        return 0.0
+    named = _PRODUCT_WEIGHT if asked.products and asked.products == phrase.products else 0.0
+    total = asked.weight + phrase.weight + 2.0 * named
+    if total <= 0.0:
+        return 0.0
+    shared = named + max(_in_order(asked, phrase), 0.95 * _in_any_order(asked, phrase))
+    return agreement * min(1.0, 2.0 * shared / total)
+
+
+def _products_agree(asked: frozenset[str], phrase: frozenset[str]) -> float:
+    if asked == phrase:
+        return 1.0
+    if not asked:
+        return _NO_PRODUCT_IN_QUESTION
+    if not phrase:
+        return _NO_PRODUCT_IN_PHRASE
+    return 0.0
+
+
+def _pair(one: Token, other: Token, family: str) -> float:
+    return likeness(one.text, other.text, family) * (one.weight + other.weight) / 2
+
+
+def _in_order(asked: Reading, phrase: Reading) -> float:
+    """The heaviest common subsequence of tokens (dynamic programming)."""
+    row = [0.0] * (len(phrase.tokens) + 1)
+    for token in asked.tokens:
+        diagonal = 0.0
+        for column, other in enumerate(phrase.tokens, start=1):
+            above = row[column]
+            row[column] = max(above, row[column - 1], diagonal + _pair(token, other, asked.family))
+            diagonal = above
+    return row[-1]
+
+
+def _in_any_order(asked: Reading, phrase: Reading) -> float:
+    """Only concepts and whole words may change places; syllables out of order mean nothing."""
+    shared = 0.0
+    for token in asked.tokens:
+        if token.is_concept or asked.family == "en":
+            found = (_pair(token, other, asked.family) for other in phrase.tokens)
+            shared += max(found, default=0.0)
+    return shared
+
+
+def _weights(phrases: list[str]) -> dict[str, float]:
+    """0.4..1 of each character or word of the questions: what stands in many tells little."""
+    counted: Counter[str] = Counter()
+    for phrase in phrases:
+        counted.update(set(written(phrase, family_of(phrase))))
+    most = math.log(len(phrases) + 1)
+    return {
+        word: 0.4 + 0.6 * math.log((len(phrases) + 1) / number) / most
+        for word, number in counted.items()
+    }
 
 
 def resembles(heard: str, said: str) -> bool:
-    """Is what was heard (part of) what was said? For telling the kiosk's own voice."""
-    heard, said = ("".join(c for c in t.lower() if c.isalnum()) for t in (heard, said))
-    return len(heard) >= 2 and heard in said
+    """Is what was heard a piece of what the kiosk itself said, and no question about it?"""
+    family = family_of(heard)
+    if family != family_of(said):
+        return False
+    one, other = units(heard, family), units(said, family)
+    if len(one) < 4 or not other or (ASKING[family] | {"ma", "ne"}) & (set(one) - set(other)):
+        return False
+    row = [0] * (len(other) + 1)
+    for unit in one:
+        diagonal = 0
+        for column, against in enumerate(other, start=1):
+            above = row[column]
+            same = likeness(unit, against, family) >= 0.8
+            row[column] = max(above, row[column - 1], diagonal + same)
+            diagonal = above
+    return row[-1] / len(one) >= 0.75

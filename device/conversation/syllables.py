@@ -1,0 +1,76 @@
+"""Chinese by its sound: toneless syllables, and how easily two of them are confused.
+
+Recognisers of Chinese mostly err in homophones, and speakers merge initials and finals
+(zh/z, n/l, an/ang ...), so questions are compared by syllable and not by character.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from pypinyin import Style, lazy_pinyin
+
+_HAN = re.compile(r"[\u3400-\u9fff]")
+_RUN = re.compile(r"[\u3400-\u9fff]+|[a-z][a-z']*")
+_DIGITS = str.maketrans("0123456789", "零一二三四五六七八九")
+_INITIALS = ("zh", "ch", "sh", *"bpmfdtnlgkhjqxrzcsyw")
+_SAME_INITIAL = ({"zh", "z"}, {"ch", "c"}, {"sh", "s"}, {"n", "l"}, {"f", "h"}, {"r", "l"})
+_NEAR_INITIAL = (
+    {"b", "p"}, {"d", "t"}, {"g", "k"}, {"j", "q"}, {"zh", "j"}, {"ch", "q"}, {"sh", "x"},
+    {"z", "c"}, {"zh", "ch"}, {"j", "z"}, {"x", "s"},
+)  # fmt: skip
+_SAME_FINAL = (
+    {"an", "ang"}, {"en", "eng"}, {"in", "ing"}, {"ian", "iang"}, {"uan", "uang"},
+    {"un", "ong"}, {"eng", "ong"}, {"uo", "o"},
+)  # fmt: skip
+_NEAR_FINAL = ({"ian", "an"}, {"iao", "ao"}, {"ie", "ei"}, {"ou", "uo"}, {"ui", "ei"}, {"e", "uo"})
+CONFUSABLE, NEAR = 0.85, 0.55
+
+
+def has_han(text: str) -> bool:
+    """True when the text holds a Chinese character."""
+    return bool(_HAN.search(text))
+
+
+def syllables(text: str) -> tuple[str, ...]:
+    """Toneless pinyin of the Han characters in order; Latin words stay, digits are read."""
+    out: list[str] = []
+    for run in _RUN.findall(text.lower().translate(_DIGITS)):
+        out += lazy_pinyin(run, style=Style.NORMAL) if _HAN.match(run) else [run]
+    return tuple(out)
+
+
+def written(text: str) -> tuple[str, ...]:
+    """The characters and words that `syllables` gives the sounds of, one for one."""
+    out: list[str] = []
+    for run in _RUN.findall(text.lower().translate(_DIGITS)):
+        out += list(run) if _HAN.match(run) else [run]
+    return tuple(out)
+
+
+@lru_cache(maxsize=4096)
+def likeness(one: str, other: str) -> float:
+    """1 for the same syllable, 0.85 for a usual confusion, 0.55 for a near one, else 0."""
+    if one == other:
+        return 1.0
+    first, second = _parts(one), _parts(other)
+    score = _alike(first[0], second[0], _SAME_INITIAL, _NEAR_INITIAL) * _alike(
+        first[1], second[1], _SAME_FINAL, _NEAR_FINAL
+    )
+    return score if score >= 0.5 else 0.0
+
+
+def _parts(syllable: str) -> tuple[str, str]:
+    for initial in _INITIALS:
+        if syllable.startswith(initial):
+            return initial, syllable[len(initial) :]
+    return "", syllable
+
+
+def _alike(one: str, other: str, same: tuple[set[str], ...], near: tuple[set[str], ...]) -> float:
+    if one == other:
+        return 1.0
+    if {one, other} in same:
+        return CONFUSABLE
+    return NEAR if {one, other} in near else 0.0
