@@ -18,6 +18,7 @@ from fleet.places import CONSOLE_ID, FleetPlaces
 from ota.errors import Refused, Retry
 from ota.files import read_bounded, write_durable
 
+DAEMONS = Path("/usr/sbin")
 CONFIGURATION = """\
 # Written by `vitrine fleet`; changes are overwritten at the next start.
 per_listener_settings false
@@ -30,6 +31,8 @@ tls_version tlsv1.2
 require_certificate true
 # The certificate's common name is the user: no passwords, nothing per box lives here.
 use_identity_as_username true
+# Without it a box could take over another client's session by using its client id.
+use_username_as_clientid true
 allow_anonymous false
 acl_file {broker}/acl
 # Without it each small message waits 40 ms for Nagle and delayed ACK to agree.
@@ -105,7 +108,7 @@ def write_config(
 def find_mosquitto(prefix: Path) -> Path:
     """The broker's program: in the unpacked prefix, on PATH, or where Debian keeps daemons."""
     found = shutil.which("mosquitto")
-    candidates = [prefix / "usr" / "sbin" / "mosquitto", Path("/usr/sbin/mosquitto")]
+    candidates = [prefix / "usr" / "sbin" / "mosquitto", DAEMONS / "mosquitto"]
     if found:
         candidates.insert(1, Path(found))
     for candidate in candidates:

@@ -27,7 +27,7 @@ from fleet.studio import Fault, Preparing, Studio
 from fleet.wishes import Wishes
 from ota.clock import monotonic_s, utc_now
 from ota.errors import Refused, VitrineError
-from ota.files import read_bounded, write_durable
+from ota.files import read_bounded, sha256_file, write_durable
 from ota.repository import Repository
 
 DOCUMENT_BYTES_MAX = 4 << 20
@@ -207,7 +207,7 @@ class Publisher:
         faults = blocking(self._studio.check(draft, utc_now()))
         if faults:
             raise NotPlayable(faults)
-        index = self._studio.build(draft, self._progress)
+        index = self._studio.build(draft, self._progress, self._stores(programme))
         bytes_new = self._put_content(draft, index)
         data = msgspec.json.encode(index)
         target = _target(programme, number)
@@ -256,9 +256,16 @@ class Publisher:
             kept = self._repository.content_path(entry["sha256"])
             if relative == "programme.json" or not kept.exists():
                 continue
-            if not destination.exists() or destination.stat().st_size != entry["bytes"]:
+            if not destination.exists() or sha256_file(destination) != entry["sha256"]:
                 destination.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(kept, destination)
+        # The build takes clips for good by the index that made them.
+        write_durable(draft / "index.json", msgspec.json.encode(index))
+
+    def _stores(self, programme: str) -> list[dict[str, str]]:
+        """The different sets of variables that this programme's boxes have."""
+        found = [box.variables for box in self._tables.boxes.with_programme(programme)]
+        return [values for number, values in enumerate(found) if values not in found[:number]]
 
     def _progress(self, done: int, total: int) -> None:
         self.preparing.done, self.preparing.total = done, total
@@ -302,7 +309,7 @@ class Publisher:
         with self._building:
             draft = self._places.draft(programme)
             if not blocking(self._studio.check(draft, utc_now())):
-                self._studio.build(draft, self._progress)
+                self._studio.build(draft, self._progress, self._stores(programme))
 
 
 def blocking(faults: list[Fault]) -> list[Fault]:

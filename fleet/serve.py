@@ -165,7 +165,8 @@ async def _serve(
 
 
 def _later(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
-    loop.call_soon_threadsafe(stop)
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(stop)
 
 
 def _config(app: object, **more: object) -> uvicorn.Config:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from ota.clock import Deadline
 
 VOICE_THREADS = 2
 Progress = Callable[[int, int], None]
+Stores = Sequence[dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,11 @@ class Studio(Protocol):
     def check(self, folder: Path, now: datetime) -> list[Fault]:
         """Everything wrong with a draft; only severity "error" keeps it from being published."""
 
-    def build(self, folder: Path, progress: Progress) -> dict[str, Any]:
-        """Speech for every line that changed, and `index.json`; returns the index."""
+    def build(self, folder: Path, progress: Progress, stores: Stores) -> dict[str, Any]:
+        """Speech for every line that changed, and `index.json`; returns the index.
+
+        `stores` are the boxes' own values of the variables: lines are spoken for each.
+        """
 
 
 class SpeechStudio:
@@ -68,16 +72,16 @@ class SpeechStudio:
 
         return [
             Fault(field_path(p.field), p.line, p.sentence_zh, p.sentence_en, p.severity)
-            for p in check(folder, now)
+            for p in check(folder, now, warnings=True)
         ]
 
-    def build(self, folder: Path, progress: Progress) -> dict[str, Any]:
+    def build(self, folder: Path, progress: Progress, stores: Stores) -> dict[str, Any]:
         """`device.programme.build`: only sentences without a clip are synthesised."""
         from device.programme.build import build
 
         self.warm()
         with self._lock:
-            index = build(folder, self._voice, progress)
+            index = build(folder, self._voice, progress, stores)
         built: dict[str, Any] = msgspec.to_builtins(index)
         return built
 

@@ -129,10 +129,33 @@ def _screen(console: Console, ask: Ask, fault: str = "", status: int = 200) -> A
     )
 
 
-def _health(box: Box) -> list[tuple[str, Any]]:
-    """The readings of the last telemetry, flat; None is unknown and shown so."""
+def _health(box: Box) -> list[tuple[str, str]]:
+    """The readings of the last telemetry in people's units; unknown is shown as a dash."""
     found = box.telemetry.get("health")
-    return list(found.items()) if isinstance(found, dict) else []
+    return [reading(*item) for item in found.items()] if isinstance(found, dict) else []
+
+
+def reading(name: str, value: Any) -> tuple[str, str]:
+    """`("disk_free_bytes", 12e9)` as `("disk free", "12.0 GB")`; units come from the name."""
+    stem, _, unit = name.rpartition("_")
+    words = name.replace("_", " ")
+    if value is None:
+        return words, "–"
+    if isinstance(value, bool):
+        return words, "✓" if value else "✗"
+    if not isinstance(value, int | float):
+        return words, str(value)[:80]
+    shown = {
+        "bytes": lambda: f"{value / 1e9:.1f} GB",
+        "c": lambda: f"{value:.0f} °C",
+        "percent": lambda: f"{value:.0f} %",
+        "hz": lambda: f"{value / 1e6:.0f} MHz",
+        "s": lambda: f"{value:.0f} s",
+        "mw": lambda: f"{value / 1000:.1f} W",
+        "w": lambda: f"{value:.1f} W",
+        "rpm": lambda: f"{value:.0f} rpm",
+    }.get(unit)
+    return (stem.replace("_", " "), shown()) if shown else (words, f"{value:g}")
 
 
 def _lines(console: Console, box: Box) -> list[tuple[str, str]]:

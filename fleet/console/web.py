@@ -64,7 +64,13 @@ def build_app(
             return _response(json_answer({"error": "There is no such address."}, 404), ask)
         return _response(error_page(console, ask, 404, ""), ask)
 
-    return Starlette(routes=table, exception_handlers={404: missing})
+    async def broken(request: Request, _error: Exception) -> Response:
+        sentence = "The server failed at this; its log says why."
+        if request.url.path.startswith("/api/") or secure:
+            return Response(json.dumps({"error": sentence}), 500, media_type="application/json")
+        return Response(sentence, 500, media_type="text/plain")
+
+    return Starlette(routes=table, exception_handlers={404: missing, 500: broken})
 
 
 def _endpoint(

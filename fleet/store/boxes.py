@@ -14,9 +14,7 @@ from fleet.store.database import Database, Row
 
 PAGE = 50
 BEATS = 48
-UNLABELLED = (
-    "(online=1 and player not in ('','{}') and not coalesce(json_extract(player,'$.ai_label'),0))"
-)
+UNLABELLED = "(online=1 and player<>'{}' and not coalesce(json_extract(player,'$.ai_label'),0))"
 
 
 @dataclass(frozen=True)
@@ -249,8 +247,7 @@ def take_reported(writer: Any, box: str, reported: Reported, now: datetime) -> N
     # The document carries the slow facts of player and ear; telemetry has the counters as well.
     writer.execute(
         "update box set reported_seq=?, reported=?, seen_at=?,"
-        " player=json_patch(case player when '' then '{}' else player end, ?),"
-        " ear=json_patch(case ear when '' then '{}' else ear end, ?) where id=?",
+        " player=json_patch(player, ?), ear=json_patch(ear, ?) where id=?",
         (
             reported.desired_seq,
             _json(reported),

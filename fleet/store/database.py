@@ -27,8 +27,8 @@ create table if not exists box(
   desired_seq integer not null default 0, desired text not null default '',
   envelope blob, desired_at text not null default '',
   reported_seq integer not null default 0, reported text not null default '',
-  player text not null default '', ear text not null default '',
-  telemetry text not null default '',
+  player text not null default '{}', ear text not null default '{}',
+  telemetry text not null default '{}',
   settings text not null default '{}', variables text not null default '{}',
   notice text not null default '', retired integer not null default 0);
 create table if not exists presence(
