@@ -22,7 +22,6 @@ from device.programme.schema import (
     SPEECH_FOLDER,
     Answer,
     Clip,
-    Fallback,
     Index,
     IndexedFile,
     Programme,
@@ -115,9 +114,7 @@ def sentences(
     programme: Programme, voice: VoiceLike, stores: Sequence[Variables] = ()
 ) -> Iterator[Wanted]:
     """Every sentence of every line in every language, with the name of its clip."""
-    items: tuple[Segment | Answer | Fallback, ...]
-    items = (*programme.segments, *programme.answers, programme.fallback)
-    for item in items:
+    for item in programme.spoken():
         kind, item_id = "fallback", "fallback"
         if isinstance(item, Segment | Answer):
             kind, item_id = ("segment" if isinstance(item, Segment) else "answer"), item.id

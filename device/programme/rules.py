@@ -15,7 +15,6 @@ from device.programme.problems import Fault, Severity, near
 from device.programme.schema import (
     PLACEHOLDER,
     Answer,
-    Fallback,
     Hours,
     Product,
     Programme,
@@ -29,8 +28,6 @@ from device.tts.sentences import split
 SENTENCE_CHARS_MAX_HAN = 80  # about 20 s of speech: no place to interrupt or to change it
 SENTENCE_CHARS_MAX = 280
 _HAN = re.compile(r"[\u4e00-\u9fff]")
-
-Spoken = Segment | Answer | Fallback
 
 
 @dataclass(frozen=True)
@@ -47,15 +44,10 @@ class Checked:
         return (*self.shape.path(part), *more)
 
 
-def spoken(programme: Programme) -> tuple[Spoken, ...]:
-    """Everything that is said."""
-    return (*programme.segments, *programme.answers, programme.fallback)
-
-
 def lines(checked: Checked) -> Iterator[tuple[Path, str, str, str | None]]:
     """(path, language, text, shown product id) of every line that is said."""
     programme = checked.programme
-    for item in spoken(programme):
+    for item in programme.spoken():
         for language, text in item.say.items():
             yield checked.path(item, "say", language), language, text, item.show
 
@@ -81,7 +73,7 @@ def references(checked: Checked) -> Iterator[Fault]:
     """A card or a segment that is not there."""
     programme = checked.programme
     products = [product.id for product in programme.products]
-    for item in spoken(programme):
+    for item in programme.spoken():
         if item.show is not None and item.show and item.show not in products:
             zh, en = near(item.show, products)
             yield Fault(
@@ -210,7 +202,7 @@ def _texts(checked: Checked) -> Iterator[tuple[Path, Mapping[str, object]]]:
         for field in ("unit", "note"):
             if (texts := getattr(product, field)) is not None:
                 yield checked.path(product, field), texts
-    for item in spoken(programme):
+    for item in programme.spoken():
         yield checked.path(item, "say"), item.say
         if isinstance(item, Answer):
             yield checked.path(item, "ask"), item.ask

@@ -163,6 +163,10 @@ class Programme(Part, frozen=True, kw_only=True):
     fallback: Fallback
     schedule: Annotated[tuple[Slot, ...], Meta(max_length=200)] = ()
 
+    def spoken(self) -> tuple[Segment | Answer | Fallback, ...]:
+        """Everything that is said: segments, answers and the fallback."""
+        return (*self.segments, *self.answers, self.fallback)
+
     def product(self, product_id: str | None) -> Product | None:
         """The product of that id, None when there is none."""
         return next((item for item in self.products if item.id == product_id), None)
