@@ -49,7 +49,7 @@ class Stage:
         self.base = BaseLoop(bundle.base_path, bundle.manifest.base.frames)
         self.compositor = Compositor(*size, self.base.size)
         self._matrix: npt.NDArray[np.float32] = bundle.track.matrix
-        self._shift_s = av_offset_ms / 1e3
+        self._shift_s = -av_offset_ms / 1e3
         self._size = size
         self._changes: deque[tuple[int, str, Sprite | None]] = deque(maxlen=CHANGES_MAX)
         self._overlay = Overlay()
