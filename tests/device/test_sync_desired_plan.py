@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -126,19 +127,15 @@ JSON = st.recursive(
 @settings(max_examples=200, deadline=None)
 @given(JSON)
 def test_no_signed_json_can_raise_anything_but_refused(body: object) -> None:
-    try:
+    with contextlib.suppress(Refused):
         decode(json.dumps(body).encode())
-    except Refused:
-        pass
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=300) | JSON.map(lambda body: json.dumps(body).encode()))
 def test_no_order_can_raise_anything_but_refused(payload: bytes) -> None:
-    try:
+    with contextlib.suppress(Refused):
         commands.judge(Arrived("t", payload), NOW)
-    except Refused:
-        pass
 
 
 def test_an_order_cannot_put_words_on_the_screen() -> None:
