@@ -33,6 +33,7 @@ from ota.errors import Broken, Refused
 from ota.fetch import Fetcher
 from ota.files import read_bounded
 from ota.floor import FloorClock
+from ota.orders import release_and_slot
 from ota.store import Store
 from ota.trust import TrustClient
 
@@ -220,5 +221,5 @@ def desk_parts(
         say=bus.publish,
         disk=places.var,
         telemetry_s=settings.telemetry_s,
-        release=lambda: (None, None),
+        release=lambda: release_and_slot(places.var),
     )

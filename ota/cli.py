@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from ota.errors import Refused, Retry, VitrineError
 
 if TYPE_CHECKING:
-    from ota.daemon import Order, Roots
+    from ota.daemon import Roots
+    from ota.orders import Order
 
 PASSPHRASE_BYTES_MAX = 4096
 WAIT_S = 900.0
@@ -67,9 +68,16 @@ def _register_box(orders: Any) -> None:
         "install",
         _run_install,
         "install the newest release, or a version",
-        "vitrine ota install\n  vitrine ota install --version 1.4.0",
+        "vitrine ota install\n  vitrine ota install --from /media/stick",
     )
     install.add_argument("--version", help="a signed version instead of the newest")
+    install.add_argument(
+        "--from",
+        dest="stick",
+        type=Path,
+        metavar="FOLDER",
+        help="the signed repository on a stick, instead of the chain's server",
+    )
     _add(orders, "confirm", _run_order, "keep the release on trial", "vitrine ota confirm")
     _add(orders, "rollback", _run_order, "go back to the release before", "vitrine ota rollback")
     _add(
@@ -197,22 +205,26 @@ def _run_check(args: argparse.Namespace) -> int:
 
 
 def _run_install(args: argparse.Namespace) -> int:
-    from ota.daemon import Order
+    from ota.orders import Order
 
-    return _ordered(args, Order("install", args.version))
+    if args.stick is not None and not (args.stick / "metadata" / "timestamp.json").is_file():
+        raise Refused(f"{args.stick} holds no signed repository; copy the fleet's `tuf` folder.")
+    stick = None if args.stick is None else str(args.stick.absolute())
+    return _ordered(args, Order("install", args.version, stick))
 
 
 def _run_order(args: argparse.Namespace) -> int:
-    from ota.daemon import Order
+    from ota.orders import Order
 
     return _ordered(args, Order(args.order))
 
 
 def _ordered(args: argparse.Namespace, order: Order) -> int:
     """By the running updater where there is one, else by ourselves."""
-    from ota.daemon import apply_alone, give_order
+    from ota.daemon import apply_alone
     from ota.floor import lock_taken
     from ota.install import Settings
+    from ota.orders import give_order
 
     places = _places(args)
     if lock_taken(places.var / "ota" / "lock"):
@@ -228,7 +240,7 @@ def _ordered(args: argparse.Namespace, order: Order) -> int:
 def _follow(args: argparse.Namespace, places: Roots) -> str:
     """Show the updater's progress until it is idle again."""
     from ota.clock import Deadline, sleep_s
-    from ota.daemon import read_progress
+    from ota.orders import read_progress
 
     deadline = Deadline(WAIT_S)
     shown = ""
@@ -280,7 +292,7 @@ def _run_status(args: argparse.Namespace) -> int:
 
 
 def _status(places: Roots) -> dict[str, Any]:
-    from ota.daemon import read_progress, release_and_slot
+    from ota.orders import read_progress, release_and_slot
     from ota.slots import DirectorySlots
     from ota.state import SLOTS, StateFile
 

@@ -10,7 +10,6 @@ import hashlib
 import json
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,7 +17,7 @@ from ota.clock import Deadline, monotonic_s, sleep_s
 from ota.confirm import Health, Verdict
 from ota.errors import Broken, Refused, VitrineError
 from ota.fetch import Fetcher, tls_context
-from ota.files import read_bounded, write_durable
+from ota.files import read_bounded
 from ota.floor import FloorClock, locked
 from ota.history import History
 from ota.install import (
@@ -36,8 +35,10 @@ from ota.install import (
     run_trial,
 )
 from ota.manifest import Machine
+from ota.orders import Order, Teller, take_order, write_progress
 from ota.slots import DirectorySlots
 from ota.state import SLOTS, Phase, State, StateFile
+from ota.stick import SCHEME, StickFetcher
 from ota.store import Store
 from ota.trust import TrustClient
 
@@ -48,8 +49,6 @@ FILE_BYTES_MAX = 1 << 20
 # One end of a process may be chance (a port still taken); a release that cannot run ends often.
 CRASHES_MAX = 3
 HEALTH_AGE_MAX_S = 5.0
-TELL_EACH_S = 0.5
-ORDERS = ("check", "install", "confirm", "rollback")
 
 
 class Roots(Protocol):
@@ -63,14 +62,6 @@ class Roots(Protocol):
     def opt(self) -> Path: ...
     @property
     def run(self) -> Path: ...
-
-
-@dataclass(frozen=True)
-class Order:
-    """A word from a person or from the agent: one of ORDERS, and a version for `install`."""
-
-    name: str
-    version: str | None = None
 
 
 def run(
@@ -125,7 +116,7 @@ def _turn(parts: Parts, places: Roots, order: Order | None) -> str:
         return f"went back to release {go_back(parts).good_version}"
     if name == "confirm":
         raise Refused("There is no release on trial; there is nothing to confirm.")
-    source = open_source(places, parts.clock)
+    source = open_source(places, parts.clock, order.stick if order else None)
     offer = find_offer(source, order.version if order else None)
     state = parts.state.load()
     against = objection(state, offer, parts.machine)
@@ -159,12 +150,15 @@ def make_parts(
         settings=settings,
         order=lambda: _word(take_order(places.run)),
         stop=stop,
-        tell=_Teller(places.run),
+        tell=Teller(places.run),
     )
 
 
-def open_source(places: Roots, clock: FloorClock) -> Source:
-    """The chain's repository, by this box's identity. Raises Refused: not enrolled."""
+def open_source(places: Roots, clock: FloorClock, stick: str | None = None) -> Source:
+    """The chain's repository, by this box's identity, or from a stick with the same checks.
+
+    Raises Refused: not enrolled.
+    """
     folder = places.identity.resolve()
     try:
         box = json.loads(read_bounded(folder / "box.json", FILE_BYTES_MAX))
@@ -172,8 +166,11 @@ def open_source(places: Roots, clock: FloorClock) -> Source:
         root = read_bounded(folder / "tuf-root.json", FILE_BYTES_MAX)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Refused("This box is not enrolled yet; run `vitrine provision enrol`.") from error
-    tls = tls_context(folder / "ca.pem", folder / "cert.pem", folder / "key.pem")
-    fetcher = Fetcher(tls)
+    fetcher: Fetcher | StickFetcher
+    if stick is None:
+        fetcher = Fetcher(tls_context(folder / "ca.pem", folder / "cert.pem", folder / "key.pem"))
+    else:
+        url, fetcher = SCHEME, StickFetcher(Path(stick))
     trust = TrustClient(places.var / "ota" / "trust", f"{url}/metadata", fetcher, clock)
     trust.bootstrap(root)
     return Source(trust, fetcher, f"{url}/targets")
@@ -209,54 +206,6 @@ def read_health(path: Path, slots: DirectorySlots, now_s: float | None = None) -
     return None
 
 
-def give_order(run: Path, order: Order) -> None:
-    """Leave a word for the updater; the last one counts."""
-    if order.name not in ORDERS:
-        raise Refused(f"{order.name!r} is no order; they are {', '.join(ORDERS)}.")
-    body = json.dumps({"name": order.name, "version": order.version})
-    write_progress(run, "ordered")
-    write_durable(run / "ota-order.json", body.encode())
-
-
-def take_order(run: Path) -> Order | None:
-    """The word left for the updater, once."""
-    path = run / "ota-order.json"
-    try:
-        told = json.loads(read_bounded(path, FILE_BYTES_MAX))
-        order = Order(str(told["name"]), told.get("version") and str(told["version"]))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, Refused):
-        order = None
-    path.unlink(missing_ok=True)
-    return order if order is not None and order.name in ORDERS else None
-
-
-def write_progress(
-    run: Path, what: str, done: int = 0, whole: int = 0, message: str = "", failed: bool = False
-) -> None:
-    """For people watching: `run/ota-progress.json`. Worthless after a reboot."""
-    body = {"what": what, "done": done, "whole": whole, "message": message, "failed": failed}
-    write_durable(run / "ota-progress.json", json.dumps(body, ensure_ascii=False).encode())
-
-
-def read_progress(run: Path) -> dict[str, Any]:
-    """What the updater is at: {"what", "done", "whole", "message", "failed"}; empty: never ran."""
-    try:
-        told: dict[str, Any] = json.loads(read_bounded(run / "ota-progress.json", FILE_BYTES_MAX))
-        return told if isinstance(told, dict) else {}
-    except (OSError, ValueError, Refused):
-        return {}
-
-
-def release_and_slot(var: Path) -> tuple[str | None, str | None]:
-    """The release that runs now and its slot, for `reported`; None: the code it came with."""
-    state = StateFile(var / "ota").load()
-    if state.phase is Phase.TRIAL:
-        return state.version, state.slot
-    return (state.good_version if state.good else None), state.good
-
-
 def apply_alone(places: Roots, order: Order, settings: Settings) -> str:
     """Carry out an order where no updater runs (a technician's command). Raises Retry, Refused.
 
@@ -273,7 +222,7 @@ def apply_alone(places: Roots, order: Order, settings: Settings) -> str:
                 roll_back(parts, "a person refused it")
                 return f"release {state.version} was taken back"
             return f"went back to release {go_back(parts).good_version}"
-        source = open_source(places, parts.clock)
+        source = open_source(places, parts.clock, order.stick)
         offer = find_offer(source, order.version)
         install(parts, source, offer, trial=False)
         return f"release {offer.version} is installed; its trial begins when the kiosk starts"
@@ -289,21 +238,6 @@ def _sentence(verdict: Verdict, offer: Offer, state: State) -> str:
     if verdict is Verdict.ROLLBACK:
         return f"release {offer.version} was taken back: {state.reason}"
     return f"release {offer.version} is on trial"
-
-
-class _Teller:
-    """Progress for people, at most twice a second."""
-
-    def __init__(self, run: Path) -> None:
-        self._run = run
-        self._last = ("", -1.0)
-
-    def __call__(self, what: str, done: int, whole: int) -> None:
-        now_s = monotonic_s()
-        if what == self._last[0] and done < whole and now_s - self._last[1] < TELL_EACH_S:
-            return
-        self._last = (what, now_s)
-        write_progress(self._run, what, done, whole)
 
 
 def requirements_mark(requirements: Path) -> bytes:

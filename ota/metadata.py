@@ -10,7 +10,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from tuf.api.exceptions import DownloadError, DownloadHTTPError, ExpiredMetadataError
+from tuf.api.exceptions import (
+    BadVersionNumberError,
+    DownloadError,
+    DownloadHTTPError,
+    ExpiredMetadataError,
+)
 from tuf.api.exceptions import RepositoryError as TufRepositoryError
 from tuf.api.metadata import (
     DelegatedRole,
@@ -97,6 +102,11 @@ def judged(work: Callable[[], _T]) -> _T:
         raise Refused(
             f"What the server offers has run out ({error}); let the fleet sign it again, and "
             "check this box's clock."
+        ) from error
+    except BadVersionNumberError as error:
+        raise Refused(
+            "What is offered is older than what this box has seen, or its parts do not belong "
+            f"together ({error}); it was not used."
         ) from error
     except TufRepositoryError as error:
         text = str(error) or type(error).__name__

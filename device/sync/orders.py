@@ -15,6 +15,7 @@ from device.paths import Places, repository_root
 from ota.clock import utc_now
 from ota.errors import Refused, Retry
 from ota.files import read_bounded, write_durable
+from ota.orders import Order, give_order
 
 LOG_LINES_MAX = 400
 LOG_BYTES_MAX = 60_000
@@ -69,8 +70,8 @@ class LocalOrders:
         return {}
 
     def ota_check(self) -> Json:
-        """Ask the updater to look now; it notices the file's new time."""
-        write_durable(self._places.var / "ota" / "look-now", utc_now().isoformat().encode())
+        """Ask the updater to look now."""
+        give_order(self._places.run, Order("check"))
         return {"asked": True}
 
     def picture(self, path: str) -> Json:

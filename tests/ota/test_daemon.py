@@ -17,8 +17,9 @@ from pathlib import Path
 import pytest
 
 from ota.clock import Deadline, sleep_s
-from ota.daemon import Order, give_order, read_health, release_and_slot, take_order
+from ota.daemon import read_health
 from ota.keyring import make_keyring
+from ota.orders import Order, give_order, release_and_slot, take_order
 from ota.slots import DirectorySlots
 from tests.ota.mini import (
     EAR_GOOD,
@@ -209,6 +210,24 @@ def test_a_person_takes_a_release_back_with_and_without_an_updater(shop: Shop) -
     assert vitrine("confirm", "--root", shop.places.root).returncode == 0
     assert vitrine("confirm", "--root", shop.places.root).returncode == 1
     assert shop.running() == "1.2.0"
+
+
+def test_a_shop_without_a_line_is_updated_from_a_stick(shop: Shop) -> None:
+    stick = shop.directory / "stick"
+    shutil.copytree(shop.directory / "tuf", stick)
+    shop.origin.forced_status = 503
+    done = vitrine("install", "--root", shop.places.root, "--from", stick)
+    assert done.returncode == 0, done.stderr
+    assert vitrine("confirm", "--root", shop.places.root).returncode == 0
+    assert shop.running() == "1.0.0"
+    # Last week's stick, found in a drawer: it is older than what this box has seen.
+    shop.publish("1.1.0")
+    shop.origin.forced_status = None
+    assert vitrine("check", "--root", shop.places.root).returncode == 0
+    done = vitrine("install", "--root", shop.places.root, "--from", stick)
+    assert done.returncode == 1 and "older" in done.stderr
+    done = vitrine("install", "--root", shop.places.root, "--from", shop.directory)
+    assert done.returncode == 1 and "no signed repository" in done.stderr
 
 
 def test_two_updaters_do_not_run_at_once(shop: Shop) -> None:
