@@ -9,9 +9,16 @@ from typing import Any
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as native
 
 from ota.errors import Broken, Refused
 
+# The C++ module's errors have no base class of their own.
+FAILURES: tuple[type[Exception], ...] = (
+    native.Fail, native.InvalidArgument, native.InvalidGraph, native.InvalidProtobuf,
+    native.NoSuchFile, native.NotImplemented, native.RuntimeException, native.EPFail,
+    RuntimeError, ValueError,
+)  # fmt: skip
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
     "cuda": "CUDAExecutionProvider",
@@ -38,12 +45,12 @@ class Session:
         """
         try:
             values = self._session.run(self.outputs, dict(feeds))
-        except (RuntimeError, ValueError) as error:
+        except FAILURES as error:
             raise Broken(
                 f"The network failed to run ({_first_line(error)}); start again, and if it stays, "
                 "install the model anew."
             ) from error
-        return dict(zip(self.outputs, values))
+        return dict(zip(self.outputs, values, strict=True))
 
 
 def open_session(path: Path, threads: int = 1, provider: str = "cpu") -> Session:
@@ -56,8 +63,7 @@ def open_session(path: Path, threads: int = 1, provider: str = "cpu") -> Session
         session = onnxruntime.InferenceSession(
             str(path), _options(threads), providers=[PROVIDERS[chosen]]
         )
-    except Exception as error:
-        # onnxruntime raises classes of its own C++ module that have no public common base.
+    except FAILURES as error:
         raise Refused(
             f"The model {path} is damaged or not ONNX ({_first_line(error)}); install it again."
         ) from error

@@ -175,7 +175,9 @@ def _renderer(manifest: Manifest, precision: str) -> FileRef:
 
 def _files(manifest: Manifest) -> dict[str, FileRef]:
     voice = manifest.voice_to_code
-    networks = {p: _renderer(manifest, p) for p in ("fp32", "int8") if p in manifest.renderer}
+    networks: dict[str, FileRef] = {
+        p: _renderer(manifest, p) for p in ("fp32", "int8") if p in manifest.renderer
+    }
     return {
         "base": manifest.base,
         "track": manifest.track,

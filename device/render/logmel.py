@@ -31,7 +31,7 @@ def mel_bank(sample_rate_hz: int, low_hz: float, high_hz: float) -> Floats:
     bins = to_mel(np.linspace(0, sample_rate_hz / 2, FFT_SIZE // 2 + 1))[:, None]
     rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
-    return np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
+    return np.asarray(np.maximum(0, np.minimum(rising, falling)), np.float32)
 
 
 def log_mel(samples: Floats, features: Features) -> Floats:
@@ -63,7 +63,7 @@ def frame_level_db(samples: Floats, hop: int) -> Floats:
     padded = np.zeros(count * hop, np.float32)
     padded[: len(samples)] = samples
     power = np.mean(padded.reshape(count, hop) ** 2, axis=1)
-    return (10 * np.log10(power + 1e-12)).astype(np.float32)
+    return np.asarray(10 * np.log10(power + 1e-12), np.float32)
 
 
 def speech_level_db(levels_db: Floats) -> float:
