@@ -16,6 +16,7 @@ from ota.errors import Refused
 from ota.files import read_bounded, write_durable
 
 PEM_BYTES_MAX = 8192
+KEY_ID_CHARS = 40
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,11 @@ class PublicKey:
 
     @property
     def key_id(self) -> str:
-        """sha256 of the raw key, as hex: the name of the key in metadata and envelopes."""
-        return hashlib.sha256(self.raw).hexdigest()
+        """The first 20 bytes of the raw key's sha256, as hex: its name in all that it signs.
+
+        Short, because it travels in every box's every look at the fleet.
+        """
+        return hashlib.sha256(self.raw).hexdigest()[:KEY_ID_CHARS]
 
 
 @dataclass(frozen=True, repr=False)

@@ -49,7 +49,7 @@ __all__ = [
 
 METADATA_BYTES_MAX = 5_000_000
 # Our own field in the signed timestamp: when it was signed. TUF itself only knows expiry.
-ISSUED_FIELD = "x-vitrine-issued"
+ISSUED_FIELD = "issued"
 _KINDS = {"root": Root, "timestamp": Timestamp, "snapshot": Snapshot}
 _COMPACT = JSONSerializer(compact=True)
 _T = TypeVar("_T")

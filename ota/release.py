@@ -131,8 +131,9 @@ def _sources(tree: Path, packages: Sequence[str]) -> Iterator[tuple[str, Path]]:
             relative = path.relative_to(tree)
             if LEFT_OUT_FOLDERS & set(relative.parts) or path.suffix in LEFT_OUT_SUFFIXES:
                 continue
-            if path.is_symlink():
-                raise Refused(f"{relative} is a link; a release holds only plain files.")
+            # A link within the tree is packed as the file it means; one that leads out is not.
+            if path.is_symlink() and not path.resolve().is_relative_to(tree.resolve()):
+                raise Refused(f"{relative} is a link that leads out of {tree}; remove it.")
             if path.is_file():
                 if not safe_path(relative.as_posix()):
                     raise Refused(f"{relative} has a name that a box would refuse; rename it.")

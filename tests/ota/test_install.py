@@ -299,7 +299,7 @@ def test_long_and_chinese_names_survive(tmp_path: Path) -> None:
     assert read[name] == "茶".encode() and set(read) == set(release.manifest.files)
 
 
-def test_a_link_in_the_tree_is_refused(tmp_path: Path) -> None:
+def test_a_link_that_leads_out_of_the_tree_is_refused(tmp_path: Path) -> None:
     tree = source_tree(tmp_path / "tree", "1")
     (tree / "device" / "shortcut.py").symlink_to("/etc/passwd")
     with pytest.raises(Refused, match="link"):

@@ -47,7 +47,7 @@ def test_missing_and_foreign_key_files_are_sentences(tmp_path: Path) -> None:
 
 def test_the_public_half_travels_as_pem() -> None:
     assert PublicKey.from_pem(KEY.public.to_pem()) == KEY.public
-    assert len(KEY.public.key_id) == 64
+    assert len(KEY.public.key_id) == 40
     assert "PRIVATE" not in repr(KEY)
 
 

@@ -54,7 +54,7 @@ def test_a_check_with_nothing_new_is_small(fleet: Fleet, box: Box) -> None:
     box.trust.refresh()
     fleet.origin.sent_bytes = 0
     box.trust.refresh()
-    assert fleet.origin.sent_bytes <= 500
+    assert fleet.origin.sent_bytes <= 400
 
 
 def test_replaying_yesterdays_repository_is_refused(fleet: Fleet, box: Box) -> None:
