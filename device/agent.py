@@ -10,6 +10,7 @@ import secrets
 import signal
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 
 import msgspec
@@ -18,7 +19,8 @@ from device.bus import Bus
 from device.hal import Hal, open_box
 from device.hal.notify import Notifier
 from device.messages import Message
-from device.paths import Places, notify_socket
+from device.paths import Places, notify_socket, repository_root
+from device.sync.consent import avatar_problems
 from device.sync.content import Content, ContentPlaces, programme_problems
 from device.sync.desk import Desk, DeskParts
 from device.sync.following import Following
@@ -33,7 +35,8 @@ from ota.errors import Broken, Refused
 from ota.fetch import Fetcher
 from ota.files import read_bounded
 from ota.floor import FloorClock
-from ota.orders import release_and_slot
+from ota.keys import load_public_keys
+from ota.orders import Order, give_order, release_and_slot
 from ota.store import Store
 from ota.trust import TrustClient
 
@@ -194,7 +197,13 @@ def make_content(places: Places, identity: Identity, clock: FloorClock) -> Conte
         store=Store(places.content, CONTENT_BYTES_MAX), programmes=places.programmes,
         held=places.var / "held.json", url=url,
     )
-    return Content(where, trust, fetcher, programme_problems)
+    def check(folder: Path) -> list[str]:
+        return programme_problems(folder) + avatar_problems(
+            folder, repository_root() / "models" / "avatars", identity.box.chain, clock.now(),
+            load_public_keys(identity.box.likeness_keys),
+        )
+
+    return Content(where, trust, fetcher, check)
 
 
 def desk_parts(
@@ -222,4 +231,5 @@ def desk_parts(
         disk=places.var,
         telemetry_s=settings.telemetry_s,
         release=lambda: release_and_slot(places.var),
+        install=lambda version: give_order(places.run, Order("install", version)),
     )

@@ -68,7 +68,8 @@ def forget_state(places: Places, tuf_root: bytes | None = None) -> None:
     if tuf_root is not None and known.exists() and known.read_bytes() == tuf_root:
         return
     (places.var / "held.json").unlink(missing_ok=True)
-    shutil.rmtree(places.var / "trust", ignore_errors=True)
+    for trust in (places.var / "trust", places.var / "ota" / "trust"):
+        shutil.rmtree(trust, ignore_errors=True)
 
 
 def sweep(places: Places) -> None:

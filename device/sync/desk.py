@@ -68,6 +68,7 @@ class DeskParts:
     disk: Path
     telemetry_s: float
     release: Callable[[], tuple[str | None, str | None]]
+    install: Callable[[str], None]
 
 
 class Desk:
@@ -81,7 +82,7 @@ class Desk:
         self._follower = Follower(
             FollowerParts(
                 parts.following, parts.content, parts.worker, parts.clock, parts.say,
-                self.note, self._faults,
+                self.note, self._faults, parts.install,
             )
         )
         self._counter = Counter(
@@ -98,6 +99,7 @@ class Desk:
         self._health_due = Deadline(0.0)
         self._telemetry_due = Deadline(0.0)
         self._machine_faults: frozenset[str] = frozenset()
+        self._release: tuple[str | None, str | None] = (None, None)
         self._oversize = self._dropped = 0
 
     @property
@@ -107,6 +109,7 @@ class Desk:
 
     def begin(self) -> None:
         """Before the first event: the box plays what it holds, network or not."""
+        self._look_at_release()
         self._follower.begin()
         self._follower.turn()
 
@@ -148,6 +151,7 @@ class Desk:
         if self._health_due.passed:
             self._health_due = Deadline(HEALTH_S)
             self._look_at_health()
+            self._look_at_release()
             self._follower.tidy()
         if self._telemetry_due.passed and self._parts.is_up():
             self._telemetry_due = Deadline(self._parts.telemetry_s)
@@ -209,6 +213,10 @@ class Desk:
             else:
                 self._faults.clear(name)
 
+    def _look_at_release(self) -> None:
+        self._release = self._parts.release()
+        self._follower.runs(self._release[0])
+
     def _send_telemetry(self) -> None:
         outbox = self._parts.outbox
         counters = {
@@ -232,7 +240,7 @@ class Desk:
             return
         body = reported(
             self._follower.desired, self._follower.actual, self._faults.sentences(),
-            self._player, self._ear, self._parts.release(),
+            self._player, self._ear, self._release,
         )
         if body != self._reported and self._parts.send(
             Outgoing(f"{self._parts.topic_root}reported", body, retain=True)

@@ -12,7 +12,18 @@ from device.sync.content import Content
 from device.sync.following import Following
 from device.sync.inbox import JobDone, Worker
 from device.sync.mqtt import retry_wait_s
-from device.sync.plan import Actual, Announce, Bring, OnDisk, Play, Played, Step, Waiting, plan
+from device.sync.plan import (
+    Actual,
+    Announce,
+    Bring,
+    Install,
+    OnDisk,
+    Play,
+    Played,
+    Step,
+    Waiting,
+    plan,
+)
 from device.sync.report import Faults
 from ota.clock import Deadline, monotonic_s
 from ota.errors import Refused, VitrineError
@@ -36,6 +47,7 @@ class FollowerParts:
     say: Callable[[Message], None]
     note: Callable[[str, dict[str, object]], None]
     faults: Faults
+    install: Callable[[str], None]
 
 
 class Follower:
@@ -88,6 +100,10 @@ class Follower:
         """The player's newest state; one that lost its programme is told again."""
         self._player = state
 
+    def runs(self, release: str | None) -> None:
+        """The release that runs now. One that ran and was taken back is not asked for again."""
+        self.actual = replace(self.actual, release=release)
+
     def turn(self) -> None:
         """Do what the plan says now."""
         steps = plan(self.desired, self.actual, self._parts.clock.now(), monotonic_s())
@@ -123,6 +139,9 @@ class Follower:
         elif isinstance(step, Play):
             self.actual = replace(self.actual, played=step.played)
             self._tell_play(step.played)
+        elif isinstance(step, Install):
+            self.actual = replace(self.actual, release_asked=step.release)
+            self._install(step.release)
         elif isinstance(step, Announce):
             notice = step.notice
             self.actual = replace(self.actual, notice=notice)
@@ -130,6 +149,13 @@ class Follower:
                 Override() if notice is None
                 else Override(say=notice.say, show=notice.show, until=notice.until)
             )
+
+    def _install(self, release: str) -> None:
+        try:
+            self._parts.install(release)
+            self._parts.faults.clear("release")
+        except VitrineError as error:
+            self._parts.faults.set("release", str(error))
 
     def _tell_play(self, played: Played) -> None:
         self._play_again = Deadline(PLAY_AGAIN_S)

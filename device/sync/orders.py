@@ -70,7 +70,7 @@ class LocalOrders:
         return {}
 
     def ota_check(self) -> Json:
-        """Ask the updater to look now."""
+        """Ask the updater to look now. It installs only what the fleet has signed."""
         give_order(self._places.run, Order("check"))
         return {"asked": True}
 

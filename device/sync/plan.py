@@ -45,13 +45,18 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Actual:
-    """How the box is. `working` is true while a programme is being brought."""
+    """How the box is. `working` is true while a programme is being brought.
+
+    `release` is the code that runs, `release_asked` what the updater was last told to install.
+    """
 
     on_disk: OnDisk | None = None
     played: Played | None = None
     notice: Notice | None = None
     working: bool = False
     waiting: Waiting | None = None
+    release: str | None = None
+    release_asked: str | None = None
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,14 @@ class Announce:
     notice: Notice | None
 
 
-Step = Bring | Play | Announce
+@dataclass(frozen=True)
+class Install:
+    """Tell the updater to install this signed release; it judges for itself."""
+
+    release: str
+
+
+Step = Bring | Play | Announce | Install
 
 
 def plan(
@@ -92,6 +104,9 @@ def plan(
         played = Played(actual.on_disk, desired.variables, desired.settings)
         if played != actual.played:
             steps.append(Play(played))
+    release = desired.release
+    if release is not None and release not in (actual.release, actual.release_asked):
+        steps.append(Install(release))
     wanted = desired.programme
     if wanted is not None and _must_bring(wanted, actual, monotonic_s):
         steps.append(Bring(wanted))

@@ -116,8 +116,9 @@ def _player_facts(player: PlayerState | None) -> dict[str, Any]:
         return {}
     return {
         "ready": player.ready, "saying": player.saying, "showing": player.showing,
-        "state": player.state, "ai_label": player.ai_label, "avatar": player.avatar,
-        "provider": player.provider, "precision": player.precision, "fault": player.fault,
+        "state": player.state, "ai_label": player.ai_label, "ai_label_px": player.ai_label_px,
+        "avatar": player.avatar, "provider": player.provider, "precision": player.precision,
+        "programme_version": player.programme_version, "fault": player.fault,
     }
 
 

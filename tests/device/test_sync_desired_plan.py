@@ -21,6 +21,7 @@ from device.sync.plan import (
     Actual,
     Announce,
     Bring,
+    Install,
     OnDisk,
     Play,
     Waiting,
@@ -179,10 +180,11 @@ DESIRED = st.builds(
     Desired, seq=st.integers(1, 9), programme=st.none() | WANTED,
     settings=st.builds(Settings, volume=st.sampled_from([0.2, 0.8])),
     variables=st.dictionaries(st.sampled_from(["a", "b"]), st.text(max_size=3)),
-    override=st.none() | NOTICE,
+    override=st.none() | NOTICE, release=st.sampled_from([None, "1.0", "2.0"]),
 )
 ON_DISK = st.builds(lambda wanted: OnDisk(wanted, "p", f"/p/{wanted.target}"), WANTED)
-ACTUAL = st.builds(Actual, on_disk=st.none() | ON_DISK, notice=st.none() | NOTICE)
+ACTUAL = st.builds(Actual, on_disk=st.none() | ON_DISK, notice=st.none() | NOTICE,
+                   release=st.sampled_from([None, "1.0"]))
 
 
 def do(actual: Actual, step: object) -> Actual:
@@ -191,6 +193,8 @@ def do(actual: Actual, step: object) -> Actual:
         return replace(actual, on_disk=OnDisk(step.wanted, "p", f"/p/{step.wanted.target}"))
     if isinstance(step, Play):
         return replace(actual, played=step.played)
+    if isinstance(step, Install):
+        return replace(actual, release_asked=step.release)
     assert isinstance(step, Announce)
     return replace(actual, notice=step.notice)
 
