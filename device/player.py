@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from device.render import pixels
 from device.render.bundle import Bundle, load_bundle
 from device.render.mouth import Mouth
 from device.render.sink import NullSink, Sink
+from device.stage.announcer import Announcer
 from device.stage.clips import ClipShelf
 from device.stage.director import Director
 from device.stage.keeper import PictureKeeper, Presence
@@ -39,6 +41,7 @@ from ota.files import read_bounded, write_durable
 BOX_BYTES_MAX = 1 << 20
 FAULT_SHOWN_S = 3.0
 SETTLE_S = 1.0
+SWITCH_S = 0.001
 ALIVE_EVERY_FRAMES = 25
 DEFAULT_AVATAR = "models/avatars/lin"
 
@@ -95,7 +98,9 @@ class Player:
         look = self.stage.compositor.look
         # Codes are computed by a second runtime: one session is for one thread.
         shelf = ClipShelf(Mouth(bundle, settings.precision))
-        self.performer = Performer(self.stage, self.speaker, self.mouths, shelf, Wardrobe(look))
+        self._announcer = Announcer(places)
+        self.performer = Performer(
+            self.stage, self.speaker, self.mouths, shelf, Wardrobe(look), self._announcer)
         self._keeper = PictureKeeper(places)
         self._streamer = Streamer(places, self.speaker)
         self._orders = Orders(self.speaker, self.stage.leave)
@@ -168,6 +173,7 @@ class Player:
         if self._settings.programme is not None:
             self.director.begin_with(self._settings.programme)
         self.speaker.settle(SETTLE_S)
+        sys.setswitchinterval(SWITCH_S)
         gc.collect()
         gc.freeze()
         gc.disable()
@@ -203,8 +209,8 @@ class Player:
         """Close everything, whatever fails first; then the report."""
         figures = self.figures()
         closers: tuple[Callable[[], None], ...] = (
-            self._streamer.close, self._keeper.close, self.speaker.close, self.mouths.close,
-            self.stage.close, self._presence.close)
+            self._announcer.close, self._streamer.close, self._keeper.close, self.speaker.close,
+            self.mouths.close, self.stage.close, self._presence.close)
         for close in closers:
             close()
         if self._settings.report is not None:

@@ -130,6 +130,8 @@ def hint(text: str, look: Look, accent: bool = False) -> Sprite:
     """A small pill at the foot of the picture: how to ask, or that the box listens."""
     kind = typeface(REGULAR, look.px(40))
     dot, pad = look.px(18), look.px(34)
+    room = look.px(CAPTION_WIDTH) - 2 * pad - dot - look.px(18)
+    text = shortened(kind.drawable(typeset(text)), room, kind.width_px)
     width, height = round(kind.width_px(text)) + 2 * pad + dot + look.px(18), look.px(84)
     board = Board(width, height)
     board.panel((0, 0, width, height), height // 2, (*look.background, 190))

@@ -48,9 +48,23 @@ class ClipShelf:
             self._keep(path, clip)
         return clip
 
+    def warm(self, path: Path) -> bool:
+        """Compute the codes of a clip for later; False when they are there already.
+
+        Raises Refused when it cannot be read.
+        """
+        if path in self._codes:
+            return False
+        self._remember(path, self._mouth.codes(read(path, CODE_RATE_HZ)))
+        return True
+
     def _keep(self, path: Path, clip: Clip) -> None:
-        self._clips[path], self._codes[path] = clip, clip.codes
+        self._clips[path] = clip
         while len(self._clips) > CLIPS_MAX:
             self._clips.popitem(last=False)
+        self._remember(path, clip.codes)
+
+    def _remember(self, path: Path, codes: Floats) -> None:
+        self._codes[path] = codes
         while len(self._codes) > CODES_MAX:
             self._codes.popitem(last=False)

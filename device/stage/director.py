@@ -8,9 +8,10 @@ from __future__ import annotations
 import gc
 import threading
 import uuid
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ WAIT_S_MAX = 0.25
 WAIT_S_MIN = 0.004
 GC_S = 10.0
 GC_FULL_S = 600.0
+COLD_MAX = 512
 
 Snapshot = Callable[[], dict[str, Any]]
 Orders = Callable[[m.Command], tuple[bool, dict[str, Any]]]
@@ -64,6 +66,8 @@ class Director:
         self._state: State | None = None
         self._wanted: m.ContentReady | None = None
         self._dressed: Script | None = None
+        self._wardrobe: Wardrobe | None = None
+        self._cold: deque[Path] = deque(maxlen=COLD_MAX)
         self._leave = threading.Event()
         self._due = Due()
         self.fault: str | None = None
@@ -117,6 +121,7 @@ class Director:
 
     def _on_time(self) -> None:
         now_s = monotonic_s()
+        self._performer.look_after()
         if (key := self._performer.done_key()) is not None:
             self._on_sentence_end()
             self._step(events.SentenceDone(key))
@@ -127,6 +132,7 @@ class Director:
             if self._state is not None:
                 self._performer.prepare(upcoming(self._state))
         if now_s >= self._due.report_s:
+            self._performer.warm(self._cold)
             self._report(now_s)
         self._collect_garbage(now_s)
         while self._performer.faults:
@@ -159,6 +165,9 @@ class Director:
             self._fault(str(error))
             return
         self.fault = None
+        self._wardrobe = Wardrobe(self._look, script)
+        self._wardrobe.draw_all()
+        self._cold.extend(_answers_first(script))
         language = content.settings.language
         if self._state is None:
             self._state = begin(script, language)
@@ -170,7 +179,9 @@ class Director:
 
     def _dress(self, script: Script) -> None:
         self._dressed = script
-        self._performer.dress(Wardrobe(self._look, script))
+        ready = self._wardrobe
+        fits = ready is not None and ready.script is script
+        self._performer.dress(ready if ready and fits else Wardrobe(self._look, script))
 
     def _command(self, command: m.Command) -> None:
         try:
@@ -232,9 +243,23 @@ class Director:
             gc.collect(0)
 
 
+def _answers_first(script: Script) -> list[Path]:
+    """The clips of a programme, those first that somebody may wait for."""
+    rows = sorted(script.index.speech.items(), key=lambda row: row[0].startswith("segment/"))
+    return [script.folder / clip.file for _, clip in rows][:COLD_MAX]
+
+
 def _override(message: m.Override) -> events.Override:
     sentences = tuple(
         cues.Sentence(f"notice/override/{language}/0", text, language, None)
         for language, text in (message.say or {}).items())
-    until = datetime.fromisoformat(message.until.replace("Z", "+00:00")) if message.until else None
-    return events.Override(sentences, message.show, until)
+    return events.Override(sentences, message.show, _moment(message.until))
+
+
+def _moment(text: str | None) -> datetime | None:
+    """An ISO moment, aware; None for none or nonsense: a notice then stays until taken back."""
+    try:
+        found = datetime.fromisoformat(text.replace("Z", "+00:00")) if text else None
+    except ValueError:
+        return None
+    return found.replace(tzinfo=timezone.utc) if found and found.tzinfo is None else found

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from pathlib import Path
 
 from device.audio.speaker import RATE_HZ, Speaker
 from device.conversation import cues
+from device.stage.announcer import SECONDS_MAX, Announcer
 from device.stage.clips import ClipShelf
 from device.stage.mouths import MouthMaker
 from device.stage.stage import FPS, Stage
@@ -18,15 +20,20 @@ HEARD_SHOWN_S = 4.0
 SILENT_CHARACTERS_PER_S = 5.0
 SILENT_S_MIN = 2.0
 FAULTS_MAX = 16
+WARM_S = 0.5
 
 
 @dataclass(frozen=True)
 class Saying:
-    """The sentence on the timeline: `first`..`last` in frames of the sound."""
+    """The sentence on the timeline: `first`..`last` in frames of the sound.
+
+    `waits`: its sound is still being made.
+    """
 
     say: cues.Say
     first: int
     last: int
+    waits: bool = False
 
 
 class Performer:
@@ -34,8 +41,9 @@ class Performer:
 
     def __init__(
         self, stage: Stage, speaker: Speaker, mouths: MouthMaker, shelf: ClipShelf,
-        wardrobe: Wardrobe,
+        wardrobe: Wardrobe, announcer: Announcer,
     ) -> None:
+        self._announcer = announcer
         self._stage, self._speaker, self._mouths, self._shelf = stage, speaker, mouths, shelf
         self.wardrobe = wardrobe
         self.saying: Saying | None = None
@@ -66,6 +74,22 @@ class Performer:
                 sprite = self.wardrobe.listening if cue.on else self.wardrobe.ask
                 self._stage.change_at(self._stage.now(), "hint", sprite)
 
+    def look_after(self) -> None:
+        """Begin the notice that the synthesiser has finished, or show it for its reading time."""
+        said = self.saying
+        if said is None or said.say.sentence.file is not None or not said.waits:
+            return
+        sentence, not_before = said.say.sentence, said.first
+        try:
+            path = self._announcer.result()
+            if path is None:
+                return
+            first, length = self._sound(path, not_before)
+        except (Refused, Retry) as error:
+            self.faults.append(str(error))
+            first, length = not_before, reading_frames(sentence.text)
+        self._place(said.say, first, length)
+
     def done_key(self) -> str | None:
         """The line key of the sentence that has just been heard to its end, once."""
         said = self.saying
@@ -88,6 +112,17 @@ class Performer:
             except Refused as error:
                 self.faults.append(str(error))
 
+    def warm(self, files: deque[Path]) -> None:
+        """Compute the codes of one more clip, if the sentence at hand leaves the time for it."""
+        left_s = self.left_s()
+        while files and (left_s is None or left_s > WARM_S):
+            path = files.popleft()
+            try:
+                if self._shelf.warm(path):
+                    return
+            except Refused as error:
+                self.faults.append(str(error))
+
     def show_card(self, product_id: str | None) -> None:
         """Show the product's card from the next frame on, or none."""
         self.showing = product_id
@@ -97,25 +132,31 @@ class Performer:
         self._stage.change_at(self._stage.now(), "card", card)
 
     def _say(self, say: cues.Say) -> None:
-        not_before = self._last_end + round(say.pause_s * RATE_HZ)
-        first, length = self._sound(say.sentence, not_before)
-        self.saying = Saying(say, first, first + length)
-        self._last_end = first + length
-        self._captions(say.sentence.text, first, length)
-
-    def _sound(self, sentence: cues.Sentence, not_before: int) -> tuple[int, int]:
-        """Start the clip; a sentence without sound is shown for the time it takes to read."""
-        if sentence.file is not None:
-            try:
-                clip = self._shelf.take(sentence.file)
-                first = self._speaker.play(clip.samples, not_before)
-                self._mouths.say(self._stage.frame_at(first), clip.codes)
-                return first, len(clip.samples)
-            except (Refused, Retry) as error:
-                self.faults.append(str(error))
-        length_s = max(SILENT_S_MIN, len(sentence.text) / SILENT_CHARACTERS_PER_S)
         now = int(self._speaker.position_s() * RATE_HZ)
-        return max(now, not_before), round(length_s * RATE_HZ)
+        not_before = max(now, self._last_end + round(say.pause_s * RATE_HZ))
+        sentence = say.sentence
+        if sentence.file is None:
+            self._announcer.ask(sentence.text, sentence.language)
+            self._place(say, not_before, round(SECONDS_MAX * 2 * RATE_HZ), waits=True)
+            return
+        try:
+            first, length = self._sound(sentence.file, not_before)
+        except (Refused, Retry) as error:
+            self.faults.append(str(error))
+            first, length = not_before, reading_frames(sentence.text)
+        self._place(say, first, length)
+
+    def _sound(self, path: Path, not_before: int) -> tuple[int, int]:
+        """Put the clip and its mouths onto the timeline; its first frame and its length."""
+        clip = self._shelf.take(path)
+        first = self._speaker.play(clip.samples, not_before)
+        self._mouths.say(self._stage.frame_at(first), clip.codes)
+        return first, len(clip.samples)
+
+    def _place(self, say: cues.Say, first: int, length: int, waits: bool = False) -> None:
+        self.saying = Saying(say, first, first + length, waits)
+        self._last_end = first + (0 if waits else length)
+        self._captions(say.sentence.text, first, length)
 
     def _captions(self, text: str, first: int, length: int) -> None:
         begin = self._stage.frame_at(first)
@@ -125,6 +166,7 @@ class Performer:
         self._stage.change_at(begin + frames + round(CAPTION_LINGER_S * FPS), "caption", None)
 
     def _hush(self) -> None:
+        self._announcer.close()
         cut = self._speaker.flush()
         self._mouths.cut(self._stage.frame_at(cut) + 1)
         self._last_end = cut
@@ -138,3 +180,8 @@ class Performer:
             return
         self._stage.change_at(now, "hint", self.wardrobe.heard(text))
         self._stage.change_at(now + round(HEARD_SHOWN_S * FPS), "hint", self.wardrobe.ask)
+
+
+def reading_frames(text: str) -> int:
+    """How long a sentence without sound is shown, in frames of the sound timeline."""
+    return round(max(SILENT_S_MIN, len(text) / SILENT_CHARACTERS_PER_S) * RATE_HZ)

@@ -23,7 +23,7 @@ from ota.errors import Refused
 
 BRAND_WIDTH_PX = 320
 CARDS_MAX = 64
-HEARD_CHARACTERS_MAX = 26
+HEARD_CHARACTERS_MAX = 80
 ASK_WORDS = "有问题请直接问我 / Just ask me"
 LISTENING_WORDS = "正在听… / Listening…"
 
@@ -74,8 +74,13 @@ class Wardrobe:
 
     def heard(self, text: str) -> Sprite:
         """What the visitor was understood to have said."""
-        short = text if len(text) <= HEARD_CHARACTERS_MAX else text[:HEARD_CHARACTERS_MAX] + "…"
-        return hint(f"「{short}」", self.look, accent=True)
+        return hint(f"「{text[:HEARD_CHARACTERS_MAX]}」", self.look, accent=True)
+
+    def draw_all(self) -> None:
+        """Draw every card now: later nothing has to be drawn while the avatar speaks."""
+        if self.script is not None:
+            for product in self.script.programme.products[:CARDS_MAX]:
+                self.card(product.id)
 
     def _draw(self, product: Product) -> Sprite | None:
         languages = self.script.programme.languages if self.script else ()

@@ -97,6 +97,14 @@ def test_a_day_in_the_shop(box: Box, tmp_path: Path) -> None:
     shot = picture_from_bytes(base64.b64decode(done.result["jpeg_base64"]), "shot")
     assert shot.shape[:2] == (384, 216) and shot[..., :3].mean() > 60
 
+    notice = "请注意，本店十分钟后打烊。"
+    box.agent.publish(m.Command(id="c2", name="say", args={"text": notice}))
+    begun_s = monotonic_s()
+    box.state(lambda s: s.saying == notice and s.state == "notice")
+    box.state(lambda s: s.saying != notice, 40)
+    assert 2 < monotonic_s() - begun_s < 35
+    assert list((box.places.run / "notices").glob("*.wav")), "spoken, not only shown"
+
     assert box.stop() == 0
     watcher.join(5)
     assert min(watcher.light) > 60, "never a black frame"

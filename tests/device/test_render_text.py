@@ -95,5 +95,9 @@ def test_the_font_subset_has_what_shops_write(character: str) -> None:
     assert typeface(BOLD, 40).drawable(character) == character
 
 
+def test_what_a_visitor_said_at_length_still_fits_the_screen() -> None:
+    assert hint("请问这个茶叶多少钱" * 9, Look()).width_px <= 1000
+
+
 def test_a_hint_with_nothing_to_say_is_still_a_picture() -> None:
     assert hint("", Look()).height_px > 0
