@@ -110,6 +110,7 @@ def load_head(assets: Path, person: Person) -> Head:
                 [f.astype(np.int64) for f in np.split(raw["face_uvs"], cuts)],
                 material, materials, shapes)
     shapes["tongueUp"] = _tongue_up(head)
+    shapes["eyeBack"] = _eyes_back(head)
     head.vertices[:] = head.posed(more=person.rest_shapes)
     return head
 
@@ -145,6 +146,14 @@ def _smooth_moves(points: Floats, anchors: Floats, moves: Floats, radius_cm: flo
     gram = kernel(anchors, anchors) + 0.15 * np.eye(len(anchors), dtype=np.float32)
     weights = np.linalg.solve(gram, moves).astype(np.float32)
     return (kernel(points, anchors) @ weights).astype(np.float32)
+
+
+def _eyes_back(head: Head) -> Floats:
+    """Both eyeballs 1.5 mm deeper: under closed lids they must not show through the seam."""
+    moves = np.zeros_like(head.vertices)
+    balls = [m for m in head.materials if m.startswith(("M_Sclera", "M_Iris", "M_Lac"))]
+    moves[head.material_vertices(*balls)] = (0, 0, -0.15)
+    return moves
 
 
 def _tongue_up(head: Head) -> Floats:

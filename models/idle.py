@@ -23,7 +23,7 @@ FRAMES = 400
 BLINKS_AT = (38, 121, 131, 214, 297, 352)
 BLINK = ("blink35", "blink70", "blink100", "blink100", "blink70", "blink70", "blink35")
 # (picture, from frame, to frame, frames to fade): glances start and end under a blink's shadow.
-GLANCES = (("gaze_left", 124, 196, 3), ("gaze_right", 300, 336, 3), ("brow_up", 226, 262, 9))
+GLANCES = (("gaze_left", 124, 196, 3), ("gaze_right", 300, 336, 3))
 # Pivots: the top of the spine, and where she stands.
 NECK_PX, FEET_PX = (540.0, 930.0), (540.0, 2150.0)
 HEAD_BOX_PX = (322, 322, 436, 600)

@@ -35,11 +35,10 @@ def mouths(assets: Path, work: Path, poses: Path, threads: int, part: tuple[int,
 EYES: dict[str, dict[str, float]] = {
     "open": {},
     "blink35": {"eyeBlink": 0.35},
-    "blink70": {"eyeBlink": 0.70},
-    "blink100": {"eyeBlink": 0.98},
+    "blink70": {"eyeBlink": 0.74, "eyeBack": 0.3},
+    "blink100": {"eyeBlink": 1.02, "eyeWide": -0.10, "eyeBack": 1.3},
     "gaze_left": {"eyeLookOut_L": 0.24, "eyeLookIn_R": 0.24},
     "gaze_right": {"eyeLookIn_L": 0.24, "eyeLookOut_R": 0.24},
-    "brow_up": {"browInnerUp": 0.22, "browOuterUp": 0.22, "eyeWide": 0.15},
 }
 
 
@@ -54,13 +53,14 @@ def hero(assets: Path, work: Path, threads: int) -> None:
         face = scene.FaceObject(stage, head, work / "textures")
         wardrobe.dress(stage, head, face)
         scene.light_and_camera(stage)
-        if not (folder / "plate.png").exists():
-            stage.render(folder / "plate.png")
         for name, shapes in EYES.items():
             path = folder / f"eyes_{name}.png"
             if not path.exists():
                 face.pose(more=shapes)
                 stage.render(path, lin.EYES_BOX)
+        if not (folder / "plate.png").exists():
+            face.pose()
+            stage.render(folder / "plate.png")
     if not backdrop_path.exists():
         stage = Stage(threads, samples=24)
         scene.light_and_camera(stage, lights=False)
