@@ -64,6 +64,11 @@ class BoxProcess:
                 return message
         raise AssertionError(f"no {kind.__name__} in {seconds} s\n{self.log.read_text()[-2000:]}")
 
+    def heard_ready(self, seconds: float = 20.0) -> ContentReady:
+        message = self.heard(ContentReady, seconds)
+        assert isinstance(message, ContentReady)
+        return message
+
     def told_to_play(self, version: int, seconds: float = 15.0) -> ContentReady:
         deadline = Deadline(seconds)
         while True:

@@ -1,0 +1,79 @@
+"""The whole way, with nothing simulated but the player: console, broker, enrolment, agent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from device.messages import Command, CommandDone
+from device.paths import Places
+from ota.clock import monotonic_s, utc_now
+from provisioning.enrol import enrol
+from tests.device.box_process import BoxProcess
+from tests.fleet.rig import Fleet, small_programme, wait_until
+
+BOX = "demo-001"
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Iterator[Fleet]:
+    made = Fleet(tmp_path / "fleet", small_programme(tmp_path / "first"))
+    made.up()
+    yield made
+    made.down()
+
+
+def found_box(fleet: Fleet) -> dict[str, object]:
+    status, body = fleet.ask(f"/api/v1/boxes/{BOX}")
+    assert status == 200, body
+    return dict(body)
+
+
+def test_from_the_ticket_to_a_new_price_and_back_to_the_console(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    places = Places(tmp_path / "b")
+    enrol(places, fleet.ticket(BOX), utc_now())
+    box = BoxProcess(places)
+    try:
+        box.start()
+        first = box.heard_ready()
+        assert first.programme_id == "tea-shop"
+        box.plays("tea-shop", first.version)
+        wait_until(lambda: fleet.console.line.is_up, 20)
+        folder = Path(first.path)
+        document = json.loads((folder / "programme.json").read_text())
+        document["products"][0]["price"] = "¥139"
+        status, kept = fleet.ask("/api/v1/programmes/tea-shop", {"document": document}, "PUT")
+        assert status == 200 and not [f for f in kept["faults"] if f["severity"] == "error"], kept
+        start_s = monotonic_s()
+        status, published = fleet.ask("/api/v1/programmes/tea-shop/publish", {"note": "dearer"})
+        assert status == 200 or status == 201, published
+        second = box.told_to_play(first.version + 1)
+        assert monotonic_s() - start_s < 5.0
+        text = (Path(second.path) / "programme.json").read_text()
+        assert "¥139" in text and "¥128" not in text
+        assert "¥128" in (folder / "programme.json").read_text()  # the old one still plays
+        box.plays("tea-shop", second.version)
+        wait_until(
+            lambda: found_box(fleet)["reported"]["programme"]["version"]  # type: ignore[index]
+            == second.version, 15, "the console's view")
+        box.happened("said-1", kind="played", line="segment/welcome/zh-CN/0", version=2)
+        wait_until(lambda: fleet.ask(f"/api/v1/events?box={BOX}")[1]["events"], 15, "the event")
+        orders(fleet, box)
+    finally:
+        box.close()
+
+
+def orders(fleet: Fleet, box: BoxProcess) -> None:
+    """A command through the console's API to the player and back."""
+    status, sent = fleet.ask(f"/api/v1/boxes/{BOX}/commands",
+                             {"name": "volume", "args": {"volume": 0.3}})
+    assert status in (200, 201, 202), sent
+    command = box.heard(Command)
+    assert isinstance(command, Command) and command.args == {"volume": 0.3}
+    box.player.publish(CommandDone(id=command.id, ok=True, result={"volume": 0.3}))
+    wait_until(lambda: fleet.ask(f"/api/v1/commands/{command.id}")[1]["ok"], 15, "the answer")
