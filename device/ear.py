@@ -80,7 +80,7 @@ class Ear:
     ) -> None:  # fmt: skip
         self._source = source
         self._vad = vad
-        self._name = recogniser.name
+        self._recogniser = recogniser
         self._decoder = Decoder(recogniser)
         self._bus = bus
         self._gate = gate
@@ -92,7 +92,8 @@ class Ear:
     def step(self) -> bool:
         """Read the bus, one chunk of sound and what the recogniser finished.
 
-        True when a chunk was heard, or the reason why not is known. Raises Broken when the recogniser is lost.
+        True when a chunk was heard, or the reason why not is known. Raises Broken when the
+        recogniser is lost.
         """
         for _ in range(_MESSAGES_A_TURN):
             message = self._bus.receive(0)
@@ -118,7 +119,7 @@ class Ear:
         level = self._source.level_dbfs
         self._bus.publish(
             m.EarState(
-                at_ns=monotonic_ns(), ready=ready, recogniser=self._name,
+                at_ns=monotonic_ns(), ready=ready, recogniser=self._recogniser.name,
                 level_dbfs=None if level is None else round(level, 1),
                 fault=self._source.fault or self._hearing.fault, rss_bytes=_rss_bytes(),
             )
@@ -147,11 +148,18 @@ class Ear:
         except VitrineError as error:
             self._hearing.fault = str(error)
             return
+        known = tuple(name for name in programme.languages if self._recogniser.knows(name))
         self._hearing.programme = now
-        self._hearing.languages = programme.languages
+        if not known:
+            self._hearing.fault = (
+                f"The recogniser knows none of the programme's languages "
+                f"({', '.join(programme.languages)}); it listens as before."
+            )
+            return
+        self._hearing.languages = known
         self._hearing.prompt = vocabulary(programme)
         self._hearing.fault = None
-        _LOG.info("listening for %s", ", ".join(programme.languages))
+        _LOG.info("listening for %s", ", ".join(known))
 
     def _listen(self, chunk: Chunk) -> None:
         probability = self._vad.probability(chunk.samples)
@@ -225,9 +233,11 @@ def run(places: Places, settings: EarSettings | None = None) -> int:
         gc.collect()
         gc.freeze()
         notifier.ready()
+        ping = Deadline(0)
         try:
             while not stop.is_set():
-                if ear.step():
+                if ear.step() and ping.passed:
+                    ping = Deadline(_STATE_EVERY_S)
                     notifier.alive()
             return 0
         except VitrineError as error:

@@ -37,6 +37,10 @@ class Recogniser(Protocol):
 
     name: str
 
+    def knows(self, language: str) -> bool:
+        """True when `transcribe` may be asked for this language."""
+        ...
+
     def transcribe(
         self,
         samples_16k: Samples,

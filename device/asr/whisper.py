@@ -26,7 +26,6 @@ from ota.errors import Broken, Refused
 
 _FOLDER = "whisper-base"
 _FILES = ("model.bin", "config.json", "tokenizer.json")
-_CODES = {"zh": ("<|zh|>",), "en": ("<|en|>",), "ja": ("<|ja|>",), "ko": ("<|ko|>",)}
 _WINDOW_MIN_S = 10.0
 _WINDOW_MAX_S = 30.0
 _AFTER_S = 3.0
@@ -90,6 +89,10 @@ class Whisper:
             raise Refused(f"The recogniser in {folder} is damaged; fetch it again.") from error
         return cls(model, tokenizer)
 
+    def knows(self, language: str) -> bool:
+        """True for the 99 languages of the model, by their BCP 47 name."""
+        return self._tokenizer.token_to_id(_code(language)) is not None
+
     def warm_up(self) -> None:
         """One decode of silence: the first one is slower than the rest."""
         self.transcribe(np.zeros(SAMPLE_RATE_HZ, np.float32), ("en-US",))
@@ -102,7 +105,7 @@ class Whisper:
     ) -> Transcript:
         """One utterance, up to 30 s (what is longer is cut); see the protocol."""
         started_s = monotonic_s()
-        found = self._transcribe(samples_16k, _known(languages), prompt or {})
+        found = self._transcribe(samples_16k, self._known(languages), prompt or {})
         return replace(
             found,
             took_ms=(monotonic_s() - started_s) * 1000.0,
@@ -139,12 +142,18 @@ class Whisper:
         if len(languages) == 1:
             return languages[0]
         likely = dict(self._model.detect_language(encoded)[0])
-        return max(
-            languages, key=lambda name: sum(likely.get(t, 0.0) for t in _CODES[_short(name)])
-        )
+        return max(languages, key=lambda name: likely.get(_code(name), 0.0))
+
+    def _known(self, languages: Sequence[str]) -> Sequence[str]:
+        for language in languages:
+            if not self.knows(language):
+                raise Refused(f"The recogniser does not know the language {language}.")
+        if not languages:
+            raise Refused("The recogniser needs at least one language; the programme names none.")
+        return languages
 
     def _decode(self, encoded: Any, language: str, words: str, duration_s: float) -> _Decoded:
-        code = _token(self._tokenizer, _CODES[_short(language)][0])
+        code = _token(self._tokenizer, _code(language))
         head = [self._start, code, *self._task]
         if words:
             ids = self._tokenizer.encode(" " + words, add_special_tokens=False).ids
@@ -159,7 +168,7 @@ class Whisper:
             raise Broken(f"The recogniser failed ({error}); it will be started again.") from error
         ids = result.sequences_ids[0]
         return _Decoded(
-            text=str(self._tokenizer.decode(ids, skip_special_tokens=True)).strip(),
+            text=" ".join(str(self._tokenizer.decode(ids, skip_special_tokens=True)).split()),
             log_prob=float(result.scores[0]),
             no_speech=float(result.no_speech_prob),
             capped=len(head) + len(ids) >= length_max,
@@ -178,17 +187,8 @@ def _reason_to_reject(decoded: _Decoded, text: str) -> str:
     return ""
 
 
-def _known(languages: Sequence[str]) -> Sequence[str]:
-    for language in languages:
-        if _short(language) not in _CODES:
-            raise Refused(f"The recogniser does not know the language {language}.")
-    if not languages:
-        raise Refused("The recogniser needs at least one language; the programme names none.")
-    return languages
-
-
-def _short(language: str) -> str:
-    return language.split("-")[0].lower()
+def _code(language: str) -> str:
+    return f"<|{language.split('-')[0].lower()}|>"
 
 
 def _token(tokenizer: Any, name: str) -> int:

@@ -127,7 +127,19 @@ def test_the_programme_tells_languages_and_words(tmp_path: Path, tea_shop: Path)
         shop.avatar(speaking=False)
         heard = shop.wait(is_heard)
         assert heard.language == "zh-CN" and "香蕉" in heard.text
-    assert vocabulary(load(tea_shop))["zh-CN"] == "香蕉、芭蕉。香蕉多少钱？"
+    assert vocabulary(load(tea_shop))["zh-CN"] == "香蕉多少钱？香蕉、芭蕉。"
+
+
+def test_a_language_nobody_can_hear_is_a_fault_not_an_end(tmp_path: Path, tea_shop: Path) -> None:
+    path = tea_shop / "programme.json"
+    path.write_text(path.read_text(encoding="utf-8").replace("zh-CN", "xq-QX"), encoding="utf-8")
+    with ear(tmp_path, CLIPS / "banana-zh.flac") as shop:
+        shop.wait(ready)
+        shop.agent.publish(m.ContentReady(path=str(tea_shop), programme_id="tea", version=3))
+        state = shop.wait(lambda s: isinstance(s, m.EarState) and s.fault is not None)
+        assert "xq-QX" in state.fault
+        shop.avatar(speaking=False)
+        assert "香蕉" in shop.wait(is_heard).text
 
 
 def test_a_broken_programme_is_a_fault_and_the_ear_goes_on(tmp_path: Path) -> None:
