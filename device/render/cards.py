@@ -144,19 +144,18 @@ def hint(text: str, look: Look, accent: bool = False) -> Sprite:
 
 def brand(name: str, logo: Picture | None, look: Look, width_max_px: int) -> Sprite:
     """The chain's name, with its logo where there is one, for the upper right corner."""
-    kind = typeface(BOLD, look.px(40))
-    logo_px = look.px(72) if logo is not None else 0
+    kind = typeface(BOLD, look.px(38))
+    logo_px = look.px(64) if logo is not None else 0
     gap = look.px(16) if logo is not None else 0
     words = shortened(kind.drawable(name), max(1, width_max_px - logo_px - gap), kind.width_px)
-    height, edge = look.px(84), look.px(12)
-    board = Board(round(kind.width_px(words)) + logo_px + gap + 2 * edge, height)
+    height, edge = look.px(84), look.px(30)
+    width = round(kind.width_px(words)) + logo_px + gap + 2 * edge
+    board = Board(width, height)
+    board.panel((0, 0, width, height), height // 2, (12, 14, 16, 92))
     if logo is not None:
         board.picture(cover(logo, logo_px, logo_px), edge, (height - logo_px) // 2, look.px(14))
     x = edge + logo_px + gap
-    for step in (3, 2, 1):
-        away = look.px(step)
-        board.text(words, kind, x, height // 2 + away, (0, 0, 0, 40), "lm")
-    board.text(words, kind, x, height // 2, (255, 255, 255, 240), "lm")
+    board.text(words, kind, x, height // 2, (255, 255, 255, 245), "lm")
     return board.sprite()
 
 
