@@ -131,6 +131,23 @@ def differences(old: Document, new: Document) -> list[tuple[str, str, str]]:
     ]
 
 
+def changed_fields(document: Document, changes: list[tuple[str, str, str]]) -> set[str]:
+    """The form fields of `document` that `changes` (of `differences`) touch."""
+    places: dict[str, str] = {}
+    for kind in LISTS:
+        items = document.get(kind)
+        for number, item in enumerate(items if isinstance(items, list) else []):
+            if isinstance(item, dict):
+                places[f"{kind}/{item.get('id', number)}"] = f"{kind}/{number}"
+    found: set[str] = set()
+    for path, _, _ in changes:
+        parts = path.split("/")
+        head = places.get("/".join(parts[:2]))
+        field = "/".join([head, *parts[2:]]) if head else path
+        found.add(re.sub(r"/\d+$", "", field))
+    return found
+
+
 def _leaves(value: Any, path: str) -> list[tuple[str, str]]:
     if isinstance(value, dict):
         return [leaf for key, part in value.items() for leaf in _leaves(part, f"{path}/{key}")]

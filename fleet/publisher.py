@@ -76,6 +76,7 @@ class Publisher:
         self._soon = threading.Event()
         self._stop = threading.Event()
         self._changed: list[str] = []
+        self._last_pages: dict[str, str] = {}
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
         self.preparing = Preparing()
 
@@ -109,8 +110,18 @@ class Publisher:
         except FileNotFoundError:
             raise Refused(f"There is no programme {programme!r}; import it first.") from None
 
-    def save(self, programme: str, document: Document, who: str) -> list[Fault]:
-        """Keep a draft, faulty or not; returns its faults. Nothing is published."""
+    def is_last_page(self, programme: str, page: str) -> bool:
+        """True when the draft was last saved from this very browser page: no one else's words."""
+        return bool(page) and self._last_pages.get(programme) == page
+
+    def save(
+        self, programme: str, document: Document, who: str, page: str = "", ahead: bool = True
+    ) -> list[Fault]:
+        """Keep a draft, faulty or not; returns its faults. Nothing is published.
+
+        With `ahead` its speech is made in the background, so that publishing has little left to
+        do. The audit has one line for each browser page that edits.
+        """
         before = self.draft(programme)
         if document.get("id") != programme:
             document = {**document, "id": programme}
@@ -118,13 +129,16 @@ class Publisher:
         if len(data) > DOCUMENT_BYTES_MAX:
             raise Refused("The programme is larger than 4 MiB; make it shorter.")
         if document != before:
+            is_first = not self.is_last_page(programme, page)
+            self._last_pages[programme] = page
             write_durable(self._places.draft(programme) / "programme.json", data)
             now = utc_now()
             self._tables.programmes.draft_changed(programme, who, now)
             changes = [path for path, _, _ in differences(before, document)][:50]
-            self._tables.journal.note(who, "draft.saved", programme, now, {"changed": changes})
+            if is_first:
+                self._tables.journal.note(who, "draft.saved", programme, now, {"changed": changes})
         faults = self.faults(programme)
-        if not blocking(faults):
+        if ahead and not blocking(faults):
             self._prepare_soon(programme)
         return faults
 

@@ -31,6 +31,7 @@ from fleet.places import FleetPlaces
 from fleet.studio import SpeechStudio, Studio
 from ota.clock import Deadline, sleep_s
 from ota.errors import Refused, VitrineError
+from ota.files import write_durable
 
 FIRST_PROGRAMME = "tea-shop"
 SHUTDOWN_S = 3
@@ -54,16 +55,15 @@ def prepare(
     )
     if settings != places.read_settings():
         places.write_settings(settings)
-    if not places.likeness_keys.exists():
-        copy_likeness_keys(places)
+    copy_likeness_keys(places)
     return places
 
 
 def copy_likeness_keys(places: FleetPlaces) -> None:
     """Trust the keys that signed the consents of the avatars shipped with the software."""
     places.likeness_keys.mkdir(parents=True, exist_ok=True)
-    for found in sorted((repository_root() / "models" / "avatars").glob("*/*.pub.pem")):
-        (places.likeness_keys / f"{found.parent.name}-{found.name}").write_bytes(found.read_bytes())
+    for found in sorted((repository_root() / "models" / "avatars").glob("*.pub")):
+        write_durable(places.likeness_keys / f"{found.stem}.pem", found.read_bytes())
 
 
 def run(

@@ -124,6 +124,7 @@ def _screen(console: Console, ask: Ask, fault: str = "", status: int = 200) -> A
         commands=SIMPLE_COMMANDS,
         minutes=NOTICE_MINUTES,
         fault=fault,
+        now=now.isoformat(timespec="seconds"),
         health=_health(box),
         programmes=[p for p in console.programmes.all() if p.version],
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from dataclasses import dataclass
 
 import msgspec
@@ -13,6 +14,7 @@ from fleet.console.pages import pages, show
 from fleet.drafts import (
     Document,
     RestBroken,
+    changed_fields,
     differences,
     languages_of,
     rest_of,
@@ -74,7 +76,7 @@ def _editor(
     status: int = 200,
 ) -> Answer:
     versions = console.programmes.versions(programme)
-    published = versions[0].document if versions else {}
+    changes = differences(versions[0].document, document) if versions else []
     data = console.publisher.draft_bytes(programme)
     shown_rest = rest
     if shown_rest is None:
@@ -94,7 +96,9 @@ def _editor(
         rest=shown_rest,
         revision=_revision(data),
         versions=versions,
-        changes=differences(published, document) if versions else [],
+        changes=changes,
+        changed=changed_fields(document, changes),
+        page=ask.form.get("page", "")[:40] or secrets.token_hex(8),
         boxes=len(console.boxes.with_programme(programme)),
         just_published=ask.query.get("published") == "1" and not refused,
     )
@@ -104,7 +108,8 @@ def edit(console: Console, ask: Ask) -> Answer:
     """Every button of the editor: save, publish, add, remove, discard."""
     programme = _programme(console, ask)
     form, do = ask.form, ask.form.get("do", "save")
-    if form.get("revision") != _revision(console.publisher.draft_bytes(programme)):
+    own_page = console.publisher.is_last_page(programme, form.get("page", ""))
+    if not own_page and form.get("revision") != _revision(console.publisher.draft_bytes(programme)):
         fault = pages().text("editor.conflict", ask.language)
         document = console.publisher.draft(programme)
         faults = console.publisher.faults(programme)
@@ -130,7 +135,7 @@ def edit(console: Console, ask: Ask) -> Answer:
     elif do == "discard":
         newest = console.programmes.versions(programme, 1)
         document = newest[0].document if newest else document
-    faults = console.publisher.save(programme, document, ask.person.name)
+    faults = console.publisher.save(programme, document, ask.person.name, form.get("page", "")[:40])
     if do.startswith(("add:", "remove:")):
         kind = do.partition(":")[2].partition("/")[0]
         return see_other(f"/programmes/{programme}#{kind}")

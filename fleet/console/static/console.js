@@ -40,23 +40,61 @@
     const tell = () => { if (out) out.textContent = range.value + " %"; };
     range.addEventListener("input", tell); tell();
   }
+  // The editor saves the draft while one types: faults show at once, speech is made ahead.
   const editor = document.querySelector("form[data-guard]");
   if (editor) {
-    let dirty = false, sending = false;
+    let dirty = false, sending = false, timer = 0, quiet = 0, saving = null;
+    const show = (doc) => {
+      for (const id of ["headstate", "changes"]) {
+        const next = doc.getElementById(id), old = document.getElementById(id);
+        if (next && old) old.innerHTML = next.innerHTML;
+      }
+      document.getElementById("discard").hidden = doc.getElementById("discard").hidden;
+      for (const cell of editor.querySelectorAll(".cell")) {
+        const input = cell.querySelector("[name]");
+        const next = doc.querySelector(`[name="${CSS.escape(input.name)}"]`);
+        if (!next) continue;
+        cell.className = next.closest(".cell").className;
+        for (const fault of cell.querySelectorAll(".fault")) fault.remove();
+        cell.append(...next.closest(".cell").querySelectorAll(".fault"));
+      }
+      const alert = doc.querySelector("main > .banner[role=alert]");
+      const old = document.querySelector("main > .banner[role=alert]");
+      if (old) old.remove();
+      if (alert) editor.before(alert);
+    };
+    // Half a sentence is worth keeping, not worth speaking: speech waits for a pause.
+    async function autosave(ahead) {
+      if (sending) return;
+      if (saving) { timer = setTimeout(() => autosave(ahead), 200); return; }
+      const data = new URLSearchParams(new FormData(editor));
+      data.set("do", "save"); data.set("ahead", ahead ? "1" : "0");
+      saving = new AbortController(); dirty = false;
+      try {
+        const reply = await fetch(editor.action, { method: "POST", body: data, headers: { "x-part": "1" }, signal: saving.signal });
+        const doc = new DOMParser().parseFromString(await reply.text(), "text/html");
+        if (!sending && doc.getElementById("editor")) {
+          if (reply.ok) editor.elements.revision.value = doc.querySelector("[name=revision]").value;
+          show(doc);
+        }
+      } catch (_) { dirty = true; }
+      saving = null;
+    }
+    const later = (wait, ahead) => { clearTimeout(ahead ? quiet : timer); const id = setTimeout(() => autosave(ahead), wait); if (ahead) quiet = id; else timer = id; };
     editor.addEventListener("input", (event) => {
       if (event.target.name === "note") return;
-      dirty = true;
-      const cell = event.target.closest(".cell");
-      if (cell) cell.classList.add("changed");
+      dirty = true; later(700, false); later(2500, true);
     });
+    editor.addEventListener("change", (event) => { if (event.target.name !== "note") later(0, true); });
     editor.addEventListener("submit", (event) => {
-      sending = true;
+      sending = true; clearTimeout(timer); clearTimeout(quiet);
+      if (saving) saving.abort();
       const button = event.submitter;
       if (button && button.dataset.busy) setTimeout(() => { button.textContent = button.dataset.busy; button.disabled = true; }, 0);
     });
     window.addEventListener("beforeunload", (event) => { if (dirty && !sending) event.preventDefault(); });
     editor.addEventListener("keydown", (event) => {
-      if (event.key === "Enter" && event.target.tagName === "INPUT") { event.preventDefault(); document.getElementById("save").click(); }
+      if (event.key === "Enter" && event.target.tagName === "INPUT") { event.preventDefault(); autosave(true); }
     });
   }
 })();
