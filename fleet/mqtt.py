@@ -108,7 +108,7 @@ class Line:
         self._emit = emit
         self._on_up = on_up
         self._outgoing: queue.Queue[Outgoing] = queue.Queue(QUEUE_MAX)
-        self._acks: queue.Queue[Arrived] = queue.Queue()
+        self._acks: queue.Queue[Arrived] = queue.Queue(QUEUE_MAX)
         self._stop = threading.Event()
         self._up = threading.Event()
         self._wake_reader, self._wake_writer = socket.socketpair()
@@ -156,9 +156,13 @@ class Line:
 
     def ack(self, arrived: Arrived) -> None:
         """The message is stored: the broker may forget it."""
-        if arrived.qos:
-            self._acks.put(arrived)
-            self._wake()
+        if not arrived.qos:
+            return
+        try:
+            self._acks.put_nowait(arrived)
+        except queue.Full:
+            return  # it comes again after the next connect, and is known by its id then
+        self._wake()
 
     def _run(self) -> None:
         attempt = 0
