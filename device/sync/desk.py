@@ -100,6 +100,7 @@ class Desk:
         self._telemetry_due = Deadline(0.0)
         self._machine_faults: frozenset[str] = frozenset()
         self._release: tuple[str | None, str | None] = (None, None)
+        self._kept: list[Event] = []
         self._oversize = self._dropped = 0
 
     @property
@@ -134,15 +135,14 @@ class Desk:
             self._heard_s["ear"] = monotonic_s()
         elif isinstance(event, Happened):
             detail = {k: v for k, v in event.detail.items() if k not in PRIVATE_FIELDS}
-            self._parts.outbox.put(
-                Event(id=event.id, at=event.at, kind=event.kind, detail=detail)
-            )
+            self._kept.append(Event(id=event.id, at=event.at, kind=event.kind, detail=detail))
         elif isinstance(event, CommandDone):
             self._counter.done(event)
 
     def turn(self, dropped: int) -> None:
         """After a batch: do what is planned, send what is due. `dropped` events did not fit."""
         self._dropped = dropped
+        self._write_events()
         self._sender.settle()
         self._follower.turn()
         self._counter.turn()
@@ -160,14 +160,14 @@ class Desk:
 
     def goodbye(self) -> None:
         """A planned end is no silence: the retained status says so."""
+        self._write_events()
         self._send_status(online=False)
 
     def note(self, kind: str, detail: dict[str, object]) -> None:
         """Keep an event of the agent's own."""
         event_id = secrets.token_hex(12)
-        self._parts.outbox.put(
-            Event(id=event_id, at=iso(self._parts.clock.now()), kind=kind, detail=detail)
-        )
+        now = iso(self._parts.clock.now())
+        self._kept.append(Event(id=event_id, at=now, kind=kind, detail=detail))
 
     def _take_arrived(self, message: Arrived) -> None:
         leaf = message.topic.removeprefix(self._parts.topic_root)
@@ -189,6 +189,12 @@ class Desk:
             self._counter.job_done(job)
         elif job.name == CONTENT_JOB:
             self._follower.brought(job)
+
+    def _write_events(self) -> None:
+        """All events of a batch with one fsync, before any of them is sent."""
+        if self._kept:
+            self._parts.outbox.put_many(self._kept)
+            self._kept = []
 
     def _send_events(self) -> None:
         for item in self._sender.due():

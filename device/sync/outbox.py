@@ -36,6 +36,15 @@ CREATE TABLE IF NOT EXISTS held (
   body BLOB NOT NULL
 );
 CREATE INDEX IF NOT EXISTS held_by_weight ON held (weight, seq);
+CREATE TABLE IF NOT EXISTS totals (items INTEGER NOT NULL, bytes INTEGER NOT NULL);
+INSERT INTO totals SELECT count(*), coalesce(sum(length(body)), 0) FROM held
+  WHERE NOT EXISTS (SELECT 1 FROM totals);
+CREATE TRIGGER IF NOT EXISTS held_more AFTER INSERT ON held BEGIN
+  UPDATE totals SET items = items + 1, bytes = bytes + length(new.body);
+END;
+CREATE TRIGGER IF NOT EXISTS held_less AFTER DELETE ON held BEGIN
+  UPDATE totals SET items = items - 1, bytes = bytes - length(old.body);
+END;
 """
 
 
@@ -185,8 +194,7 @@ class Outbox:
             return []
 
     def _count(self) -> None:
-        rows = self._db.execute("SELECT count(*), coalesce(sum(length(body)), 0) FROM held")
-        self._items, self._bytes = rows.fetchone()
+        self._items, self._bytes = self._db.execute("SELECT items, bytes FROM totals").fetchone()
 
     def _open(self) -> sqlite3.Connection:
         try:
