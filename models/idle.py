@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
 from models import lin
 
@@ -109,26 +108,26 @@ def frames(layers: Layers) -> Iterator[NDArray[np.uint8]]:
     height, width = layers.foreground.shape[:2]
     head, body, breath = motion()
     weight = head_weight(width, height)
-    grid_y, grid_x = np.mgrid[:height, :width].astype(np.float32)
-    swell = _breath_field(grid_x, grid_y)
+    x, y = np.arange(width, dtype=np.float32)[None], np.arange(height, dtype=np.float32)[:, None]
+    swell = [field * (1 - weight) for field in _breath_field(x, y)]
     soft = _eye_feather()
     for i in range(len(head)):
         picture = with_eyes(layers, eye_mix(i), soft)
-        by_head, by_body = cv2.invertAffineTransform(head[i]), cv2.invertAffineTransform(body[i])
-        away_x = _moved(by_head[0], grid_x, grid_y) * weight + _moved(
-            by_body[0], grid_x, grid_y) * (1 - weight)
-        away_y = _moved(by_head[1], grid_x, grid_y) * weight + _moved(
-            by_body[1], grid_x, grid_y) * (1 - weight)
-        away_x -= breath[i] * swell[0] * (1 - weight)
-        away_y -= breath[i] * swell[1] * (1 - weight)
-        warped = cv2.remap(picture, away_x, away_y, cv2.INTER_CUBIC,
+        by_body = cv2.invertAffineTransform(body[i]).astype(np.float32)
+        by_head = cv2.invertAffineTransform(head[i]).astype(np.float32) - by_body
+        # Where each pixel comes from: with the body, and `weight` of the head's difference to it.
+        source = [
+            weight * _plane(by_head[row], x, y) - breath[i] * swell[row]
+            + _plane(by_body[row], x, y) for row in (0, 1)]
+        warped = cv2.remap(picture, source[0], source[1], cv2.INTER_CUBIC,
                            borderMode=cv2.BORDER_REPLICATE)
         shown = warped[..., :3] + layers.backdrop * (1 - warped[..., 3:])
-        yield np.rint(np.clip(shown, 0, 1) * 255).astype(np.uint8)
+        yield np.asarray(np.clip(shown * 255 + 0.5, 0, 255), np.uint8)
 
 
-def _moved(row: NDArray[np.float64], x: Floats, y: Floats) -> Floats:
-    result: Floats = np.float32(row[0]) * x + np.float32(row[1]) * y + np.float32(row[2])
+def _plane(row: Floats, x: Floats, y: Floats) -> Floats:
+    """a x + b y + c over a row x and a column y."""
+    result: Floats = row[0] * x + (row[1] * y + row[2])
     return result
 
 
@@ -136,7 +135,7 @@ def _breath_field(x: Floats, y: Floats) -> tuple[Floats, Floats]:
     """Pixels that the chest and shoulders move at full breath."""
     chest = np.exp(-(((y - 1250) / 260) ** 2))
     wide = (x - 540) / 400 * 2.4 * chest
-    up = -2.6 * np.exp(-(((y - 1080) / 230) ** 2))
+    up = -2.6 * np.exp(-(((y - 1080) / 230) ** 2)) + 0 * x
     return wide.astype(np.float32), up.astype(np.float32)
 
 
@@ -145,7 +144,7 @@ def _eye_feather() -> Floats:
     width, height = lin.EYES_BOX[2:]
     inside = np.zeros((height, width), np.float32)
     inside[16:-16, 18:-18] = 1
-    return np.asarray(gaussian_filter(inside, 6)[..., None], np.float32)
+    return np.asarray(cv2.GaussianBlur(inside, (0, 0), 6)[..., None], np.float32)
 
 
 def with_eyes(layers: Layers, mix: dict[str, float], soft: Floats) -> Floats:

@@ -43,7 +43,10 @@ class Plan:
 def make(plan: Plan, say: Say) -> None:
     """Run all stages; can be stopped at any time and called again. Raises Refused when a package
     or asset is missing, Broken when a stage fails."""
+    from models.assets import open_face_assets
+
     check_packages()
+    open_face_assets(plan.assets)
     plan.work.mkdir(parents=True, exist_ok=True)
     stages: list[tuple[str, Path, Callable[[Plan, Say], None]]] = [
         ("paint the skin", plan.work / "textures" / "albedo.png", _textures),
@@ -74,7 +77,7 @@ def check_packages() -> None:
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         raise Refused(f"Making avatars needs {', '.join(missing)}: install them into a venv of "
-                      "Python 3.11 with `pip install '.[avatar]'` and run this from there.")
+                      "Python 3.11 with `pip install -r requirements/avatar.txt`, then run this from it.")
 
 
 def _studio(plan: Plan, *arguments: str) -> None:

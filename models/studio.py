@@ -42,14 +42,14 @@ EYES: dict[str, dict[str, float]] = {
 }
 
 
-def hero(assets: Path, work: Path, threads: int) -> None:
+def hero(assets: Path, work: Path, threads: int, samples: int = 24) -> None:
     """Render the plate, the eye pictures and the backdrop, each once."""
     folder = work / "hero"
     folder.mkdir(parents=True, exist_ok=True)
     backdrop_path = folder / "backdrop.png"
     wanted = [folder / f"eyes_{name}.png" for name in EYES] + [folder / "plate.png"]
     if not all(p.exists() for p in wanted):
-        stage, head = Stage(threads, samples=24), load_head(assets, lin.LIN)
+        stage, head = Stage(threads, samples=samples), load_head(assets, lin.LIN)
         face = scene.FaceObject(stage, head, work / "textures")
         wardrobe.dress(stage, head, face)
         scene.light_and_camera(stage)
@@ -82,6 +82,7 @@ def main() -> None:
     parser.add_argument("--poses", type=Path)
     parser.add_argument("--count", type=int, default=440)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--samples", type=int, default=24)
     parser.add_argument("--part", default="0/1")
     args = parser.parse_args()
     if args.job == "textures":
@@ -89,7 +90,7 @@ def main() -> None:
     elif args.job == "poses":
         np.save(args.work / "mouths.npy", training_poses(args.count))
     elif args.job == "hero":
-        hero(args.assets, args.work, args.threads)
+        hero(args.assets, args.work, args.threads, args.samples)
     else:
         first, _, parts = args.part.partition("/")
         mouths(args.assets, args.work, args.poses or args.work / "mouths.npy", args.threads,

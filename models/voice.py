@@ -136,8 +136,9 @@ def train(speech: Path, out: Path, steps: int, threads: int, progress: networks.
     spread = np.concatenate([example(c, None)[1] for c in clips]).std(0)
     weight = (np.array([WEIGHT.get(n, 1.0) for n in CODE_NAMES]) / (spread + 0.02)).astype(
         np.float32)
-    networks.train_voice(net, batches([c for c in clips if not c.held_out], 16, 1), weight, steps,
-                         threads, progress)
+    pool = batches([c for c in clips if not c.held_out], 16, 1)
+    networks.train_voice(net, pool, weight, steps, threads, progress)
+    networks.widen(net, pool, most=1.3)
     networks.save(net, out.with_suffix(".pt"))
     networks.export(net, out, {"mel": (1, 400, 80)}, "code",
                     {"mel": {1: "steps"}, "code": {1: "frames"}})
