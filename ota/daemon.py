@@ -40,7 +40,7 @@ from ota.slots import DirectorySlots
 from ota.state import SLOTS, Phase, State, StateFile
 from ota.stick import SCHEME, StickFetcher
 from ota.store import Store
-from ota.trust import TrustClient
+from ota.trust import NothingSigned, TrustClient
 
 CHECK_S = 6 * 3600.0
 RETRY_S = 300.0
@@ -111,13 +111,23 @@ def _safe_turn(parts: Parts, places: Roots, order: Order | None) -> tuple[str, s
 
 def _turn(parts: Parts, places: Roots, order: Order | None) -> str:
     """One look at the fleet, or one order; returns a sentence for people."""
+    if parts.state.load().phase is not Phase.IDLE:
+        # A full disk stopped the last turn in its middle: go on as after a power cut.
+        if recover(parts).phase is Phase.TRIAL:
+            run_trial(parts)
     name = "check" if order is None else order.name
     if name == "rollback":
         return f"went back to release {go_back(parts).good_version}"
     if name == "confirm":
         raise Refused("There is no release on trial; there is nothing to confirm.")
     source = open_source(places, parts.clock, order.stick if order else None)
-    offer = find_offer(source, order.version if order else None)
+    try:
+        offer = find_offer(source, order.version if order else None)
+    except NothingSigned:
+        # A new chain has no release, and that is no trouble.
+        if name == "check":
+            return ""
+        raise
     state = parts.state.load()
     against = objection(state, offer, parts.machine)
     if against:

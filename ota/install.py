@@ -51,7 +51,7 @@ from ota.state import (
     wanted_slot,
 )
 from ota.store import Store
-from ota.trust import Target, TrustClient
+from ota.trust import NothingSigned, Target, TrustClient
 
 Tell = Callable[[str, int, int], None]
 
@@ -138,10 +138,17 @@ class Parts:
 
 
 def find_offer(source: Source, version: str | None = None) -> Offer:
-    """The signed release of this version, or the chain's newest. Raises Refused, Retry."""
+    """The signed release of this version, or the chain's newest.
+
+    Raises NothingSigned (no release yet, or not this one), Refused, Retry.
+    """
     source.trust.refresh()
     if version is None:
-        version = parse_newest(_signed(source, source.trust.target(NEWEST)))
+        try:
+            newest = source.trust.target(NEWEST)
+        except NothingSigned as error:
+            raise NothingSigned("The fleet has not published a release yet.") from error
+        version = parse_newest(_signed(source, newest))
     if version_key(version) is None:
         raise Refused(f"{version[:40]!r} is not a version; write dotted numbers like 1.4.0.")
     body = _signed(source, source.trust.target(f"releases/{version}.json"))
@@ -204,6 +211,8 @@ def install(parts: Parts, source: Source, offer: Offer, trial: bool = True) -> V
             slot, manifest, members(path), lambda done, whole: parts.tell("write", done, whole)
         )
         parts.slots.mark_whole(slot, offer.manifest_bytes)
+        # Its bytes are in the slot; a roll back must find room for its own few bytes.
+        parts.artefacts.keep_only(())
     except VitrineError as error:
         parts.take(Fail(str(error), bad=isinstance(error, Refused)))
         parts.note("failed", version=manifest.version, reason=str(error))
@@ -237,13 +246,12 @@ def run_trial(parts: Parts) -> Verdict:
 
 
 def confirm(parts: Parts, reason: str) -> None:
-    """The release on trial is the good one from now on; its artefact is no longer needed."""
+    """The release on trial is the good one from now on."""
     before = parts.state.load()
     if before.phase is not Phase.TRIAL:
         raise Refused("There is no release on trial; there is nothing to confirm.")
     parts.take(Confirm())
     parts.note("confirmed", version=before.version, slot=before.slot, reason=reason)
-    parts.artefacts.keep_only(())
     parts.tell("confirmed", 1, 1)
 
 

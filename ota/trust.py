@@ -54,6 +54,10 @@ class Target:
         return f"{targets_url.rstrip('/')}/{folder}{slash}{self.sha256}.{name}"
 
 
+class NothingSigned(Refused):
+    """The repository is fine, but holds nothing under the name that was asked for."""
+
+
 class TrustClient:
     """Asks one repository what is true. `store` is durable and belongs to one box.
 
@@ -91,7 +95,7 @@ class TrustClient:
             self._refresh()
 
     def target(self, path: str) -> Target:
-        """What is signed under this name. Raises Refused when nothing is, Retry (no network)."""
+        """What is signed under this name. Raises NothingSigned, Refused, Retry (no network)."""
         if not path or len(path) > TARGET_PATH_CHARS_MAX or ".." in path.split("/"):
             raise Refused(f"{path[:80]!r} is not a name of a signed file.")
         with self._alone():
@@ -100,7 +104,7 @@ class TrustClient:
                 # Perhaps it was published after the last look.
                 info = self._lookup(self._refresh(), path)
         if info is None:
-            raise Refused(f"The fleet has signed nothing under the name {path!r}.")
+            raise NothingSigned(f"The fleet has signed nothing under the name {path!r}.")
         return _target_of(info)
 
     def _lookup(self, updater: Updater, path: str) -> TargetFile | None:

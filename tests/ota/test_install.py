@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import shutil
 import tarfile
 from dataclasses import replace
@@ -17,6 +19,7 @@ from ota.install import confirm, find_offer, go_back, install, recover, run_tria
 from ota.manifest import NEWEST, Machine, misfit, parse_manifest
 from ota.release import PLATFORMS, build, members, publish
 from ota.state import Phase
+from ota.trust import NothingSigned
 from tests.ota.conftest import Fleet
 from tests.ota.rig import Kiosk, release_to, source_tree
 
@@ -52,6 +55,12 @@ def test_releases_alternate_between_the_slots(kiosk: Kiosk, fleet: Fleet, tmp_pa
         assert update(kiosk) is Verdict.CONFIRM
         assert (kiosk.slots.active(), kiosk.slots.version(slot)) == (slot, version)
     assert kiosk.parts().state.load().previous_version == "1.10.0"
+
+
+def test_a_chain_without_releases_says_so(fleet: Fleet, tmp_path: Path) -> None:
+    kiosk = Kiosk(tmp_path / "kiosk", fleet.origin.url, fleet.repository.root_bytes())
+    with pytest.raises(NothingSigned, match="not published a release yet"):
+        find_offer(kiosk.source())
 
 
 def test_progress_is_told_in_bytes(kiosk: Kiosk) -> None:
@@ -219,6 +228,35 @@ def test_a_changed_manifest_on_the_server_is_refused(kiosk: Kiosk, fleet: Fleet)
         path.write_bytes(body)
     with pytest.raises(Refused, match="changed after it was signed"):
         update(kiosk)
+
+
+def test_a_disk_that_fills_while_a_slot_is_written_leaves_the_old_release(
+    kiosk: Kiosk, fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The quota strikes at the system call, at ever later moments; then there is room again."""
+    update(kiosk)
+    release_to(fleet.repository, tmp_path / "work", "1.1.0")
+    real = os.write
+    for room_bytes in range(0, 60_000, 4_000):
+        room = [room_bytes]
+
+        def write(descriptor: int, data: bytes, room: list[int] = room) -> int:
+            if room[0] < len(data):
+                raise OSError(errno.ENOSPC, "No space left on device")
+            room[0] -= len(data)
+            return real(descriptor, data)
+
+        monkeypatch.setattr(os, "write", write)
+        with pytest.raises(Retry, match="disk"):
+            update(kiosk)
+        monkeypatch.undo()
+        state = recover(kiosk.parts())
+        assert kiosk.slots.verified(str(kiosk.slots.active())) and state.refused == ()
+        if state.phase is Phase.TRIAL:
+            assert run_trial(kiosk.parts()) is Verdict.CONFIRM
+            return
+        assert kiosk.slots.active() == "a"
+    raise AssertionError("the disk never had enough room for the slot")
 
 
 def test_no_network_is_tried_again_and_nothing_is_refused(kiosk: Kiosk, fleet: Fleet) -> None:

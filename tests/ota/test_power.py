@@ -191,6 +191,41 @@ def test_a_second_cut_in_the_recovery_changes_nothing(bench: Bench) -> None:
     print(f"double cuts {points}")
 
 
+def test_a_publisher_cut_at_every_call_shows_boxes_the_old_list_or_the_new(
+    bench: Bench,
+) -> None:
+    tuf, name = bench.directory / "tuf", "programmes/tea/2.json"
+    keys = {role: [SigningKey.generate()] for role in ROLES}
+    base = bench.directory / "tuf-base"
+    Repository.create(base, keys)
+
+    def publish() -> None:
+        repository = Repository.open(tuf, keys)
+        repository.add("programmes", name, b"two")
+        repository.publish()
+
+    for at in range(POINTS_MAX):
+        shutil.rmtree(tuf)
+        shutil.copytree(base, tuf)
+        code = run_cut(publish, at)
+        assert code in (CUT, DONE)
+        for expected in (code == DONE, True):
+            store = bench.directory / "fresh-box"
+            shutil.rmtree(store, ignore_errors=True)
+            clock = FloorClock(store / "clock")
+            trust = TrustClient(store, "stick:/metadata", StickFetcher(tuf), clock)
+            trust.bootstrap((tuf / "metadata" / "1.root.json").read_bytes())
+            trust.refresh()
+            if expected:
+                assert trust.target(name).length_bytes == 3
+                break
+            publish()
+        if code == DONE:
+            assert at > 15
+            return
+    raise AssertionError("the flow never ended")
+
+
 def test_the_rig_notices_an_updater_that_switches_too_early(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
