@@ -117,6 +117,12 @@ class Bundle:
     track: Track
 
     @property
+    def head_middle(self) -> tuple[int, int]:
+        """The middle (x, y) of the head in the first base frame, pixels."""
+        left, top, wide, high = (int(v) for v in self.track.head_box[0])
+        return left + wide // 2, top + high // 2
+
+    @property
     def base_path(self) -> Path:
         """The idle video."""
         return self.folder / self.manifest.base.file

@@ -6,7 +6,7 @@ GB 45438-2025: text height at least 5 % of the picture's short side, always visi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from device.render.linebreak import lines, pages, shortened, typeset
 from device.render.pixels import Picture, Sprite, cover
@@ -16,10 +16,13 @@ from device.render.text import BOLD, REGULAR, Board, Colour, Type, typeface
 AI_LABEL_TEXT = "AI 生成 / AI generated"
 AI_LABEL_SHARE = 0.05
 DESIGN_SHORT_PX = 1080
+LANDSCAPE_CARD = 0.62
 _SHADE_PX = 40
 CARD_WIDTH, CARD_HEIGHT, CARD_RADIUS, PAD = 984, 348, 36, 34
 PICTURE_SIDE, QR_SIDE = 280, 196
 CAPTION_WIDTH, CAPTION_LINES_MAX = 936, 2
+CAPTION_SIZE, LATIN_CAPTION_SIZE = 50, 44
+LATIN_LINES_MAX = 3
 SCAN_WORDS = "扫码 Scan"
 
 
@@ -31,6 +34,11 @@ class Look:
     background: tuple[int, int, int] = (16, 35, 28)
     text: tuple[int, int, int] = (255, 255, 255)
     accent: tuple[int, int, int] = (216, 180, 106)
+    landscape: bool = False
+
+    def card(self) -> Look:
+        """The scale of cards: beside the face in landscape they are smaller."""
+        return replace(self, k=self.k * LANDSCAPE_CARD) if self.landscape else self
 
     def px(self, design_px: float) -> int:
         """Design pixels to canvas pixels."""
@@ -83,6 +91,7 @@ def ai_label(look: Look) -> Label:
 
 def product_card(offer: Offer, look: Look) -> Sprite:
     """The card of one product; its sprite has a shadow of _SHADE_PX design px around it."""
+    look = look.card()
     shade, width, height = look.px(_SHADE_PX), look.px(CARD_WIDTH), look.px(CARD_HEIGHT)
     board = Board(width + 2 * shade, height + 2 * shade)
     box = (shade, shade, shade + width, shade + height)
@@ -102,20 +111,21 @@ def product_card(offer: Offer, look: Look) -> Sprite:
 
 def card_shade_px(look: Look) -> int:
     """How far a card's sprite reaches beyond the card itself."""
-    return look.px(_SHADE_PX)
+    return look.card().px(_SHADE_PX)
 
 
 def caption_pages(text: str, look: Look) -> list[list[str]]:
-    """A sentence cut into pages of at most two lines that fit the screen."""
-    kind = _caption_type(look)
-    return pages(kind.drawable(typeset(text)), look.px(CAPTION_WIDTH - 96), CAPTION_LINES_MAX,
+    """A sentence cut into pages that fit the screen: two lines of Chinese, three of English."""
+    kind = _caption_type(text, look)
+    lines_max = LATIN_LINES_MAX if text.isascii() else CAPTION_LINES_MAX
+    return pages(kind.drawable(typeset(text)), look.px(CAPTION_WIDTH - 96), lines_max,
                  kind.width_px)
 
 
 def caption(page: list[str], look: Look) -> Sprite:
     """One caption page: white on a dark translucent panel, lines centred."""
-    kind = _caption_type(look)
-    line_px, pad_x, pad_y = look.px(68), look.px(44), look.px(22)
+    kind = _caption_type("".join(page), look)
+    line_px, pad_x, pad_y = round(kind.size_px * 1.36), look.px(44), look.px(22)
     width = round(max(kind.width_px(line) for line in page)) + 2 * pad_x
     height = line_px * len(page) + 2 * pad_y
     board = Board(width, height)
@@ -182,8 +192,8 @@ def brand_picture(name: str, second: str, width_px: int, height_px: int, look: L
     return picture
 
 
-def _caption_type(look: Look) -> Type:
-    return typeface(BOLD, look.px(50))
+def _caption_type(text: str, look: Look) -> Type:
+    return typeface(BOLD, look.px(LATIN_CAPTION_SIZE if text.isascii() else CAPTION_SIZE))
 
 
 def _draw_qr(board: Board, content: str, right: int, top: int, height: int, look: Look) -> int:

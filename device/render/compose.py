@@ -45,12 +45,16 @@ class Compositor:
     Not thread-safe: one present loop owns it. `look.k` follows the short side.
     """
 
-    def __init__(self, width_px: int, height_px: int, base_size: tuple[int, int]) -> None:
+    def __init__(
+        self, width_px: int, height_px: int, base_size: tuple[int, int],
+        focus: tuple[int, int] | None = None,
+    ) -> None:
+        """`focus` is the base pixel (x, y) to keep in view where the canvas crops the base."""
         self.width_px, self.height_px = width_px, height_px
-        self.look = Look(k=min(width_px, height_px) / 1080)
+        self.look = Look(k=min(width_px, height_px) / 1080, landscape=width_px > height_px)
         self.label: Label = ai_label(self.look)
         self._base_size = base_size
-        self._crop = _cover_crop(base_size, (width_px, height_px))
+        self._crop = _cover_crop(base_size, (width_px, height_px), focus)
         self._scratch = (
             np.empty((base_size[1], base_size[0], 4), np.uint8)
             if base_size != (width_px, height_px) else None
@@ -59,7 +63,7 @@ class Compositor:
 
     def wear(self, look: Look) -> None:
         """Take the colours of a theme; the scale stays."""
-        self.look = replace(look, k=self.look.k)
+        self.look = replace(look, k=self.look.k, landscape=self.look.landscape)
 
     def frame(
         self,
@@ -154,8 +158,13 @@ class _Fade:
     step: int = 0
 
 
-def _cover_crop(base: tuple[int, int], canvas: tuple[int, int]) -> tuple[int, int, int, int]:
-    """The middle part (x, y, w, h) of the base that has the canvas's shape."""
+def _cover_crop(
+    base: tuple[int, int], canvas: tuple[int, int], focus: tuple[int, int] | None
+) -> tuple[int, int, int, int]:
+    """The part (x, y, w, h) of the base around the focus that has the canvas's shape."""
     scale = max(canvas[0] / base[0], canvas[1] / base[1])
     wide, high = min(base[0], round(canvas[0] / scale)), min(base[1], round(canvas[1] / scale))
-    return (base[0] - wide) // 2, (base[1] - high) // 2, wide, high
+    middle_x, middle_y = focus or (base[0] // 2, base[1] // 2)
+    left = min(max(0, middle_x - wide // 2), base[0] - wide)
+    top = min(max(0, middle_y - high // 2), base[1] - high)
+    return left, top, wide, high

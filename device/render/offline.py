@@ -96,7 +96,7 @@ class _Painter:
         self._base_fps = bundle.manifest.fps
         self._figures, self._render_ms = figures, render_ms
         self._matrix = bundle.track.matrix
-        self._compositor = Compositor(*job.size, base.size)
+        self._compositor = Compositor(*job.size, base.size, bundle.head_middle)
         self._canvas: Picture = np.zeros((job.size[1], job.size[0], 4), np.uint8)
         self._overlay = _overlay(job, self._compositor)
         self._index, self._planes = base.take()

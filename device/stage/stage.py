@@ -47,7 +47,7 @@ class Stage:
         self.speaker, self.mouths, self._sink = speaker, mouths, sink
         self.figures = Figures()
         self.base = BaseLoop(bundle.base_path, bundle.manifest.base.frames)
-        self.compositor = Compositor(*size, self.base.size)
+        self.compositor = Compositor(*size, self.base.size, bundle.head_middle)
         self._matrix: npt.NDArray[np.float32] = bundle.track.matrix
         self._shift_s = -av_offset_ms / 1e3
         self._size = size
