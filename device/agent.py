@@ -31,7 +31,7 @@ from device.sync.orders import LocalOrders
 from device.sync.outbox import Outbox
 from device.sync.report import status
 from ota.clock import Deadline, utc_now
-from ota.errors import Broken, Refused
+from ota.errors import Broken, Refused, Retry
 from ota.fetch import Fetcher
 from ota.files import read_bounded
 from ota.floor import FloorClock
@@ -84,6 +84,7 @@ def run(places: Places, settings: AgentSettings | None = None) -> int:
     Without an identity it waits for enrolment. Raises Broken when a restart is needed.
     """
     settings = settings or load_settings(places)
+    notifier = Notifier(notify_socket())
     running = _Running(Inbox(INBOX_MAX), threading.Event())
     previous = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
@@ -93,50 +94,67 @@ def run(places: Places, settings: AgentSettings | None = None) -> int:
     for number in previous:
         signal.signal(number, stop)
     try:
-        identity = _wait_for_identity(places, running.stopping)
+        # Waiting for enrolment is work done well: systemd need not lose patience.
+        notifier.ready()
+        identity = _wait_for_identity(places, running.stopping, notifier)
         if identity is None:
             return 0
         with Bus(places.run, "agent") as bus:
-            return _work(places, settings, identity, bus, running)
+            return _work(places, settings, identity, bus, running, notifier)
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
 
 
-def _wait_for_identity(places: Places, stopping: threading.Event) -> Identity | None:
+def _wait_for_identity(
+    places: Places, stopping: threading.Event, notifier: Notifier
+) -> Identity | None:
     """The identity, as soon as there is one; None when stopped before."""
     while not stopping.is_set():
         if (places.identity / "box.json").exists():
             return load_identity(places.identity)
+        notifier.alive()
         stopping.wait(IDENTITY_LOOK_S)
     return None
 
 
 def _work(
-    places: Places, settings: AgentSettings, identity: Identity, bus: Bus, running: _Running
+    places: Places, settings: AgentSettings, identity: Identity, bus: Bus, running: _Running,
+    notifier: Notifier,
 ) -> int:
     inbox = running.inbox
     worker = Worker(inbox.put)
     session = secrets.token_hex(8)
     line = Line(line_settings(identity, settings, session), identity.tls(), inbox.put)
-    outbox = Outbox(places.var / "outbox.db")
+    outbox, outbox_fault = open_outbox(places.var / "outbox.db")
     hal = open_box()
     parts = desk_parts(places, settings, identity, bus, line, outbox, worker, hal)
     desk = Desk(parts, session)
+    if outbox_fault is not None:
+        desk.confess("outbox", outbox_fault)
     desk.begin()
     reader = threading.Thread(target=_read_bus, args=(bus, running), name="bus", daemon=True)
-    notifier = Notifier(notify_socket())
     try:
         worker.start()
         reader.start()
         line.start()
-        notifier.ready()
         return _loop(desk, line, running, identity, places, notifier)
     finally:
         running.stopping.set()
         line.stop()
         reader.join(TURN_S * 2)
         outbox.close()
+
+
+def open_outbox(path: Path) -> tuple[Outbox, str | None]:
+    """The outbox on the disk; one in memory, and why, where the disk takes nothing more.
+
+    A full disk must not keep the box from hearing its console.
+    """
+    try:
+        return Outbox(path), None
+    except Retry as error:
+        return Outbox(Path(":memory:")), str(error)
 
 
 def _loop(

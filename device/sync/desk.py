@@ -163,6 +163,10 @@ class Desk:
         self._write_events()
         self._send_status(online=False)
 
+    def confess(self, source: str, sentence: str) -> None:
+        """A standing fault that was found before the desk was there."""
+        self._faults.set(source, sentence)
+
     def note(self, kind: str, detail: dict[str, object]) -> None:
         """Keep an event of the agent's own."""
         event_id = secrets.token_hex(12)
@@ -201,7 +205,6 @@ class Desk:
             message = Outgoing(f"{self._parts.topic_root}event", item.body, token=item.seq)
             if not self._parts.send(message):
                 self._sender.unsent(item.seq)
-                return
 
     def _look_at_health(self) -> None:
         readings = self._parts.hal.readings(self._parts.disk)

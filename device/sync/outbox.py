@@ -10,23 +10,28 @@ import sqlite3
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import msgspec
 
 from device.messages import Event
-from ota.clock import Deadline
+from ota.clock import Deadline, monotonic_s
 from ota.errors import Retry
 
 EVENT_BYTES_MAX = 8192
 ITEMS_MAX = 50_000
 BYTES_MAX = 32 << 20
 MEMORY_MAX = 256
+# Places of events in memory: far beyond any that SQLite will give.
+MEMORY_SEQ = 1 << 62
 LOWEST, HIGHEST = 0, 3
 WEIGHTS = {"telemetry": 0, "health": 0, "asked": 1, "fault": 2, "played": 3}
 _OTHER_WEIGHT = 1
 _DROP_SHARE = 100
 UNWANTED_PAUSE_S = 2.0
+# Longer than the autosave interval that fleet/broker.py writes (10 s).
+SETTLE_S = 20.0
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS held (
@@ -57,6 +62,14 @@ class Held:
     body: bytes
 
 
+@dataclass(frozen=True)
+class _Waiting:
+    """An event that the disk could not take yet."""
+
+    seq: int
+    event: Event
+
+
 def weight_of(kind: str) -> int:
     """How dear an event of this kind is: 0 goes first, 3 (proof of play) last."""
     return WEIGHTS.get(kind, _OTHER_WEIGHT)
@@ -77,7 +90,8 @@ class Outbox:
         self._path, self._items_max, self._bytes_max = path, items_max, bytes_max
         self.dropped: Counter[str] = Counter()
         self.set_aside = 0
-        self._memory: deque[Event] = deque(maxlen=ITEMS_MAX)
+        self._memory: deque[_Waiting] = deque(maxlen=ITEMS_MAX)
+        self._memory_seq = MEMORY_SEQ
         self._items = self._bytes = 0
         self._db = self._open()
 
@@ -106,22 +120,31 @@ class Outbox:
                 self.dropped[event.kind] += 1
                 continue
             taken += 1
-            self._memory.append(event)
+            self._memory_seq += 1
+            self._memory.append(_Waiting(self._memory_seq, event))
         self._flush_memory()
         return taken
 
-    def after(self, seq: int, limit: int) -> list[Held]:
-        """Up to `limit` events with a place after `seq`, oldest first."""
+    def first(self, limit: int, after: int = 0) -> list[Held]:
+        """Up to `limit` events, oldest first, on disk those with a place after `after`.
+
+        What waits in memory comes last.
+        """
         self._flush_memory()
         rows = self._read(
-            "SELECT seq, id, body FROM held WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit)
+            "SELECT seq, id, body FROM held WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit)
         )
-        return [Held(row[0], row[1], row[2]) for row in rows]
+        held = [Held(row[0], row[1], row[2]) for row in rows]
+        for waiting in islice(self._memory, max(0, limit - len(held))):
+            body = msgspec.json.encode(waiting.event)
+            held.append(Held(waiting.seq, waiting.event.id, body))
+        return held
 
     def remove(self, seqs: Sequence[int]) -> None:
         """Forget what the broker has taken. After a failure they are sent again: harmless."""
         if not seqs:
             return
+        self._forget_waiting({seq for seq in seqs if seq >= MEMORY_SEQ})
         try:
             with self._db:
                 self._db.executemany("DELETE FROM held WHERE seq = ?", [(seq,) for seq in seqs])
@@ -140,7 +163,8 @@ class Outbox:
         if not self._memory:
             return
         rows = [
-            (event.id, weight_of(event.kind), msgspec.json.encode(event)) for event in self._memory
+            (each.event.id, weight_of(each.event.kind), msgspec.json.encode(each.event))
+            for each in self._memory
         ]
         for attempt in range(2):
             try:
@@ -164,9 +188,15 @@ class Outbox:
     def _trim_memory(self) -> None:
         """Disk full: keep the dearest and newest few in memory until there is room again."""
         while len(self._memory) > MEMORY_MAX:
-            lightest = min(self._memory, key=lambda event: weight_of(event.kind))
+            lightest = min(self._memory, key=lambda each: weight_of(each.event.kind))
             self._memory.remove(lightest)
-            self.dropped[lightest.kind] += 1
+            self.dropped[lightest.event.kind] += 1
+
+    def _forget_waiting(self, seqs: set[int]) -> None:
+        if seqs:
+            left = [each for each in self._memory if each.seq not in seqs]
+            self._memory.clear()
+            self._memory.extend(left)
 
     def _make_room(self) -> None:
         """Drop a share at once, so that a full box does not pay for every event."""
@@ -241,36 +271,47 @@ class Outbox:
 
 
 class Sender:
-    """Which events are on their way: a window over the outbox, sent again after each Up."""
+    """Which events are on their way: a window over the outbox.
 
-    def __init__(self, outbox: Outbox, window: int = 20) -> None:
-        self._outbox, self._window = outbox, window
-        self._sent_to = 0
+    A broker that is killed right after its acknowledgement loses what it had not passed on or
+    saved. So an acknowledged event is kept for `settle_s` more seconds of the same connection
+    (longer than the broker's save interval), and all that has not settled is sent again after a
+    new connection; the console knows repeats by their id.
+    """
+
+    def __init__(self, outbox: Outbox, window: int = 20, settle_s: float = SETTLE_S) -> None:
+        self._outbox, self._window, self._settle_s = outbox, window, settle_s
+        self._after = 0
         self._flying: set[int] = set()
-        self._landed: list[int] = []
+        self._landed: dict[int, float] = {}
         self._pause = Deadline(0.0)
 
     def restart(self) -> None:
-        """A new connection: everything that was not acknowledged is sent again."""
+        """A new connection: everything that has not settled is sent again."""
         self.settle()
         self._flying.clear()
-        self._sent_to = 0
+        self._landed.clear()
+        self._after = 0
 
     def due(self) -> list[Held]:
         """The next events to send; each is counted as flying until `landed` or `restart`."""
         room = self._window - len(self._flying)
         if room <= 0 or not self._pause.passed:
             return []
-        items = self._outbox.after(self._sent_to, room)
+        gone = self._flying.union(self._landed)
+        ahead = sum(seq > self._after for seq in gone)
+        held = self._outbox.first(room + ahead, self._after)
+        items = [item for item in held if item.seq not in gone][:room]
         for item in items:
             self._flying.add(item.seq)
-            self._sent_to = item.seq
+            if item.seq < MEMORY_SEQ:
+                self._after = max(self._after, item.seq)
         return items
 
     def unsent(self, seq: int) -> None:
-        """It did not leave the house: it and all behind it are due again."""
-        self._flying = {flying for flying in self._flying if flying < seq}
-        self._sent_to = min(self._sent_to, seq - 1)
+        """It did not leave the house: it is due again."""
+        self._flying.discard(seq)
+        self._after = min(self._after, seq - 1)
 
     def unwanted(self, seq: int) -> None:
         """Nobody listens at the broker: keep it, and try again in a moment."""
@@ -278,12 +319,15 @@ class Sender:
         self._pause = Deadline(UNWANTED_PAUSE_S)
 
     def landed(self, seq: int) -> None:
-        """The broker has it for somebody; it is removed with the next `settle`."""
+        """The broker has it for somebody."""
         self._flying.discard(seq)
-        self._landed.append(seq)
+        self._landed.setdefault(seq, monotonic_s())
 
     def settle(self) -> None:
-        """Remove what has landed, many with one fsync."""
-        if self._landed:
-            self._outbox.remove(self._landed)
-            self._landed = []
+        """Remove what landed long enough ago, many with one fsync."""
+        limit_s = monotonic_s() - self._settle_s
+        settled = [seq for seq, at_s in self._landed.items() if at_s <= limit_s]
+        if settled:
+            self._outbox.remove(settled)
+            for seq in settled:
+                del self._landed[seq]

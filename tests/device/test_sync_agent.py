@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -265,3 +266,43 @@ def test_a_box_that_is_not_enrolled_waits_and_begins_after_enrolment(
         assert json.loads((box.places.identity / "box.json").read_text())["box"] == "shanghai-009"
     finally:
         box.close()
+
+
+@pytest.fixture
+def small_disk(chain: Chain, tmp_path: Path) -> Iterator[BoxProcess]:
+    """A box whose `var` is a real file system of 24 MB."""
+    places = chain.enrol(tmp_path / "d", BOX)
+    places.var.mkdir(parents=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(places.var)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("a real full disk needs the right to mount one")
+    made = BoxProcess(places)
+    try:
+        yield made
+    finally:
+        made.close()
+        subprocess.run(["umount", "-l", str(places.var)], check=True)
+
+
+def test_on_a_full_disk_it_plays_tells_and_recovers(
+    chain: Chain, small_disk: BoxProcess
+) -> None:
+    box = small_disk
+    console = on_air(chain, box)
+    junk = box.places.var / "junk"
+    with junk.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
+        while True:
+            file.write(b"x" * 65_536)
+    for number in range(50):
+        box.happened(f"full-{number}")
+    console.wait("event", lambda e: e["id"] == "full-49")  # straight from memory
+    chain.desire(BOX, 2, programme=chain.publish(2, extra=b"y" * 3_000_000))
+    console.wait("reported", lambda r: r["desired_seq"] == 2
+                 and any("No space" in e or "disk is full" in e for e in r["errors"]))
+    box.kill()
+    box.start()
+    box.told_to_play(1)  # the old programme, after a restart with no byte free
+    box.plays("spring-tea", 1)
+    junk.unlink()
+    chain.desire(BOX, 3, programme=chain.publish(3))
+    box.told_to_play(3)
