@@ -16,7 +16,7 @@ from device.paths import Places, assets_dir, repository_root
 from ota.clock import Deadline
 from ota.errors import Refused, VitrineError
 
-SECONDS_MAX = 25.0
+SECONDS_MAX = 40.0
 CLIPS_MAX = 32
 TEXT_CHARACTERS_MAX = 600
 NICENESS = 10

@@ -32,6 +32,7 @@ REPORT_S = 1.0
 WAIT_S_MAX = 0.25
 WAIT_S_MIN = 0.004
 GC_S = 10.0
+DEAF_S = 5.0  # an EarState older than this says nothing any more
 GC_FULL_S = 600.0
 COLD_MAX = 512
 
@@ -47,6 +48,7 @@ class Due:
     report_s: float = 0.0
     gc_s: float = 0.0
     gc_full_s: float = 0.0
+    deaf_s: float = 0.0
 
 
 class Director:
@@ -112,6 +114,8 @@ class Director:
                 self._step(events.VoiceStarted() if message.speaking else events.VoiceEnded())
             case m.Heard():
                 self._step(events.Heard(message.text, message.language, message.confidence))
+            case m.EarState():
+                self._due.deaf_s = monotonic_s() + DEAF_S if message.ready else 0.0
             case m.ContentReady():
                 self._take(message)
             case m.Command():
@@ -132,6 +136,7 @@ class Director:
             if self._state is not None:
                 self._performer.prepare(upcoming(self._state))
         if now_s >= self._due.report_s:
+            self._performer.hears(now_s < self._due.deaf_s)
             self._performer.warm(self._cold)
             self._report(now_s)
         self._collect_garbage(now_s)

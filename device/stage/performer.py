@@ -8,6 +8,7 @@ from pathlib import Path
 
 from device.audio.speaker import RATE_HZ, Speaker
 from device.conversation import cues
+from device.render.pixels import Sprite
 from device.stage.announcer import SECONDS_MAX, Announcer
 from device.stage.clips import ClipShelf
 from device.stage.mouths import MouthMaker
@@ -46,6 +47,7 @@ class Performer:
         self._announcer = announcer
         self._stage, self._speaker, self._mouths, self._shelf = stage, speaker, mouths, shelf
         self.wardrobe = wardrobe
+        self._hears = False
         self.saying: Saying | None = None
         self.showing: str | None = None
         self.faults: deque[str] = deque(maxlen=FAULTS_MAX)
@@ -56,7 +58,7 @@ class Performer:
         self.wardrobe = wardrobe
         now = self._stage.now()
         self._stage.change_at(now, "brand", wardrobe.brand())
-        self._stage.change_at(now, "hint", wardrobe.ask)
+        self._stage.change_at(now, "hint", self._ask())
         self.show_card(self.showing)
 
     def perform(self, cue: cues.Cue) -> None:
@@ -71,8 +73,14 @@ class Performer:
             case cues.Caption():
                 self._heard(cue.text)
             case cues.Listening():
-                sprite = self.wardrobe.listening if cue.on else self.wardrobe.ask
+                sprite = self.wardrobe.listening if cue.on else self._ask()
                 self._stage.change_at(self._stage.now(), "hint", sprite)
+
+    def hears(self, on: bool) -> None:
+        """Is there an ear that understands? Only then the screen invites to ask."""
+        if on != self._hears:
+            self._hears = on
+            self._stage.change_at(self._stage.now(), "hint", self._ask())
 
     def look_after(self) -> None:
         """Begin the notice that the synthesiser has finished, or show it for its reading time."""
@@ -131,13 +139,16 @@ class Performer:
         self.wardrobe.faults.clear()
         self._stage.change_at(self._stage.now(), "card", card)
 
+    def _ask(self) -> Sprite | None:
+        return self.wardrobe.ask if self._hears else None
+
     def _say(self, say: cues.Say) -> None:
         now = int(self._speaker.position_s() * RATE_HZ)
         not_before = max(now, self._last_end + round(say.pause_s * RATE_HZ))
         sentence = say.sentence
         if sentence.file is None:
             self._announcer.ask(sentence.text, sentence.language)
-            self._place(say, not_before, round(SECONDS_MAX * 2 * RATE_HZ), waits=True)
+            self._place(say, not_before, round((SECONDS_MAX + 5) * RATE_HZ), waits=True)
             return
         try:
             first, length = self._sound(sentence.file, not_before)
@@ -176,10 +187,10 @@ class Performer:
     def _heard(self, text: str | None) -> None:
         now = self._stage.now()
         if text is None:
-            self._stage.change_at(now, "hint", self.wardrobe.ask)
+            self._stage.change_at(now, "hint", self._ask())
             return
         self._stage.change_at(now, "hint", self.wardrobe.heard(text))
-        self._stage.change_at(now + round(HEARD_SHOWN_S * FPS), "hint", self.wardrobe.ask)
+        self._stage.change_at(now + round(HEARD_SHOWN_S * FPS), "hint", self._ask())
 
 
 def reading_frames(text: str) -> int:
