@@ -54,6 +54,8 @@ def run(args: argparse.Namespace) -> int:
     recording = _microphone_wav(args.speak, root) if args.speak else None
     player_report = root / "player-report.json"
     player_report.unlink(missing_ok=True)
+    if args.report:
+        args.report.unlink(missing_ok=True)
     with Shop(root, _say, headless) as shop:
         shop.open(player_report, speak=recording is not None)
         _print_urls(shop)

@@ -37,7 +37,8 @@ COMMAND_S = 60.0
 SOUND = Process("sound", (), stop_s=2)
 BROKER = Process("broker", (), stop_s=3)
 FLEET = Process("fleet", (), stop_s=5, memory_mb_max=640)
-UPDATER = Process("ota", ("ota", "daemon"), stop_s=5, memory_mb_max=96)
+# A shop holds a trial for ten minutes; nobody watches a demo that long.
+UPDATER = Process("ota", ("ota", "daemon", "--hold-s", "10"), stop_s=5, memory_mb_max=96)
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,7 @@ class Shop:
         self._start_box(report)
         self._wait("the first frame of the avatar", lambda: self._presents())
         self._wait("the recogniser", lambda: bool(self.host.ear and self.host.ear.ready))
+        self._wait("the first sentence", lambda: bool(self.host.player and self.host.player.saying))
 
     def poll(self, wait_s: float = 0.1) -> None:
         """One turn of the box host."""
