@@ -30,8 +30,9 @@ class Decoder:
     def __init__(self, recogniser: Recogniser) -> None:
         self._recogniser = recogniser
         self._jobs: queue.Queue[_Job | None] = queue.Queue(_WAITING_MAX)
-        self._results: queue.SimpleQueue[tuple[int, Transcript | VitrineError]] = (
-            queue.SimpleQueue()
+        # A loop that stops reading stops the recogniser too, by its full queue.
+        self._results: queue.Queue[tuple[int, Transcript | VitrineError]] = queue.Queue(
+            2 * _WAITING_MAX
         )
         self._forgotten: set[int] = set()
         self._busy: Deadline | None = None

@@ -101,7 +101,7 @@ class Capture:
     def __init__(self, device: str | None = None) -> None:
         self._wanted = device
         self._stream: Any = None
-        self._blocks: deque[tuple[Samples, int]] = deque()
+        self._blocks: deque[tuple[Samples, int]] = deque(maxlen=_QUEUE_BLOCKS)
         self._ready = threading.Condition()
         self._heard_ns = 0
         self._opened_ns = 0
@@ -219,8 +219,7 @@ class Capture:
             self._heard_ns = now_ns
             self._fault = None
             self._tries = min(self._tries, 1)
-            if len(self._blocks) >= _QUEUE_BLOCKS:
-                self._blocks.popleft()
+            if len(self._blocks) == _QUEUE_BLOCKS:
                 self.dropped += 1
             self._blocks.append((block.copy(), end_ns))
             self._ready.notify()

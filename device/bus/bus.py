@@ -47,7 +47,9 @@ class Bus:
             self._socket.bind(path)
         except OSError as error:
             self._socket.close()
-            raise Broken(f"The message socket {path} cannot be opened: {error.strerror}.") from error
+            raise Broken(
+                f"The message socket {path} cannot be opened: {error.strerror}."
+            ) from error
 
     def publish(self, message: m.Message) -> None:
         """Send to every reader of this message's topic that is there.

@@ -182,7 +182,7 @@ def test_a_release_is_installed_tried_and_confirmed(demo: Demo) -> None:
 def test_closing_the_shop_leaves_a_report_and_nothing_else(demo: Demo) -> None:
     children = psutil.Process(demo.popen.pid).children(recursive=True)
     assert demo.stop() == 0
-    gone, alive = psutil.wait_procs(children, timeout=5)
+    _, alive = psutil.wait_procs(children, timeout=5)
     assert not alive
     report = json.loads(demo.report.read_bytes())
     assert report["ai_label"] is True
