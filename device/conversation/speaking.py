@@ -41,7 +41,8 @@ def go_on(state: State, now_s: float, pause_s: float = 0.0) -> Moved:
         return _then(cues, begin_line(state, override, now_s, pause_s))
     for candidate in (state.line, state.resume):
         if candidate is not None and not candidate.is_over and _still_good(state, candidate, now_s):
-            state = replace(state, resume=None)
+            if candidate.kind == "segment":
+                state = replace(state, resume=None)
             return _then(cues, begin_line(state, candidate, now_s, pause_s))
     state = replace(state, line=None, resume=None)
     return _then(cues, next_segment(state, now_s, pause_s))

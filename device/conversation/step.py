@@ -18,6 +18,7 @@ from device.conversation.speaking import (
     go_on,
     hush,
     line_of,
+    played,
     sentence_is,
     show,
     take_over,
@@ -101,10 +102,14 @@ def _sentence_done(state: State, key: str, now_s: float) -> Moved:
         return state, ()
     said = state.line
     state = replace(state, saying=None, last_said=state.saying.text, last_said_at_s=now_s)
-    if said is None or said.is_over:
-        return end_line(state, said, now_s) if said else (state, ())
+    if said is None:
+        return state, ()
     if said.kind == "segment" and _somebody_speaks(state, now_s):
-        return replace(state, mode="listening", wait_until_s=now_s + HEARD_WAIT_S), ()
+        # A visitor has begun to speak: let them finish before the presentation goes on.
+        cues: tuple[Cue, ...] = (played(state, said, complete=True),) if said.is_over else ()
+        return replace(state, mode="listening", wait_until_s=now_s + HEARD_WAIT_S), cues
+    if said.is_over:
+        return end_line(state, said, now_s)
     return go_on(state, now_s, SENTENCE_PAUSE_S)
 
 

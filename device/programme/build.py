@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from device.audio.soundfiles import Samples
+from device.audio.soundfiles import Samples, read
 from device.programme.check import check
 from device.programme.lines import Variables, fill, line_key, merged, variant_suffix
 from device.programme.load import ASSET_BYTES_MAX, load, load_index
@@ -34,6 +34,7 @@ from ota.files import sha256_file, write_durable
 
 FILES_MAX = 20_000
 FOLDER_BYTES_MAX = 2 << 30
+_CLIP_RATE_HZ = 48_000
 Progress = Callable[[int, int], None]
 
 
@@ -72,6 +73,7 @@ def build(
     programme = load(folder)
     wanted = list(sentences(programme, voice, stores))
     clips = _known_clips(folder)
+    clips.update(_left_clips(folder, {w.file for w in wanted} - clips.keys()))
     missing = list({w.file: w for w in wanted if w.file not in clips}.values())
     progress(0, len(missing))
     for number, sentence in enumerate(missing, start=1):
@@ -143,16 +145,36 @@ def _wanted(key: str, text: str, language: str, programme: Programme, voice: Voi
 
 
 def _known_clips(folder: Path) -> dict[str, int]:
-    """File and length of the clips that the last build made and that are still whole."""
+    """File and length of the clips that the last build made; a rotten one is taken away."""
     try:
         index = load_index(folder)
     except Refused:
         return {}
-    return {
-        clip.file: clip.duration_ms
-        for clip in index.speech.values()
-        if clip.file in index.files and _is_whole(folder / clip.file, index.files[clip.file])
-    }
+    known: dict[str, int] = {}
+    for clip in index.speech.values():
+        path = folder / clip.file
+        if clip.file in index.files and _is_whole(path, index.files[clip.file]):
+            known[clip.file] = clip.duration_ms
+        else:
+            path.unlink(missing_ok=True)
+    return known
+
+
+def _left_clips(folder: Path, names: set[str]) -> dict[str, int]:
+    """Clips that a build wrote before it was cut off: writing is atomic, so they are whole."""
+    found: dict[str, int] = {}
+    for name in names:
+        if (folder / name).is_file():
+            try:
+                found[name] = _length_ms(folder / name)
+            except Refused:
+                continue
+    return found
+
+
+def _length_ms(path: Path) -> int:
+    """The length of a clip as the player will hear it."""
+    return round(len(read(path, _CLIP_RATE_HZ)) * 1000 / _CLIP_RATE_HZ)
 
 
 def _is_whole(path: Path, entry: IndexedFile) -> bool:
@@ -168,7 +190,7 @@ def _synthesise(folder: Path, sentence: Wanted, voice: VoiceLike) -> int:
     samples: Samples = speech.samples
     data = opus_bytes(samples, speech.sample_rate_hz, Path(sentence.file).stem)
     write_durable(folder / sentence.file, data)
-    return round(len(samples) * 1000 / speech.sample_rate_hz)
+    return _length_ms(folder / sentence.file)
 
 
 def _walk(folder: Path) -> Iterator[tuple[str, Path]]:

@@ -89,18 +89,18 @@ def _sayable_pair(words: list[str], cut: int) -> bool:
 
 
 def _en_plain(words: list[str]) -> Decimal | None:
-    total, section, last = 0, 0, 10_000
+    total, section, limit = 0, 0, 10_000
     for word in words:
-        if word in _EN_SMALL or word in _EN_TENS:
-            value = _EN_SMALL.get(word, _EN_TENS.get(word, 0))
-            if last <= value or (last < 20):
-                return None
+        value = _EN_SMALL.get(word, _EN_TENS.get(word, -1))
+        if 0 <= value < limit:
             section += value
-            last = 10 if value >= 20 else 1
+            limit = 10 if value >= 20 else 0
+        elif value >= 0:
+            return None
         elif word == "hundred":
-            section, last = max(section, 1) * 100, 100
+            section, limit = max(section, 1) * 100, 100
         elif word == "thousand":
-            total, section, last = total + max(section, 1) * 1000, 0, 1000
+            total, section, limit = total + max(section, 1) * 1000, 0, 1000
         else:
             return None
     return Decimal(total + section)

@@ -61,7 +61,7 @@ _CENTS_ZH = rf"(?:{ZH_NUMERAL}|\d){{1,2}}"
 
 _ZH_PRICE = re.compile(
     rf"(?P<n>{_NUMBER_ZH})\s*(?P<half>半)?(?P<unit>{_ZH_UNIT})钱?"
-    rf"(?:(?P<jiao>{_CENTS_ZH})(?:毛|角)?(?:(?P<fen>{_CENTS_ZH})分)?(?![盒罐克片杯两斤年月天小包位人点个]))?"
+    rf"(?:(?P<jiao>{_CENTS_ZH})(?:毛|角)?(?:(?P<fen>{_CENTS_ZH})分)?(?![盒罐克片杯两斤年月天小位人点个]|包(?!邮)))?"
     rf"(?P<halfafter>半)?"
 )
 _SIGN_PRICE = re.compile(rf"(?P<unit>{_SIGN})\s*(?P<n>{DIGITS})", re.IGNORECASE)

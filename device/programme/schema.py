@@ -218,3 +218,7 @@ def programme_json_schema() -> dict[str, Any]:
         "title": "Vitrine programme",
         **schema,
     }
+
+
+if __name__ == "__main__":  # python -m device.programme.schema > docs/schemas/programme.json
+    print(msgspec.json.format(msgspec.json.encode(programme_json_schema()), indent=2).decode())
