@@ -30,7 +30,8 @@ HEAD_BOX_PX = (322, 322, 436, 600)
 
 @dataclass(frozen=True)
 class Layers:
-    """The plate's foreground (h, w, 4) premultiplied, eye pictures (eh, ew, 3), backdrop."""
+    """The plate's foreground (h, w, 4) premultiplied; eye pictures (eh, ew, 3), `open` being the
+    plate's own; backdrop (h, w, 3)."""
 
     foreground: Floats
     eyes: dict[str, Floats]

@@ -76,8 +76,8 @@ def check_packages() -> None:
 
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
-        raise Refused(f"Making avatars needs {', '.join(missing)}: install them into a venv of "
-                      "Python 3.11 with `pip install -r requirements/avatar.txt`, then run this from it.")
+        raise Refused(f"Making avatars needs {', '.join(missing)}: make a venv of Python 3.11, "
+                      "`pip install -r requirements/avatar.txt` there, and run this from it.")
 
 
 def _studio(plan: Plan, *arguments: str) -> None:

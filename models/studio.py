@@ -31,9 +31,8 @@ def mouths(assets: Path, work: Path, poses: Path, threads: int, part: tuple[int,
         stage.render(folder / f"{i:04d}.png", (*lin.PATCH_AT, lin.PATCH_PX, lin.PATCH_PX))
 
 
-# Eye pictures that the idle loop mixes: ICT shape weights of each.
+# Eye pictures that the idle loop mixes with the plate's own: ICT shape weights of each.
 EYES: dict[str, dict[str, float]] = {
-    "open": {},
     "blink35": {"eyeBlink": 0.35},
     "blink70": {"eyeBlink": 0.74, "eyeBack": 0.3},
     "blink100": {"eyeBlink": 1.02, "eyeWide": -0.10, "eyeBack": 1.3},

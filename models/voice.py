@@ -14,6 +14,7 @@ from device.render import logmel
 from device.render.bundle import Features
 from models import networks
 from models.face import CODE_NAMES
+from models.speech import TIMES_LATE_MS
 from models.tracks import PER_FRAME, Piece, code_track, pieces
 
 Floats = NDArray[np.float32]
@@ -42,7 +43,8 @@ def read_clips(folder: Path) -> list[Clip]:
         if file.name.endswith(".part.npz"):
             continue
         with np.load(file) as z:
-            timeline = pieces(z["symbols"].tolist(), z["starts_ms"].tolist(), z["ends_ms"].tolist())
+            times = [np.maximum(z[k] - TIMES_LATE_MS, 0).tolist() for k in ("starts_ms", "ends_ms")]
+            timeline = pieces(z["symbols"].tolist(), *times)
             sentence = int(file.stem) // 2
             clips.append(Clip(z["samples"].astype(np.float32), timeline,
                               sentence % HELD_OUT_EVERY == HELD_OUT_EVERY - 1,
