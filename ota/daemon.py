@@ -21,7 +21,6 @@ from ota.files import read_bounded
 from ota.floor import FloorClock, locked
 from ota.history import History
 from ota.install import (
-    Offer,
     Parts,
     Settings,
     Source,
@@ -37,7 +36,7 @@ from ota.install import (
 from ota.manifest import Machine
 from ota.orders import Order, Teller, take_order, write_progress
 from ota.slots import DirectorySlots
-from ota.state import SLOTS, Phase, State, StateFile
+from ota.state import SLOTS, Phase, StateFile
 from ota.stick import SCHEME, StickFetcher
 from ota.store import Store
 from ota.trust import NothingSigned, TrustClient
@@ -111,10 +110,9 @@ def _safe_turn(parts: Parts, places: Roots, order: Order | None) -> tuple[str, s
 
 def _turn(parts: Parts, places: Roots, order: Order | None) -> str:
     """One look at the fleet, or one order; returns a sentence for people."""
-    if parts.state.load().phase is not Phase.IDLE:
-        # A full disk stopped the last turn in its middle: go on as after a power cut.
-        if recover(parts).phase is Phase.TRIAL:
-            run_trial(parts)
+    # A full disk stopped the last turn in its middle: go on as after a power cut.
+    if parts.state.load().phase is not Phase.IDLE and recover(parts).phase is Phase.TRIAL:
+        run_trial(parts)
     name = "check" if order is None else order.name
     if name == "rollback":
         return f"went back to release {go_back(parts).good_version}"
@@ -135,7 +133,12 @@ def _turn(parts: Parts, places: Roots, order: Order | None) -> str:
             raise Refused(f"Nothing was installed: {against}.")
         return ""
     verdict = install(parts, source, offer)
-    return _sentence(verdict, offer, parts.state.load())
+    if verdict is Verdict.ROLLBACK:
+        reason = parts.state.load().reason
+        raise Refused(f"Release {offer.version} was taken back: {reason}.")
+    return f"release {offer.version} is " + (
+        "installed and confirmed" if verdict is Verdict.CONFIRM else "on trial"
+    )
 
 
 def make_parts(
@@ -240,14 +243,6 @@ def apply_alone(places: Roots, order: Order, settings: Settings) -> str:
 
 def _word(order: Order | None) -> str | None:
     return None if order is None else order.name
-
-
-def _sentence(verdict: Verdict, offer: Offer, state: State) -> str:
-    if verdict is Verdict.CONFIRM:
-        return f"release {offer.version} is installed and confirmed"
-    if verdict is Verdict.ROLLBACK:
-        return f"release {offer.version} was taken back: {state.reason}"
-    return f"release {offer.version} is on trial"
 
 
 def requirements_mark(requirements: Path) -> bytes:

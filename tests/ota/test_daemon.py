@@ -174,7 +174,9 @@ def test_a_release_that_fails_is_taken_back_unattended(shop: Shop, name: str, pl
     told = shop.status()
     assert told["running"] is None and told["refused"] == ["1.1.0"]
     assert ("crashed" if name == "crashes" else "no picture") in str(told["reason"])
-    # It is not tried again; a better one is.
+    # It is not tried again, and the command that asks for it says why; a better one is.
+    done = vitrine("install", "--root", shop.places.root)
+    assert done.returncode == 1 and "failed here before" in done.stderr
     shop.publish("1.1.1")
     done = vitrine("install", "--root", shop.places.root)
     assert done.returncode == 0, done.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import os
 import shutil
 import tarfile
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ota.confirm import Health, Verdict
 from ota.errors import Refused, Retry
@@ -309,6 +312,35 @@ def test_a_path_that_leaves_the_slot_is_refused(path: str) -> None:
     }
     with pytest.raises(Refused):
         parse_manifest(msgspec.json.encode(body))
+
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner),
+    max_leaves=6,
+)
+ENTRY = st.fixed_dictionaries({"sha256": st.just("b" * 64) | ANY_JSON, "bytes": ANY_JSON})
+MANIFESTS = st.fixed_dictionaries(
+    {
+        "schema": st.just(1) | ANY_JSON,
+        "version": st.just("1.0") | ANY_JSON,
+        "artefact": st.just({"sha256": "a" * 64, "bytes": 7}) | ENTRY | ANY_JSON,
+        "compat": st.just({"python_from": "x", "python_below": "4", "platforms": []}) | ANY_JSON,
+        "files": st.dictionaries(st.text(max_size=12), ENTRY, max_size=3) | ANY_JSON,
+    }
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=99) | MANIFESTS.map(lambda v: json.dumps(v).encode()))
+def test_a_manifest_is_refused_or_safe(data: bytes) -> None:
+    try:
+        manifest = parse_manifest(data)
+    except Refused:
+        return
+    assert all(".." not in path.split("/") and path[0] != "/" for path in manifest.files)
+    assert all(entry.bytes >= 0 for entry in manifest.files.values())
+    misfit(manifest.compat, Machine.here())
 
 
 def test_two_packers_make_the_same_bytes(tmp_path: Path) -> None:

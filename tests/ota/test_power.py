@@ -139,7 +139,7 @@ def test_an_install_survives_a_cut_at_every_storage_call(bench: Bench, torn: boo
 
 
 def test_a_black_release_is_left_behind_whatever_is_cut(bench: Bench) -> None:
-    for at in range(0, POINTS_MAX, 2):
+    for at in range(0, POINTS_MAX, 5):
         bench.restore("base")
         code = run_cut(lambda: bench.life(black=True), at)
         assert code in (CUT, DONE)
@@ -170,13 +170,13 @@ def test_going_back_survives_every_cut(bench: Bench) -> None:
 
 
 def test_a_second_cut_in_the_recovery_changes_nothing(bench: Bench) -> None:
-    """Every seventh point, and every fifth of the recovery after it."""
+    """Every eleventh point, and every thirteenth of the recovery after it."""
     points = 0
-    for at in range(0, POINTS_MAX, 7):
+    for at in range(0, POINTS_MAX, 11):
         bench.restore("base")
         first = run_cut(bench.life, at)
         bench.save("cut")
-        for again in range(0, POINTS_MAX, 11):
+        for again in range(0, POINTS_MAX, 13):
             bench.restore("cut")
             code = run_cut(bench.life, again)
             points += 1
