@@ -12,6 +12,7 @@ import socket
 import threading
 from http import HTTPStatus
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
@@ -35,6 +36,8 @@ PAGE = Path(__file__).resolve().parent / "page.html"
 PAGE_BYTES_MAX = 256 << 10
 PICTURE_BYTES_MAX = 8 << 20
 _LOCAL = ("127.0.0.1", "localhost", "[::1]")
+_ORIGINS = ("127.0.0.1", "localhost", "::1")
+_POLICY = "frame-ancestors 'self' http://127.0.0.1:* http://localhost:*"
 
 Mail = queue.Queue[bytes | None]
 
@@ -77,7 +80,8 @@ class Preview:
 
     def _http(self, connection: ServerConnection, request: Request) -> Response | None:
         host = request.headers.get("Host", "").rsplit(":", 1)[0]
-        if host not in _LOCAL:
+        origin = request.headers.get("Origin", "http://127.0.0.1")
+        if host not in _LOCAL or (urlsplit(origin).hostname or "") not in _ORIGINS:
             return _answer(HTTPStatus.FORBIDDEN, "text/plain", b"only from this machine\n")
         if request.path == "/stream":
             return None
@@ -173,6 +177,7 @@ def _answer(status: HTTPStatus, kind: str, body: bytes) -> Response:
     headers["Content-Type"] = kind
     headers["Content-Length"] = str(len(body))
     headers["Cache-Control"] = "no-store"
+    headers["Content-Security-Policy"] = _POLICY
     headers["X-Content-Type-Options"] = "nosniff"
     headers["Connection"] = "close"
     return Response(status.value, status.phrase, headers, body)

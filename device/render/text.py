@@ -6,6 +6,7 @@ Pillow build has it. All sizes are pixels of the canvas.
 
 from __future__ import annotations
 
+import io
 from functools import lru_cache
 from pathlib import Path
 
@@ -120,6 +121,15 @@ class Board:
         image = image.copy()
         image.putalpha(ImageChops.multiply(image.getchannel("A"), mask))
         self._image.alpha_composite(image, (box[0], box[1]))
+
+
+def picture_size(data: bytes) -> tuple[int, int] | None:
+    """(width, height) from a picture's header alone, before memory is spent on its pixels."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return image.size
+    except (OSError, ValueError, Image.DecompressionBombError):
+        return None
 
 
 def _rounded(box: Box, radius_px: int) -> Image.Image:

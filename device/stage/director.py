@@ -35,6 +35,7 @@ GC_S = 10.0
 DEAF_S = 5.0  # an EarState older than this says nothing any more
 GC_FULL_S = 600.0
 COLD_MAX = 512
+FAULT_CHARACTERS_MAX = 400
 
 Snapshot = Callable[[], dict[str, Any]]
 Orders = Callable[[m.Command], tuple[bool, dict[str, Any]]]
@@ -199,7 +200,7 @@ class Director:
             else:
                 ok, result = self._orders(command)
         except VitrineError as error:
-            ok, result = False, {"error": str(error)}
+            ok, result = False, {"error": str(error)[:FAULT_CHARACTERS_MAX]}
         self._bus.publish(m.CommandDone(id=command.id, ok=ok, result=result))
 
     def _say_now(self, args: dict[str, Any]) -> tuple[bool, dict[str, Any]]:
@@ -235,8 +236,8 @@ class Director:
             detail=detail))
 
     def _fault(self, sentence: str) -> None:
-        self.fault = sentence
-        self._happened("fault", {"from": "player", "what": sentence[:400]})
+        self.fault = sentence[:FAULT_CHARACTERS_MAX]
+        self._happened("fault", {"from": "player", "what": self.fault})
 
     def _collect_garbage(self, now_s: float) -> None:
         """The collector is off in the player: young objects often, old ones between sentences."""

@@ -18,7 +18,8 @@ from device.render.cards import (
     hint,
     product_card,
 )
-from device.render.pixels import Picture, Sprite, picture_from_bytes
+from device.render.pixels import IMAGE_SIDE_PX_MAX, Picture, Sprite, picture_from_bytes
+from device.render.text import picture_size
 from ota.errors import Refused
 
 BRAND_WIDTH_PX = 320
@@ -102,6 +103,10 @@ class Wardrobe:
             return None
         try:
             data = read_file(self.script.folder, path, ASSET_BYTES_MAX)
+            size = picture_size(data)
+            if size is None or max(size) > IMAGE_SIDE_PX_MAX:
+                raise Refused(
+                    f"{path} is no picture of at most {IMAGE_SIDE_PX_MAX} px; save a smaller one.")
             return picture_from_bytes(data, path)
         except Refused as error:
             self.faults.append(str(error))

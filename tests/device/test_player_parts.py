@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from device.audio.speaker import Speaker
+from device.conversation.script import Script
 from device.render.bundle import Bundle, load_bundle
-from device.render.cards import hint
+from device.render.cards import Look, hint
 from device.render.mouth import Mouth
 from device.render.sink import NullSink
 from device.stage.measure import Figures, report, spread
 from device.stage.mouths import AHEAD, CLOSING_FRAMES, MouthMaker, Spoken, cut_short
 from device.stage.stage import Stage
+from device.stage.wardrobe import Wardrobe
 from ota.clock import Deadline, sleep_s
 from tests.sim.avatar_bundle import make_bundle
-from tests.sim.built_programme import murmur
+from tests.sim.built_programme import make_programme, murmur
 
 
 @pytest.fixture(scope="module")
@@ -125,3 +129,27 @@ def test_figures_become_the_report_of_the_contract() -> None:
     assert found["av_offset_ms"]["p50"] == -3.0 and found["av_offset_ms"]["p95_abs"] == 3.0
     assert found["rss_bytes"]["max"] >= found["rss_bytes"]["start"] > 10_000_000
     assert spread([], "p50", "max") == {"p50": None, "max": None}
+
+
+def test_a_card_with_a_huge_or_broken_picture_is_shown_without_it_and_said(tmp_path: Path) -> None:
+    shop = make_programme(tmp_path / "shop")
+    picture = shop / "assets" / "longjing.png"
+    huge = cv2.imencode(".png", np.zeros((9000, 16), np.uint8))[1].tobytes()
+    for data in (huge, b"no picture", picture.read_bytes()[:300]):
+        picture.write_bytes(data)
+        wardrobe = Wardrobe(Look(), Script.load(shop))
+        card = wardrobe.card("longjing")
+        assert card is not None and card.width_px > 900
+        assert len(wardrobe.faults) == 1 and "longjing.png" in wardrobe.faults[0]
+
+
+def test_a_programmes_cards_speak_both_languages_and_captions_come_in_pages(
+    tmp_path: Path,
+) -> None:
+    wardrobe = Wardrobe(Look(), Script.load(make_programme(tmp_path / "shop")))
+    assert wardrobe.card(None) is None and wardrobe.card("unknown") is None
+    assert wardrobe.brand() is not None
+    assert wardrobe.card("longjing") is wardrobe.card("longjing"), "drawn once"
+    pages = wardrobe.captions("明前龙井，清明之前采摘的嫩芽，香气清雅，滋味甘醇，" * 3)
+    shares = [share for share, _ in pages]
+    assert shares[0] == 0.0 and shares == sorted(shares) and len(shares) >= 2

@@ -104,6 +104,10 @@ def test_nobody_is_served_from_outside_and_nothing_else_is_served(tmp_path: Path
             line.request("GET", path, headers={"Host": f"{host}:{preview.port}"})
             assert line.getresponse().status == status, (host, path)
             line.close()
+        line = http.client.HTTPConnection("127.0.0.1", preview.port, timeout=5)
+        line.request("GET", "/stream", headers={"Origin": "https://evil.example"})
+        assert line.getresponse().status == 403, "another site may not watch through a browser"
+        line.close()
     finally:
         preview.close()
 
