@@ -6,13 +6,13 @@ import re
 
 from device.programme.schema import PLACEHOLDER, Programme
 
-_CHARS_MAX = 240
+_CHARS_MAX = 480
 _QUESTIONS_SHARE = 0.6
 _ZH = re.compile(r"^zh", re.IGNORECASE)
 
 
 def vocabulary(programme: Programme) -> dict[str, str]:
-    """By language: the questions as they are asked, then product names, about 100 tokens.
+    """By language: the questions as they are asked, then product names, about 150 tokens.
 
     Questions come first: after a list of names the recogniser goes on listing names (measured
     in 10 dB of kitchen noise: 11.8 % wrong syllables with the names first, 3.6 % like this).
@@ -23,7 +23,7 @@ def vocabulary(programme: Programme) -> dict[str, str]:
 
 def _prompt(programme: Programme, language: str) -> str:
     chinese = _ZH.match(language) is not None
-    chars_max = _CHARS_MAX // (2 if chinese else 1)
+    chars_max = _CHARS_MAX // (4 if chinese else 1)
     mark, comma, stop = ("？", "、", "。") if chinese else ("? ", ", ", ".")
     asked = [list(answer.ask.get(language, ())) for answer in programme.answers]
     # The first wording of every question, then the second ones, while there is room.

@@ -31,8 +31,9 @@ _WINDOW_MAX_S = 30.0
 _AFTER_S = 3.0
 _TOKENS_PER_S = 9
 _TOKENS_MIN = 12
-_PROMPT_TOKENS_MAX = 100
+_PROMPT_TOKENS_MAX = 180
 _LOG_PROB_MIN = -0.9
+_DOUBT = -0.55
 _LOOP_RATIO = 1.8
 _LOOP_BYTES_MIN = 30
 # What Whisper says to music and silence: sign-offs of the subtitled videos it learned from.
@@ -126,6 +127,11 @@ class Whisper:
         if decoded.loops:
             encoded = self._encode(samples, _WINDOW_MAX_S)
             decoded = self._decode(encoded, language, "", duration_s)
+        if words and decoded.log_prob < _DOUBT:
+            # With a prompt, noise comes out as one of its phrases; without it, as nothing likely.
+            bare = self._decode(encoded, language, "", duration_s)
+            if bare.log_prob < _LOG_PROB_MIN:
+                return Transcript("", language, bare.log_prob, rejected="noise")
         text = simplified(decoded.text) if language.startswith("zh") else decoded.text
         rejected = _reason_to_reject(decoded, text)
         return Transcript("" if rejected else text, language, decoded.log_prob, rejected=rejected)

@@ -86,10 +86,11 @@ def test_nobody_speaking_is_not_heard(nothing: np.ndarray) -> None:
     assert heard(nothing) == []
 
 
-def test_even_past_the_voice_detector_noise_says_nothing() -> None:
-    prompt = {"zh-CN": "明前龙井、碧螺春。", "en-US": "Longjing tea."}
-    for seconds, level in ((1.0, 0.02), (3.0, 0.1)):
-        transcript = whisper().transcribe(noise(seconds, level), BOTH, prompt)
+def test_even_past_the_voice_detector_noise_is_none_of_the_questions_in_the_prompt() -> None:
+    asked = "how much is the longjing? how much is the tieguanyin? what are your opening hours?"
+    prompt = {"zh-CN": "龙井多少钱？铁观音多少钱？你们几点开门？", "en-US": asked}
+    for nothing in (noise(1, 0.02), noise(3, 0.1), noise(2, 0.05, seed=3), hum(2)):
+        transcript = whisper().transcribe(nothing, BOTH, prompt)
         assert transcript.text == "" and transcript.rejected
 
 
