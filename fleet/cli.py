@@ -83,6 +83,7 @@ def run_serve(args: argparse.Namespace) -> int:
         with_broker=not args.no_broker,
         first=args.programme,
         bind=args.bind,
+        preview_url=args.preview_url,
     )
 
 
@@ -200,6 +201,12 @@ def _register_serve(parts: argparse._SubParsersAction[argparse.ArgumentParser]) 
         type=Path,
         metavar="DIR",
         help="programme of a new fleet (default programmes/tea-shop)",
+    )
+    serve.add_argument(
+        "--preview-url",
+        default="",
+        metavar="URL",
+        help="live picture of a box, linked on its page; {box} is its id",
     )
     serve.set_defaults(run=run_serve)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 LISTENERS_MAX = 200
+CLOSING = "closing"
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,10 @@ class Hub:
         """Stop listening."""
         with self._lock:
             self._listeners.pop(number, None)
+
+    def close(self) -> None:
+        """Tell every page to go: the server ends."""
+        self.announce(CLOSING, "")
 
     @property
     def listeners(self) -> int:

@@ -131,7 +131,7 @@ class Line:
         """Say goodbye and end the thread."""
         self._stop.set()
         self._wake()
-        self._thread.join(timeout=CONNECT_TIMEOUT_S + 2.0)
+        self._thread.join(timeout=3.0)
         self._wake_reader.close()
         self._wake_writer.close()
 

@@ -27,6 +27,8 @@ class FleetSettings(msgspec.Struct, frozen=True, kw_only=True):
     https_port: int = 8443
     http_port: int = 8080
     programme: str = ""
+    # Where a technician sees a box's live picture; "{box}" stands for its id.
+    preview_url: str = ""
     schema: int = 1
 
     @property

@@ -86,10 +86,15 @@ class Publisher:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the background work after the sentence it is at."""
+        """End the background work; a build that is not done in 2 s is left to the process's end."""
         self._stop.set()
         self._soon.set()
-        self._thread.join(timeout=20.0)
+        self._thread.join(timeout=2.0)
+
+    @property
+    def is_busy(self) -> bool:
+        """True while the background thread lives (after `stop`: it is inside the synthesiser)."""
+        return self._thread.is_alive()
 
     def draft(self, programme: str) -> Document:
         """The draft's document. Raises Refused when there is no such programme or it is broken."""

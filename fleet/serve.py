@@ -6,6 +6,7 @@ The only importer of uvicorn.
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import ssl
@@ -34,13 +35,19 @@ from ota.errors import Refused, VitrineError
 from ota.files import write_durable
 
 FIRST_PROGRAMME = "tea-shop"
-SHUTDOWN_S = 3
+SHUTDOWN_S = 1
 FRESHEN_S = 3600.0
 BROKER_START_S = 10.0
 
 
 def prepare(
-    state: Path, chain: str, host: str, broker_port: int, https_port: int, http_port: int
+    state: Path,
+    chain: str,
+    host: str,
+    broker_port: int,
+    https_port: int,
+    http_port: int,
+    preview_url: str = "",
 ) -> FleetPlaces:
     """Keys, certificates and addresses under `state`; safe to call again with other ports."""
     places = FleetPlaces(state.absolute())
@@ -52,6 +59,7 @@ def prepare(
         https_port=https_port,
         http_port=http_port,
         programme=settings.programme or FIRST_PROGRAMME,
+        preview_url=preview_url or settings.preview_url,
     )
     if settings != places.read_settings():
         places.write_settings(settings)
@@ -77,6 +85,7 @@ def run(
     first: Path | None = None,
     studio: Studio | None = None,
     bind: str = "127.0.0.1",
+    preview_url: str = "",
     started: Callable[[Console, Callable[[], None]], None] | None = None,
 ) -> int:
     """Serve until SIGINT or SIGTERM; returns the exit code. Blocks.
@@ -85,10 +94,13 @@ def run(
     listens on loopback only. `started` is given the console and a function that ends the serving.
     Raises Refused when a port is taken or a part cannot be made.
     """
+    if threading.current_thread() is threading.main_thread():
+        # Until the loop takes the signals: leave through the doors, so that no broker stays behind.
+        signal.signal(signal.SIGTERM, _leave)
     http = listening_socket("127.0.0.1", http_port)
     https = listening_socket(bind, https_port)
     http_port, https_port = http.getsockname()[1], https.getsockname()[1]
-    places = prepare(state, chain, host, broker_port, https_port, http_port)
+    places = prepare(state, chain, host, broker_port, https_port, http_port, preview_url)
     folder = first or repository_root() / "programmes" / FIRST_PROGRAMME
     console = open_console(
         places, studio or SpeechStudio(assets_dir()), api_token(places.state / "api-token")
@@ -102,6 +114,10 @@ def run(
             asyncio.run(_serve(console, http, https, started))
         finally:
             console.stop()
+    if console.publisher.is_busy and threading.current_thread() is threading.main_thread():
+        # A thread inside the synthesiser would make the interpreter's own end abort.
+        sys.stderr.flush()
+        os._exit(0)
     return 0
 
 
@@ -123,6 +139,10 @@ def listening_socket(host: str, port: int) -> socket.socket:
 def say(text: str) -> None:
     """A line for the person at the terminal."""
     print(text, file=sys.stderr, flush=True)
+
+
+def _leave(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 class _Listener(uvicorn.Server):
@@ -149,6 +169,7 @@ async def _serve(
     secure = _Listener(config)
 
     def stop() -> None:
+        console.hub.close()
         plain.should_exit = secure.should_exit = True
 
     loop = asyncio.get_running_loop()
@@ -194,10 +215,9 @@ async def _keep_fresh(console: Console) -> None:
 
 
 @contextmanager
-def _broker(
-    state: Path, port: int, popen: Callable[..., subprocess.Popen[bytes]] = subprocess.Popen
-) -> Iterator[None]:
-    process = popen(write_config(state, port))
+def _broker(state: Path, port: int) -> Iterator[None]:
+    listening_socket("127.0.0.1", port).close()
+    process = subprocess.Popen(write_config(state, port))
     try:
         deadline = Deadline(BROKER_START_S)
         while not _answers(port):
@@ -210,7 +230,7 @@ def _broker(
     finally:
         process.terminate()
         try:
-            process.wait(timeout=10)
+            process.wait(timeout=5)
         except subprocess.TimeoutExpired:
             process.kill()
 

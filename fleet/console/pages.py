@@ -124,6 +124,7 @@ def _screen(console: Console, ask: Ask, fault: str = "", status: int = 200) -> A
         commands=SIMPLE_COMMANDS,
         minutes=NOTICE_MINUTES,
         fault=fault,
+        preview=_preview(console, box),
         now=now.isoformat(timespec="seconds"),
         health=_health(box),
         programmes=[p for p in console.programmes.all() if p.version],
@@ -157,6 +158,11 @@ def reading(name: str, value: Any) -> tuple[str, str]:
         "rpm": lambda: f"{value:.0f} rpm",
     }.get(unit)
     return (stem.replace("_", " "), shown()) if shown else (words, f"{value:g}")
+
+
+def _preview(console: Console, box: Box) -> str:
+    url = console.authority.settings.preview_url.replace("{box}", box.id)
+    return url if url.startswith(("http://", "https://")) else ""
 
 
 def _lines(console: Console, box: Box) -> list[tuple[str, str]]:

@@ -23,7 +23,7 @@ from starlette.types import ASGIApp
 from fleet.console.access import CSRF_COOKIE, is_forged, new_csrf, person_of
 from fleet.console.ask import BODY_BYTES_MAX, Answer, Ask, NotFound, Route, json_answer
 from fleet.console.console import Console
-from fleet.live import News
+from fleet.live import CLOSING, News
 from fleet.publisher import NotPlayable
 from ota.errors import Retry, VitrineError
 
@@ -187,6 +187,8 @@ def _live(console: Console) -> Callable[[Request], Awaitable[Response]]:
         waiting: asyncio.Queue[News] = asyncio.Queue(NEWS_WAITING_MAX)
 
         def put(news: News) -> None:
+            if news.topic == CLOSING and waiting.full():
+                waiting.get_nowait()
             if not waiting.full():
                 waiting.put_nowait(news)
 
@@ -204,6 +206,8 @@ def _live(console: Console) -> Callable[[Request], Awaitable[Response]]:
                 while True:
                     try:
                         news = await asyncio.wait_for(waiting.get(), SSE_BEAT_S)
+                        if news.topic == CLOSING:
+                            return
                         yield f"data: {json.dumps(asdict(news))}\n\n".encode()
                     except asyncio.TimeoutError:
                         yield b": here\n\n"

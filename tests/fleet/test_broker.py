@@ -88,14 +88,15 @@ def test_a_box_can_neither_read_nor_write_another_boxs_topics(
     assert server.console is not None
     desired = victim.follow()
 
-    refused: list[Any] = []
-    client.on_publish = lambda _c, _u, _m, reason, _p: refused.append(reason)
-    client.publish("vitrine/1/tea/victim/reported", b'{"desired_seq": 99}', 1, True)
-    wait_until(lambda: refused, what="the broker's verdict")
-    assert refused[0].is_failure
+    verdicts: dict[int, Any] = {}
+    client.on_publish = lambda _c, _u, mid, reason, _p: verdicts.update({mid: reason})
+    forged = client.publish("vitrine/1/tea/victim/reported", b'{"desired_seq": 99}', 1, True).mid
+    wait_until(lambda: forged in verdicts, what="the broker's verdict")
+    assert verdicts[forged].is_failure
     # Its own branch works, so silence above means a fence and not a broken line.
-    client.publish("vitrine/1/tea/thief/event", b"{}", 1)
-    wait_until(lambda: len(refused) > 1 and not refused[1].is_failure)
+    own = client.publish("vitrine/1/tea/thief/event", b"{}", 1).mid
+    wait_until(lambda: own in verdicts)
+    assert not verdicts[own].is_failure
     wait_until(lambda: heard)
     assert {topic.split("/")[3] for topic in heard} == {"thief"}
     found = server.console.boxes.get("victim")
