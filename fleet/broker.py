@@ -53,9 +53,9 @@ user {user}
 log_dest {log}
 log_type error
 log_type warning
-log_type notice
 log_timestamp_format %Y-%m-%dT%H:%M:%S
-connection_messages true
+# Every coming and going is in the console's database; this file must not grow by them.
+connection_messages false
 """
 
 ACCESS = """\

@@ -6,6 +6,7 @@ publishes an old document under a new number.
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 from collections.abc import Callable
@@ -19,6 +20,7 @@ import msgspec
 from device.messages import ProgrammeWanted
 from fleet.drafts import Document, differences, to_bytes
 from fleet.live import Hub
+from fleet.pictures import drop_unused
 from fleet.places import BOX_ID, FleetPlaces
 from fleet.store.boxes import Boxes
 from fleet.store.journal import Journal
@@ -33,6 +35,7 @@ from ota.repository import Repository
 DOCUMENT_BYTES_MAX = 4 << 20
 INDEX_BYTES_MAX = 16 << 20
 TARGETS_KEPT = 40
+AHEAD_NICE = 5
 
 
 class NotPlayable(Refused):
@@ -226,6 +229,7 @@ class Publisher:
         faults = blocking(self._studio.check(draft, utc_now()))
         if faults:
             raise NotPlayable(faults)
+        drop_unused(draft, to_bytes(document).decode())
         index = self._studio.build(draft, self._progress, self._stores(programme))
         bytes_new = self._put_content(draft, index)
         data = msgspec.json.encode(index)
@@ -296,6 +300,9 @@ class Publisher:
         self._soon.set()
 
     def _run(self) -> None:
+        # Speech made ahead waits for everybody: on one machine the picture has the cores first.
+        # Threads that the synthesiser starts here inherit it.
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), AHEAD_NICE)
         self._work("warming", self._studio.warm)
         if self._first is not None:
             self._work("building", self._publish_first)

@@ -9,6 +9,7 @@ import msgspec
 
 from fleet.console.ask import Answer, Ask, NotFound, Route, json_answer
 from fleet.console.console import Console
+from fleet.pictures import put_picture
 from fleet.store.boxes import Box
 from fleet.store.programmes import Version
 from ota.clock import utc_now
@@ -186,6 +187,15 @@ def put_programme(console: Console, ask: Ask) -> Answer:
     return json_answer({"id": programme, "faults": [asdict(fault) for fault in faults]})
 
 
+def post_picture(console: Console, ask: Ask) -> Answer:
+    """Keep a picture (the body: WebP, PNG or JPEG) for `?product=`; answers its path."""
+    programme = _programme_id(console, ask)
+    draft = console.places.draft(programme)
+    path = put_picture(draft, ask.query.get("product", ""), ask.body)
+    console.journal.note(ask.person.name, "picture.put", programme, utc_now(), {"path": path})
+    return json_answer({"path": path}, 201)
+
+
 def publish(console: Console, ask: Ask) -> Answer:
     """Publish the draft to every box of the programme; 422 with the faults when it has any."""
     programme = _programme_id(console, ask)
@@ -311,6 +321,13 @@ ROUTES = (
         True,
         "Publish or undo",
         PublishWanted,
+    ),
+    Route(
+        "POST",
+        f"{API}/programmes/{{programme}}/pictures",
+        post_picture,
+        is_api=True,
+        summary="Keep a product picture",
     ),
     Route("GET", f"{API}/claims", list_claims, is_api=True, summary="Enrolment tickets"),
     Route("POST", f"{API}/claims", post_claim, False, True, "Make a ticket", Claim),

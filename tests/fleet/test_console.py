@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import struct
 import urllib.error
 import urllib.parse
 import urllib.request
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,6 +78,20 @@ def page(browser: Browser, server: Fleet, kiosk: SimBox) -> Iterator[Page]:
     yield opened
     context.close()
     assert errors == []
+
+
+def png_bytes() -> bytes:
+    """The smallest honest PNG: one green pixel."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        body = kind + data
+        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+    header = struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0)
+    pixels = zlib.compress(b"\0\x0f\x7a\x5c")
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+    )
 
 
 def test_an_admin_changes_a_price_and_a_line_and_the_kiosk_gets_them(
@@ -149,6 +165,32 @@ def test_the_draft_keeps_itself_and_speech_is_ready_before_publishing(
     assert server.console is not None
     lines = [a for a in server.console.journal.audit(limit=3) if a.what == "draft.saved"]
     assert len(lines) == 1
+
+
+def test_a_picture_chosen_in_the_browser_is_published(
+    server: Fleet, kiosk: SimBox, page: Page, tmp_path: Path
+) -> None:
+    picture = tmp_path / "tin.png"
+    picture.write_bytes(png_bytes())
+    page.goto(f"{server.http}/programmes/tea-shop")
+    page.locator("input[data-picture=longjing]").set_input_files(picture)
+    expect(page.locator("#changes")).to_contain_text("products/longjing/image")
+    page.locator("#publish").click()
+    expect(page.get_by_role("status")).to_contain_text("已发布")
+    kiosk.follow()
+    assert server.console is not None
+    newest = server.console.programmes.versions("tea-shop", 1)[0]
+    name = newest.document["products"][0]["image"]
+    assert re.fullmatch(r"assets/longjing-[0-9a-f]{12}\.png", name)
+    content = {path.read_bytes() for path in server.console.places.content.iterdir()}
+    assert picture.read_bytes() in content
+    text = tmp_path / "text.png"
+    text.write_text("no picture")
+    said: list[str] = []
+    page.on("dialog", lambda dialog: said.append(dialog.message))
+    page.locator("input[data-picture=longjing]").set_input_files(text)
+    wait_until(lambda: said or page.wait_for_timeout(50), what="the reason")
+    assert "no WebP, PNG or JPEG" in said[0]
 
 
 def test_two_editors_cannot_overwrite_each_other(server: Fleet, page: Page) -> None:

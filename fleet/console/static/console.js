@@ -82,10 +82,25 @@
     }
     const later = (wait, ahead) => { clearTimeout(ahead ? quiet : timer); const id = setTimeout(() => autosave(ahead), wait); if (ahead) quiet = id; else timer = id; };
     editor.addEventListener("input", (event) => {
-      if (event.target.name === "note") return;
+      if (event.target.name === "note" || event.target.dataset.picture) return;
       dirty = true; later(700, false); later(2500, true);
     });
-    editor.addEventListener("change", (event) => { if (event.target.name !== "note") later(0, true); });
+    async function upload(input) {
+      const file = input.files[0];
+      if (!file) return;
+      const reply = await fetch(`${editor.dataset.pictures}?product=${encodeURIComponent(input.dataset.picture)}`,
+        { method: "POST", body: file, headers: { "x-csrf": editor.elements.csrf.value } });
+      const answer = await reply.json();
+      if (!reply.ok) { alert(answer.error); return; }
+      const cell = input.closest(".cell");
+      cell.querySelector("input[type=hidden]").value = answer.path;
+      cell.querySelector("img").src = editor.dataset.files + answer.path;
+      later(0, true);
+    }
+    editor.addEventListener("change", (event) => {
+      if (event.target.dataset.picture) { upload(event.target); return; }
+      if (event.target.name !== "note") later(0, true);
+    });
     editor.addEventListener("submit", (event) => {
       sending = true; clearTimeout(timer); clearTimeout(quiet);
       if (saving) saving.abort();
