@@ -8,6 +8,7 @@ is `run/health.json`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,10 +20,15 @@ from device.paths import Places, repository_root
 from device.processes import BOX, Process
 from device.supervisor import Supervisor, python_command
 from ota.clock import monotonic_ns, monotonic_s
+from ota.daemon import make_parts
+from ota.errors import Retry
+from ota.floor import locked
+from ota.install import Settings, recover
 
 CURRENT = "current"
 HEALTH = "health.json"
 HEALTH_EACH_S = 0.5
+UPDATER_LOCK_S = 2.0
 # Player and ear speak each second; a word older than this is no proof that they still work.
 WORD_AGE_MAX_NS = 10_000_000_000
 # The player goes first: the new release has to prove its picture before anything else moves.
@@ -77,7 +83,8 @@ class Host:
         return link.resolve() if link.exists() else repository_root()
 
     def start(self) -> None:
-        """Start every line of the table."""
+        """Start every line of the table, from a slot that is whole."""
+        self._make_switch_sound()
         for process in BOX:
             self._supervisor.start(
                 process, self._command(process), self._code, self._environment_of(process.name)
@@ -110,6 +117,12 @@ class Host:
         for process in reversed(BOX):
             self._supervisor.stop(process.name)
         self._bus.close()
+
+    def _make_switch_sound(self) -> None:
+        """A power cut in an update, or a rotten slot, is mended before anything runs from it."""
+        with suppress(Retry), locked(self._places.var / "ota" / "lock", wait_s=UPDATER_LOCK_S):
+            recover(make_parts(self._places, None, None, Settings()))
+        self._code = self.code_folder()
 
     def _command(self, process: Process) -> tuple[str, ...]:
         return (*python_command(process), *self._extra.get(process.name, ()))
