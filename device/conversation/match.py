@@ -7,7 +7,6 @@ from collections import Counter
 from dataclasses import dataclass, replace
 
 from device.conversation.reading import (
-    ASKING,
     Name,
     Reading,
     Token,
@@ -25,6 +24,7 @@ ACCEPT_SCORE = 0.66
 LEAD = 0.06
 _NO_PRODUCT_IN_QUESTION = 0.55
 _NO_PRODUCT_IN_PHRASE = 0.92
+_POINTED_AT = 0.95
 _NAME_ALONE = 0.75
 _PRODUCT_WEIGHT = 1.0
 _TEXT_CHARS_MAX = 300
@@ -83,7 +83,7 @@ class Matcher:
         """
         asked = read(text[:_TEXT_CHARS_MAX], self.names, self.known)
         if not asked.products and asked.pointing and showing is not None:
-            asked = replace(asked, products=frozenset({showing}))
+            asked = replace(asked, products=frozenset({showing}), by_pointing=True)
         best: dict[str, float] = {}
         for phrase in self.phrases:
             if phrase.reading.family == asked.family:
@@ -116,11 +116,14 @@ def similarity(asked: Reading, phrase: Reading) -> float:
     agreement = _products_agree(asked.products, phrase.products)
     if agreement == 0.0:
         return 0.0
-    named = _PRODUCT_WEIGHT if asked.products and asked.products == phrase.products else 0.0
+    is_named = asked.products and not asked.by_pointing
+    named = _PRODUCT_WEIGHT if is_named and asked.products == phrase.products else 0.0
     total = asked.weight + phrase.weight + 2.0 * named
     if total <= 0.0:
         return 0.0
     shared = named + max(_in_order(asked, phrase), 0.95 * _in_any_order(asked, phrase))
+    if asked.by_pointing:
+        agreement *= _POINTED_AT
     return agreement * min(1.0, 2.0 * shared / total)
 
 
@@ -178,7 +181,7 @@ def resembles(heard: str, said: str) -> bool:
     if family != family_of(said):
         return False
     one, other = units(heard, family), units(said, family)
-    if len(one) < 4 or not other or (ASKING[family] | {"ma", "ne"}) & (set(one) - set(other)):
+    if len(one) < 4 or not other or _ASKING_SOUNDS[family] & (set(one) - set(other)):
         return False
     row = [0] * (len(other) + 1)
     for unit in one:
@@ -189,3 +192,9 @@ def resembles(heard: str, said: str) -> bool:
             row[column] = max(above, row[column - 1], diagonal + same)
             diagonal = above
     return row[-1] / len(one) >= 0.75
+
+
+_ASKING_SOUNDS = {
+    "zh": frozenset(("ma", "ne", "shen", "zen", "ji", "na", "duo", "bu", "shei")),
+    "en": frozenset(("what", "how", "when", "where", "which", "why", "who", "can", "do", "be")),
+}

@@ -19,8 +19,8 @@ _NAMED, _LIGHT, _END = "\0", "\1", "\2"
 _NOTHING = (_NAMED, _LIGHT, _END)
 _ALIAS_FLOOR = {"zh": 0.84, "en": 0.74}
 
-ASKING = {
-    "zh": frozenset(["shen", "zen", "ji", "nei", "na", "duo", "wei", "bu"]),
+_ASKING = {
+    "zh": frozenset("什怎几哪多为不谁"),
     "en": frozenset(("what", "how", "when", "where", "which", "why", "who", "can", "do", "be")),
 }
 
@@ -40,13 +40,18 @@ class Token:
 
 @dataclass(frozen=True)
 class Reading:
-    """A text as the matcher sees it; `pointing` is "this one", "它"."""
+    """A text as the matcher sees it.
+
+    pointing: it says "this one", "它"; by_pointing: its product is the one pointed at;
+    asking: it has a word that asks (what, how, 什么).
+    """
 
     family: Family
     products: frozenset[str]
     tokens: tuple[Token, ...]
     pointing: bool = False
     asking: bool = False
+    by_pointing: bool = False
 
     @property
     def concepts(self) -> frozenset[str]:
@@ -136,7 +141,7 @@ def read(text: str, names: Names, known: Mapping[str, float]) -> Reading:
         frozenset(products),
         tuple(tokens),
         pointing=_points(text, sounds, family),
-        asking=bool(sounds & ASKING[family]),
+        asking=bool({part.written for part in parts_of(text, family)} & _ASKING[family]),
     )
 
 
