@@ -19,7 +19,7 @@ from ota.errors import Refused, VitrineError
 SECONDS_MAX = 40.0
 CLIPS_MAX = 32
 TEXT_CHARACTERS_MAX = 600
-NICENESS = 10
+NICENESS = 15
 
 
 class Announcer:

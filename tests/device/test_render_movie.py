@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cli.main import main
 from device.audio.soundfiles import write_wav
 from device.paths import repository_root
 from device.render.offline import Job, code_at, render
@@ -158,3 +159,25 @@ def test_the_base_loop_has_no_gap_at_its_seam_and_says_when_it_is_broken(
     broken.write_bytes(broken.read_bytes()[:200])
     with pytest.raises(VitrineError, match="not a video"):
         BaseLoop(broken, 25)
+
+
+def test_the_command_says_what_it_did_and_what_is_wrong(
+    tmp_path: Path, avatar: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_wav(tmp_path / "in.wav", murmur(0.4, 1), RATE_HZ)
+    words = ["render", "--audio", str(tmp_path / "in.wav"), "--out", str(tmp_path / "out.mp4"),
+             "--avatar", str(avatar), "--size", "270x480", "--json"]
+    assert main(words) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["frames_shown"] == 20 and "is ready" in said.err
+    assert main([*words, "--precision", "fp32"]) == 0
+
+    words[2] = str(tmp_path / "nowhere.wav")
+    capsys.readouterr()
+    assert main(words) == 1
+    said = capsys.readouterr()
+    assert "nowhere.wav" in said.err and "Traceback" not in said.err
+    assert json.loads(said.out)["ok"] is False
+    with pytest.raises(SystemExit) as wrong:
+        main([*words, "--size", "tall"])
+    assert wrong.value.code == 2
