@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,14 +29,15 @@ from fleet.store.programmes import Programmes, Version
 from fleet.studio import Fault, Preparing, Studio
 from fleet.wishes import Wishes
 from ota.clock import monotonic_s, utc_now
-from ota.errors import Refused, VitrineError
+from ota.errors import Refused, Retry, VitrineError
 from ota.files import read_bounded, sha256_file, write_durable
 from ota.repository import Repository
 
 DOCUMENT_BYTES_MAX = 4 << 20
 INDEX_BYTES_MAX = 16 << 20
 TARGETS_KEPT = 40
-AHEAD_NICE = 5
+AHEAD_NICE = 2
+BUILD_WAIT_S = 90.0
 
 
 class NotPlayable(Refused):
@@ -162,7 +164,7 @@ class Publisher:
         known = self._tables.programmes.get(programme)
         if known is None:
             raise Refused(f"There is no programme {programme!r}; import it first.")
-        with self._building:
+        with self._turn():
             started_s = monotonic_s()
             document = self.draft(programme)
             number = known.version + 1
@@ -182,7 +184,7 @@ class Publisher:
         old = self._tables.programmes.version(programme, to_version)
         if old is None:
             raise Refused(f"{programme} has no version {to_version}.")
-        with self._building:
+        with self._turn():
             self._restore_files(programme, to_version)
             draft = self._places.draft(programme)
             shutil.copyfile(draft / "programme.json", draft.parent / "draft-before-undo.json")
@@ -284,6 +286,20 @@ class Publisher:
                 shutil.copyfile(kept, destination)
         # The build takes clips for good by the index that made them.
         write_durable(draft / "index.json", msgspec.json.encode(index))
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """One build at a time; raises Retry when the one before takes too long to wait for."""
+        if not self._building.acquire(timeout=BUILD_WAIT_S):
+            done, total = self.preparing.done, self.preparing.total
+            raise Retry(
+                f"Speech of an earlier change is still being made ({done} of {total} sentences); "
+                "publish again in a minute."
+            )
+        try:
+            yield
+        finally:
+            self._building.release()
 
     def _stores(self, programme: str) -> list[dict[str, str]]:
         """The different sets of variables that this programme's boxes have."""
