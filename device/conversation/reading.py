@@ -17,6 +17,7 @@ UNKNOWN_WEIGHT = 2.0
 # These stand where a name or a word without weight was, and at the end.
 _NAMED, _LIGHT, _END = "\0", "\1", "\2"
 _NOTHING = (_NAMED, _LIGHT, _END)
+_PHRASE_FLOOR = {1: 1.0, 2: 0.92, 3: 0.9}  # by length; longer ones 0.85
 _ALIAS_FLOOR = {"zh": 0.84, "en": 0.74}
 
 _ASKING = {
@@ -128,9 +129,7 @@ def read(text: str, names: Names, known: Mapping[str, float]) -> Reading:
             while (span := _find_name(parts, name, family, is_exact)) is not None:
                 products.add(product_id)
                 parts[span[0] : span[1]] = [Part(_NAMED, _NAMED)]
-    for phrase, mark in _marked_phrases(family):
-        while (at := _find_phrase(parts, phrase, family)) is not None:
-            parts[at : at + len(phrase)] = [Part(mark, mark)]
+    parts = _marked(parts, family)
     tokens: list[Token] = []
     for part in parts:
         is_again = part.sound.startswith("<") and any(t.text == part.sound for t in tokens)
@@ -205,9 +204,34 @@ def _english_name_score(heard: str, name: str) -> float:
     return english.sounds_like(heard, name)
 
 
-def _find_phrase(parts: list[Part], phrase: tuple[str, ...], family: Family) -> int | None:
-    floor = {1: 1.0, 2: 0.92, 3: 0.9}.get(len(phrase), 0.85)
-    return _find_span(parts, phrase, family, floor)
+def _marked(parts: list[Part], family: Family) -> list[Part]:
+    """The parts with concepts and words without weight in place of their phrases, longest first."""
+    found = [
+        (rank, start, phrase, mark)
+        for start, part in enumerate(parts)
+        for rank, phrase, mark in _beginning_with(part.sound, family)
+        if start + len(phrase) <= len(parts)
+        and _alike(parts, start, phrase, family) >= _PHRASE_FLOOR.get(len(phrase), 0.85)
+    ]
+    place: dict[int, Part | None] = {}
+    for _, start, phrase, mark in sorted(found, key=lambda each: each[:2]):
+        taken = range(start, start + len(phrase))
+        if not any(number in place for number in taken):
+            place.update(dict.fromkeys(taken))
+            place[start] = Part(mark, mark)
+    kept = (place.get(number, part) for number, part in enumerate(parts))
+    return [part for part in kept if part is not None]
+
+
+def _alike(parts: list[Part], start: int, wanted: tuple[str, ...], family: Family) -> float:
+    """How alike the parts from `start` on are on average; 0 when one of them is strange."""
+    total = 0.0
+    for offset, unit in enumerate(wanted):
+        alike = likeness(parts[start + offset].sound, unit, family)
+        if alike == 0.0:
+            return 0.0
+        total += alike
+    return total / len(wanted)
 
 
 def _find_span(
@@ -215,16 +239,19 @@ def _find_span(
 ) -> int | None:
     """Where the units stand in a row, alike enough on average and none of them strange."""
     for start in range(len(parts) - len(wanted) + 1):
-        total = 0.0
-        for offset, unit in enumerate(wanted):
-            alike = likeness(parts[start + offset].sound, unit, family)
-            if alike == 0.0:
-                break
-            total += alike
-        else:
-            if total / len(wanted) >= floor:
-                return start
+        if _alike(parts, start, wanted, family) >= floor:
+            return start
     return None
+
+
+@lru_cache(maxsize=8192)
+def _beginning_with(sound: str, family: Family) -> tuple[tuple[int, tuple[str, ...], str], ...]:
+    """(rank, phrase, mark) of the phrases whose first unit is like `sound`; rank 0 is longest."""
+    return tuple(
+        (rank, phrase, mark)
+        for rank, (phrase, mark) in enumerate(_marked_phrases(family))
+        if likeness(sound, phrase[0], family) > 0.0
+    )
 
 
 @lru_cache(maxsize=2)

@@ -47,7 +47,12 @@ def summary(programme: Programme, folder: Path) -> dict[str, object]:
 def contact_sheet(programme: Programme, folder: Path, out: Path) -> list[Path]:
     """Write one PNG a product card, and `cards.png` with all of them; returns their paths."""
     colours = programme.theme.colours
-    look = Look(SHEET_SCALE, *(_rgb(c) for c in (colours.background, colours.text, colours.accent)))
+    look = Look(
+        k=SHEET_SCALE,
+        background=_rgb(colours.background),
+        text=_rgb(colours.text),
+        accent=_rgb(colours.accent),
+    )
     cards = {
         product.id: _card(product, programme, folder, look)
         for product in programme.products[:CARDS_MAX]
