@@ -25,7 +25,7 @@ from device.sync.content import Content, ContentPlaces, programme_problems
 from device.sync.desk import Desk, DeskParts
 from device.sync.following import Following
 from device.sync.identity import Identity, load_identity
-from device.sync.inbox import Inbox, JobDone, Worker
+from device.sync.inbox import Inbox, JobDone, Worker, take_batch
 from device.sync.mqtt import Line, LineEvent, LineSettings, Outgoing
 from device.sync.orders import LocalOrders
 from device.sync.outbox import Outbox
@@ -43,7 +43,6 @@ from ota.trust import TrustClient
 INBOX_MAX = 1024
 CONTENT_BYTES_MAX = 16 << 30
 TURN_S = 0.5
-BATCH_MAX = 256
 LINE_SILENT_MAX_S = 180.0
 IDENTITY_LOOK_S = 1.0
 SETTINGS_BYTES_MAX = 16_384
@@ -163,12 +162,7 @@ def _loop(
 ) -> int:
     identity_look = Deadline(IDENTITY_LOOK_S)
     while not running.stopping.is_set():
-        event = running.inbox.get(TURN_S)
-        for _ in range(BATCH_MAX):
-            if event is None:
-                break
-            desk.take(event)
-            event = running.inbox.get(0.0)
+        take_batch(running.inbox, desk.take, TURN_S)
         desk.turn(running.inbox.dropped + line.events_dropped)
         notifier.alive()
         if desk.leaving:
@@ -186,8 +180,9 @@ def _loop(
 def _read_bus(bus: Bus, running: _Running) -> None:
     while not running.stopping.is_set():
         message = bus.receive(TURN_S)
-        if message is not None:
-            running.inbox.put(message)
+        while message is not None and not running.stopping.is_set():
+            if running.inbox.put_patiently(message, TURN_S):
+                break
 
 
 def line_settings(identity: Identity, settings: AgentSettings, session: str) -> LineSettings:

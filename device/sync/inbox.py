@@ -11,21 +11,30 @@ from typing import Generic, TypeVar
 from ota.errors import VitrineError
 
 _Item = TypeVar("_Item")
+BATCH_MAX = 256
 
 
 class Inbox(Generic[_Item]):
-    """Bounded, many writers, one reader. `put` never blocks."""
+    """Bounded, many writers, one reader."""
 
     def __init__(self, items_max: int) -> None:
         self._queue: queue.Queue[_Item] = queue.Queue(items_max)
         self.dropped = 0
 
     def put(self, item: _Item) -> bool:
-        """Add one item; False (and counted) when the reader is too far behind."""
+        """Add one item at once; False (and counted) when the reader is too far behind."""
         try:
             self._queue.put_nowait(item)
         except queue.Full:
             self.dropped += 1
+            return False
+        return True
+
+    def put_patiently(self, item: _Item, timeout_s: float) -> bool:
+        """Wait for room: the writer's own source fills up meanwhile, and nothing is lost."""
+        try:
+            self._queue.put(item, timeout=timeout_s)
+        except queue.Full:
             return False
         return True
 
@@ -35,6 +44,16 @@ class Inbox(Generic[_Item]):
             return self._queue.get(timeout=max(0.0, timeout_s))
         except queue.Empty:
             return None
+
+
+def take_batch(inbox: Inbox[_Item], take: Callable[[_Item], None], wait_s: float) -> int:
+    """Hand over what has come, waiting `wait_s` for the first; returns how many, bounded."""
+    for count in range(BATCH_MAX):
+        item = inbox.get(wait_s if count == 0 else 0.0)
+        if item is None:
+            return count
+        take(item)
+    return BATCH_MAX
 
 
 @dataclass(frozen=True)

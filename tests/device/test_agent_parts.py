@@ -15,6 +15,7 @@ from device.hal.sim import SimBox
 from device.messages import Desired
 from device.paths import Places
 from device.sync.consent import avatar_problems, fits
+from device.sync.inbox import BATCH_MAX, Inbox, take_batch
 from device.sync.orders import LocalOrders
 from device.sync.plan import Actual, Install, plan
 from device.sync.state import box_state
@@ -65,6 +66,21 @@ def test_a_programme_that_needs_another_avatar_is_told_so(tmp_path: Path) -> Non
 
 def _root(avatars: Path) -> PublicKey:
     return PublicKey.load(avatars / "likeness-root.pub")
+
+
+def test_a_burst_larger_than_a_batch_loses_nothing_and_keeps_its_order() -> None:
+    inbox: Inbox[int] = Inbox(1000)
+    for number in range(700):
+        assert inbox.put(number)
+    seen: list[int] = []
+    sizes = [take_batch(inbox, seen.append, 0.0) for _ in range(4)]
+    assert seen == list(range(700)) and sizes == [BATCH_MAX, BATCH_MAX, 700 - 2 * BATCH_MAX, 0]
+
+
+def test_a_full_inbox_refuses_at_once_and_counts() -> None:
+    inbox: Inbox[int] = Inbox(2)
+    assert inbox.put(1) and inbox.put(2) and not inbox.put(3)
+    assert inbox.dropped == 1 and not inbox.put_patiently(4, 0.01)
 
 
 def test_a_wanted_release_is_asked_for_once_and_not_when_it_runs() -> None:
