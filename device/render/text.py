@@ -82,7 +82,7 @@ class Board:
     def picture(self, picture: Picture, x: int, y: int, radius_px: int) -> None:
         """Place a BGRA picture with rounded corners."""
         rgba = np.ascontiguousarray(picture[..., [2, 1, 0, 3]])
-        image = Image.fromarray(rgba, "RGBA")
+        image = Image.fromarray(rgba)
         box = (x, y, x + image.width, y + image.height)
         self._under_mask(_rounded(box, radius_px), box, image)
 
@@ -107,7 +107,7 @@ class Board:
         veil = np.empty((height, width, 4), np.uint8)
         veil[...] = (*colour[:3], 0)
         veil[..., 3] = alpha[:, None]
-        self._image.alpha_composite(Image.fromarray(veil, "RGBA"))
+        self._image.alpha_composite(Image.fromarray(veil))
 
     def rgba(self) -> Picture:
         """The pixels so far, RGBA with straight alpha."""
