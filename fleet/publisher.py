@@ -6,7 +6,6 @@ publishes an old document under a new number.
 
 from __future__ import annotations
 
-import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -36,7 +35,6 @@ from ota.repository import Repository
 DOCUMENT_BYTES_MAX = 4 << 20
 INDEX_BYTES_MAX = 16 << 20
 TARGETS_KEPT = 40
-AHEAD_NICE = 2
 BUILD_WAIT_S = 90.0
 
 
@@ -316,19 +314,19 @@ class Publisher:
         self._soon.set()
 
     def _run(self) -> None:
-        # Speech made ahead waits for everybody: on one machine the picture has the cores first.
-        # Threads that the synthesiser starts here inherit it.
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), AHEAD_NICE)
-        self._work("warming", self._studio.warm)
         if self._first is not None:
-            self._work("building", self._publish_first)
+            self._work("building", self._publish_first, then="warming")
+        first_trouble = self.preparing.trouble
+        self._work("warming", self._studio.warm)
+        if first_trouble:
+            self.preparing.state, self.preparing.trouble = "trouble", first_trouble
         while not self._stop.is_set():
             self._soon.wait()
             self._soon.clear()
             while self._changed and not self._stop.is_set():
                 self._work("building", partial(self._build_ahead, self._changed.pop()))
 
-    def _work(self, state: str, work: Callable[[], object]) -> None:
+    def _work(self, state: str, work: Callable[[], object], then: str = "ready") -> None:
         self.preparing.state = state
         try:
             work()
@@ -336,7 +334,7 @@ class Publisher:
             self.preparing.trouble = str(error)
         else:
             self.preparing.trouble = ""
-        self.preparing.state = "ready" if not self.preparing.trouble else "trouble"
+        self.preparing.state = "trouble" if self.preparing.trouble else then
         self._hub.announce("publish", self.preparing.state)
 
     def _publish_first(self) -> None:
