@@ -23,7 +23,7 @@ Floats = NDArray[np.float32]
 JOB_TIMEOUT_S = 6 * 3600
 VOICE_STEPS, RENDERER_STEPS = 2500, 6000
 RANDOM_POSES, SPOKEN_POSES = 200, 360
-NEEDED = ("bpy", "torch", "scipy", "imageio", "soxr")
+NEEDED = ("bpy", "torch", "scipy", "soxr")
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+
+from ota.errors import Refused
 
 Floats = NDArray[np.float32]
 SATURATION, CONTRAST, WARMTH = 1.14, 0.16, (1.022, 1.0, 0.978)
@@ -24,14 +26,10 @@ def grade(rgb: Floats) -> Floats:
 
 def read_render(path: Path, graded: bool = True) -> tuple[Floats, Floats]:
     """RGB (h, w, 3) and alpha (h, w) in 0..1 of a 16-bit RGBA render, not premultiplied."""
-    import imageio.v3 as imageio
-
-    pixels = imageio.imread(path)
-    values = pixels.astype(np.float32) / np.iinfo(pixels.dtype).max
-    rgb = grade(values[..., :3]) if graded else values[..., :3]
-    return rgb, values[..., 3]
-
-
-def write_png(path: Path, rgb: Floats) -> None:
-    """Write 0..1 RGB or grey as 8 bit."""
-    Image.fromarray(np.rint(np.clip(rgb, 0, 1) * 255).astype(np.uint8)).save(path)
+    pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if pixels is None or pixels.ndim != 3 or pixels.shape[2] != 4:
+        raise Refused(f"{path} is no finished render; delete it and run the same command again.")
+    values: Floats = np.asarray(pixels, np.float32)
+    values /= 65535.0 if pixels.dtype == np.uint16 else 255.0
+    rgb = np.ascontiguousarray(values[..., 2::-1])
+    return grade(rgb) if graded else rgb, values[..., 3]

@@ -46,7 +46,9 @@ def without_blue(closed: Floats) -> Floats:
 def backdrop(path: Path) -> Floats:
     """The shop, out of focus, darker towards the edges, at the picture's size."""
     rgb, _ = read_render(path)
-    blurred = out_of_focus(rgb, FOCUS_PX)
+    # The view transform whitens what is very bright; lanterns stay the colour of their paper.
+    bright = np.clip((rgb.min(-1, keepdims=True) - 0.62) / 0.15, 0, 1)
+    blurred = out_of_focus(rgb * (1 - bright * np.array([0, 0.13, 0.38], np.float32)), FOCUS_PX)
     width, height = lin.SIZE_PX
     channels = [np.asarray(Image.fromarray(blurred[..., c], mode="F").resize(
         (width, height), Image.Resampling.BICUBIC)) for c in range(3)]

@@ -71,9 +71,9 @@ def face_materials(stage: Stage, head: Head, textures: Path) -> dict[str, Materi
         centre = (points.min(0) + points.max(0)) / 2
         result["M_Sclera" + side] = _sclera(stage, centre)
         result["M_Iris" + side] = _iris(stage, centre)
-    result["M_LacrimalFluid"] = _film(stage, "tears", 0.0, 0.03)
+    result["M_LacrimalFluid"] = _film(stage, "tears", 0.12, 0.03)
     result["M_EyeBlend"] = _film(stage, "blend", 0.0, 0.5)
-    result["M_EyeOcclusion"] = _film(stage, "occlusion", 0.0, 0.9)
+    result["M_EyeOcclusion"] = _film(stage, "occlusion", 0.10, 0.9)
     lashes = stage.material("lashes", Base_Color=(0.010, 0.007, 0.006, 1), Roughness=0.5)
     lashes.to(lashes.image(textures / "lashes.png"), "Alpha")
     result["M_EyeLashes"] = lashes
