@@ -20,7 +20,7 @@ import tokenizers
 
 from device.asr.mel import log_mel
 from device.asr.recogniser import SAMPLE_RATE_HZ, Samples, Transcript
-from device.asr.script import simplified
+from device.asr.script import simplified, without_repeats
 from ota.clock import monotonic_s
 from ota.errors import Broken, Refused
 
@@ -133,6 +133,7 @@ class Whisper:
             if bare.log_prob < _LOG_PROB_MIN:
                 return Transcript("", language, bare.log_prob, rejected="noise")
         text = simplified(decoded.text) if language.startswith("zh") else decoded.text
+        text = without_repeats(text)
         rejected = _reason_to_reject(decoded, text)
         return Transcript("" if rejected else text, language, decoded.log_prob, rejected=rejected)
 

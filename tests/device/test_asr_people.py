@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from device.asr.recogniser import SAMPLE_RATE_HZ, Transcript
+from device.asr.script import without_repeats
 from device.asr.utterances import hear, hear_file, utterances
 from device.asr.whisper import Whisper
 from device.audio.resample import resample
@@ -92,6 +93,13 @@ def test_even_past_the_voice_detector_noise_is_none_of_the_questions_in_the_prom
     for nothing in (noise(1, 0.02), noise(3, 0.1), noise(2, 0.05, seed=3), hum(2)):
         transcript = whisper().transcribe(nothing, BOTH, prompt)
         assert transcript.text == "" and transcript.rejected
+
+
+def test_a_question_written_twice_is_said_once() -> None:
+    assert without_repeats("莫莉龙珠怎么卖？莉龙珠怎么卖") == "莫莉龙珠怎么卖？"
+    assert without_repeats("Is it open? Is it open?") == "Is it open?"
+    for whole in ("龙井多少钱？铁观音呢？", "It costs 1.50. OK.", "好。好。", "", "..."):
+        assert without_repeats(whole) == whole
 
 
 def test_a_telephone_recording_at_8_khz_is_understood(tmp_path: Path) -> None:
