@@ -9,7 +9,7 @@ from __future__ import annotations
 CHINESE: dict[str, str] = {
     "price": "多少钱 什么价格 什么价钱 什么价位 什么价 啥价 怎么卖 咋卖 价格 价钱 价位 售价 "
     "多钱 几块钱 "
-    "几块 几钱 贵不贵 贵吗 卖多少 要多少 报价 怎么个卖法 单价 多少一",
+    "几块 几钱 贵不贵 贵吗 卖多少 要多少 多少$ 报价 怎么个卖法 单价 多少一",
     "hours": "营业时间 几点开门 几点关门 几点营业 几点上班 几点下班 几点打烊 几点关店 什么时候开门 "
     "什么时候关门 什么时候打烊 开门时间 关门时间 开门 关门 打烊 营业 开到几点 几点开店 关店 歇业 "
     "休息吗 几点关 营业到几点",
@@ -19,9 +19,8 @@ CHINESE: dict[str, str] = {
     "试试 试一杯 试一口 品一品 品一下 喝一口试试",
     "gift": "送人 送礼 礼物 礼盒 包装 送长辈 送朋友 送领导 送客户 送爸妈 送父母 送老师 礼品 伴手礼 "
     "包起来 包一下 包得漂亮 过节送 当礼 送给 送同事",
-    "brew": "怎么泡 咋泡 泡法 冲泡 泡多久 泡几分钟 多少度的水 要多少度 多少度 水温 怎么冲 "
-    "几度的水 泡茶 怎么煮 "
-    "用什么水 泡一下 开水 用开水泡",
+    "brew": "怎么泡 咋泡 泡法 冲泡 泡多久 泡几分钟 多少度的水 要多少度 多少度 多少温度 "
+    "水的温度 水温 怎么冲 几度的水 泡茶 怎么煮 用什么水 泡一下 开水 用开水泡",
     "where": "在哪里 在哪儿 在哪 怎么走 哪里有 哪儿有 去哪 地址 位置",
     "pay": "微信 支付宝 刷卡 付款 现金 付钱 信用卡 买单 结账 支付",
     "discount": "打折 优惠 便宜点 便宜一点 会员 折扣 活动 满减 便宜吗 讲价 送不送 促销 积分 "
@@ -84,7 +83,8 @@ CHINESE_LIGHT = (
 CHINESE_LIGHT_WORDS = (
     "请问 麻烦 知道 告诉 帮我 觉得 应该 然后 那么 现在 早上 上午 中午 下午 晚上 夜里 明天 后天 "
     "今天 每天 平时 "
-    "周末 周六 周日 星期六 星期天 星期日 礼拜天 节假日 假期 过年 过节 最晚 最早 一般 大概 比较 "
+    "周末 周六 周日 星期六 星期天 星期日 礼拜天 节假日 假期 过年 过节 最晚 最早 "
+    "礼拜 礼拜一 礼拜二 礼拜三 礼拜四 礼拜五 礼拜六 婆婆 奶奶 爷爷 一般 大概 比较 "
     "合适 推荐 一点 "
     "了解 适合 不错 好看 体面 漂亮 朋友 爸妈 长辈 老师 领导 客户 同事 妈妈 爸爸 免费 收费 味道 "
     "回家 自己 "
@@ -102,7 +102,7 @@ ENGLISH_LIGHT = (
     "wednesday thursday friday saturday holiday early late usually always still day week nine "
     "eight ten seven six minute long many few love chance mother father parent grandmother "
     "grandfather boss friend wife husband colleague teacher family free stay keep use make set "
-    "recommend suggest look great lovely guy little sell money back offer ideal"
+    "recommend suggest look great lovely guy every day put little sell money back offer ideal"
 )
 CHINESE_POINTING = "这个 这款 这种 这罐 这盒 这饼 这茶 这一 那个 那款 它 这多少 这怎么"
 ENGLISH_POINTING = "it this that one them these those"

@@ -10,6 +10,7 @@ from device.programme.schema import Hours, Slot, Valid
 
 DAY_NAMES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MINUTES_A_DAY = 24 * 60
+_WITHOUT_SUMMER_TIME = {"Asia/Shanghai": 8, "Asia/Hong_Kong": 8, "Asia/Singapore": 8, "UTC": 0}
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})")
 _INSTANT = re.compile(
     r"(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:\.\d{1,6})?)?)?"
@@ -85,6 +86,8 @@ def zone(name: str) -> tzinfo:
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:
+        if name in _WITHOUT_SUMMER_TIME:  # a small system may have no time zone database
+            return timezone(timedelta(hours=_WITHOUT_SUMMER_TIME[name]), name)
         raise BadTime(name) from error
 
 

@@ -115,6 +115,14 @@ def test_a_missing_translation_falls_back_to_the_programmes_first_language() -> 
     assert [s.id for s in playable(programme(), NOON, None, "en-US").segments] == ["hello", "tea"]
 
 
+def test_china_needs_no_time_zone_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(times, "ZoneInfo", lambda name: {}[name])
+    shop = times.zone("Asia/Shanghai")
+    assert NOON.astimezone(shop).hour == 12
+    with pytest.raises(times.BadTime):
+        times.zone("Asia/Shanghia")
+
+
 @pytest.mark.parametrize("text", ["24:01", "7", "9:5", "25:00", "12:60", "-1:00", "12:00:00", ""])
 def test_impossible_clock_times(text: str) -> None:
     with pytest.raises(times.BadTime):
