@@ -77,7 +77,7 @@ def _serve(shop: Any, seconds: float | None, recording: Path | None) -> Any:
     settle = Deadline(SETTLE_S)
     end = Deadline(seconds) if seconds is not None else None
     speaking = None
-    while end is None or not end.passed:
+    while not shop.window_closed and (end is None or not end.passed):
         shop.poll(0.1)
         if recording is not None and speaking is None and settle.passed:
             speaking = shop.say_into_microphone(recording)
@@ -106,7 +106,7 @@ def _microphone_wav(source: Path, root: Path) -> Path:
 def _rss_bytes(shop: Any) -> dict[str, int]:
     from device.hal.pc import process_tree_rss_bytes
 
-    return {name: process_tree_rss_bytes(pid) for name, pid in shop.supervisor.pids().items()}
+    return {name: process_tree_rss_bytes(pid) for name, pid in shop.pids().items()}
 
 
 def _write_report(target: Path, player_report: Path, host: Any, rss: dict[str, int]) -> None:

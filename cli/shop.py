@@ -31,14 +31,16 @@ from ota.files import write_durable
 LOOPBACK = "127.0.0.1"
 CHAIN = "demo"
 BOX_ID = "demo-001"
+# People look at a demo: tell the console more often, and try the broker sooner, than a shop does.
+AGENT = b'{"telemetry_s": 5, "retry_max_s": 5}\n'
 PORTS_TRIED = 50
 START_S = 60.0
 COMMAND_S = 60.0
 SOUND = Process("sound", (), stop_s=2)
 BROKER = Process("broker", (), stop_s=3)
-FLEET = Process("fleet", (), stop_s=5, memory_mb_max=640)
+FLEET = Process("fleet", (), stop_s=5, memory_mb_max=640, nice=10)
 # A shop holds a trial for ten minutes; nobody watches a demo that long.
-UPDATER = Process("ota", ("ota", "daemon", "--hold-s", "10"), stop_s=5, memory_mb_max=96)
+UPDATER = Process("ota", ("ota", "daemon", "--hold-s", "10"), stop_s=5, memory_mb_max=96, nice=10)
 
 
 @dataclass(frozen=True)
@@ -77,9 +79,12 @@ class Shop:
         self.ports = choose_ports()
         self.places = Places(root / "box")
         self._lock: IO[str] = self._take_lock()
-        self.supervisor = Supervisor(root / "log", self._tell_end)
+        # The server's and the box's processes: two machines, were this not a demo.
+        self.server = Supervisor(root / "log", self._tell_end)
+        self.box = Supervisor(self.places.var / "log", self._tell_end)
         self._sound: VirtualSound | None = None
         self._host: Host | None = None
+        self.window_closed = False
 
     def __enter__(self) -> Shop:
         return self
@@ -90,7 +95,8 @@ class Shop:
     ) -> None:
         if self._host is not None:
             self._host.close()
-        self.supervisor.stop_all()
+        self.box.stop_all()
+        self.server.stop_all()
         self._lock.close()
 
     @property
@@ -116,8 +122,13 @@ class Shop:
         self._wait("the first sentence", lambda: bool(self.host.player and self.host.player.saying))
 
     def poll(self, wait_s: float = 0.1) -> None:
-        """One turn of the box host."""
+        """One turn of the server and of the box."""
+        self.server.poll()
         self.host.poll(wait_s)
+
+    def pids(self) -> dict[str, int]:
+        """Process ids of everything that runs here, by name."""
+        return {**self.server.pids(), **self.box.pids()}
 
     def say_into_microphone(self, recording: Path) -> subprocess.Popen[bytes]:
         """Play a 48 kHz WAV into the virtual microphone; returns the running player."""
@@ -151,7 +162,7 @@ class Shop:
         self._sound = virtual_sound(self.root / "sound")
         self._sound.socket.unlink(missing_ok=True)
         environment = {**self.environment(), **self._sound.environment}
-        self.supervisor.start(SOUND, self._sound.command, self.root, environment)
+        self.server.start(SOUND, self._sound.command, self.root, environment)
         self._wait("the sound server", self._sound.socket.exists)
 
     def _start_server(self) -> None:
@@ -162,14 +173,15 @@ class Shop:
         ports = self.ports
         prepare(self.state, CHAIN, LOOPBACK, ports.broker, ports.https, ports.console)
         broker = write_config(self.state, self.ports.broker)
-        self.supervisor.start(BROKER, broker, self.root, self.environment())
+        self.server.start(BROKER, broker, self.root, self.environment())
         self._wait("the broker", lambda: _answers(self.ports.broker))
         serve = (
             sys.executable, "-m", "cli", "fleet", "serve", "--state", str(self.state),
             "--no-broker", "--broker-port", str(self.ports.broker),
             "--https-port", str(self.ports.https), "--http-port", str(self.ports.console),
+            "--preview-url", f"http://{LOOPBACK}:{self.ports.preview}/",
         )
-        self.supervisor.start(FLEET, serve, repository_root(), self.environment())
+        self.server.start(FLEET, serve, repository_root(), self.environment())
         self._wait(
             "the console",
             lambda: _answers(self.ports.console) and _answers(self.ports.https),
@@ -215,10 +227,11 @@ class Shop:
         # The updater compares it with what a release needs (`ota.daemon.environment_hash`).
         packages = repository_root() / "requirements" / "run.txt"
         write_durable(self.places.opt / "requirements.sha256", requirements_mark(packages))
-        self._host = Host(self.places, self.supervisor, self.environment(), extra, own)
+        write_durable(self.places.etc / "agent.json", AGENT)
+        self._host = Host(self.places, self.box, self.environment(), extra, own)
         self._host.start()
         updater = (sys.executable, "-m", "cli", *UPDATER.arguments)
-        self.supervisor.start(UPDATER, updater, repository_root(), self.environment())
+        self.box.start(UPDATER, updater, repository_root(), self.environment())
 
     def _presents(self) -> bool:
         player = self.host.player
@@ -230,12 +243,12 @@ class Shop:
             if deadline.passed:
                 raise Retry(
                     f"{what} did not come up within {START_S:.0f} s; "
-                    f"the logs in {self.root / 'log'} say why."
+                    f"the logs in {self.root / 'log'} and {self.places.var / 'log'} say why."
                 )
+            self.server.poll()
             if self._host is not None:
                 self._host.poll(0.05)
             else:
-                self.supervisor.poll()
                 sleep_s(0.05)
 
     def _command(self, *arguments: str) -> dict[str, Any]:
@@ -250,6 +263,10 @@ class Shop:
         return answer
 
     def _tell_end(self, ended: Ended) -> None:
+        if ended.name == "player" and ended.code == 0:
+            # A visitor of the demo closed its window: they have seen enough.
+            self.window_closed = True
+            return
         how = f"signal {-ended.code}" if ended.code < 0 else f"exit code {ended.code}"
         words = ended.last_words.splitlines()
         self._say(f"{ended.name} ended ({how}), starting it again"

@@ -164,6 +164,8 @@ class Player:
         found = report(self.stage.figures, list(self.mouths.render_ms), self.mouth.provider,
                        self.mouth.precision, cpu_share)
         sound = self.speaker.state()
+        answers_ms = list(self.director.question_to_sound_ms)
+        found["question_to_sound_ms"] = spread(answers_ms, "p50", "p95", "max")
         return {**found, "ai_label_px": self.stage.compositor.label.text_px, "sound": {
             "running": sound.running, "device": sound.device, "underflows": sound.underflows,
             "reopened": sound.reopened, "clock_jumps": self.speaker.clock.jumps,

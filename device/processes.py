@@ -21,12 +21,14 @@ class Process:
     stop_s: float = 5.0
     memory_mb_max: int = 512
     watchdog_s: float | None = None
+    # Picture and sound go first: everybody else yields the processor to the player.
+    nice: int = 0
 
 
 BOX: tuple[Process, ...] = (
-    Process("safe", ("device", "safe"), memory_mb_max=96),
-    Process("preview", ("device", "preview"), memory_mb_max=128),
+    Process("safe", ("device", "safe"), memory_mb_max=96, nice=5),
+    Process("preview", ("device", "preview"), memory_mb_max=128, nice=5),
     Process("player", ("device", "player"), memory_mb_max=512, watchdog_s=10),
-    Process("ear", ("device", "ear"), memory_mb_max=640, watchdog_s=30),
-    Process("agent", ("device", "agent"), memory_mb_max=192),
+    Process("ear", ("device", "ear"), memory_mb_max=640, watchdog_s=30, nice=2),
+    Process("agent", ("device", "agent"), memory_mb_max=192, nice=5),
 )

@@ -14,6 +14,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from device.processes import RESTART_PAUSE_S, RESTARTS_MAX, RESTARTS_WINDOW_S, Process
@@ -147,13 +148,14 @@ class Supervisor:
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
-                    preexec_fn=self._die_with_parent,
+                    preexec_fn=partial(self._prepare_child, child.process.nice),
                 )
         except OSError as error:
             raise Broken(f"{child.command[0]} cannot be started: {error.strerror}.") from error
 
-    def _die_with_parent(self) -> None:
+    def _prepare_child(self, nice: int) -> None:
         self._libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        os.nice(nice)
 
     def _after_end(self, child: _Child, code: int) -> None:
         now_s = monotonic_s()

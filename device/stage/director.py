@@ -51,6 +51,8 @@ class Due:
     gc_full_s: float = 0.0
     deaf_s: float = 0.0
 
+ANSWERS_KEPT = 1000
+
 
 class Director:
     """Runs until `leave`; the player's main thread presents meanwhile.
@@ -74,6 +76,7 @@ class Director:
         self._leave = threading.Event()
         self._due = Due()
         self.fault: str | None = None
+        self.question_to_sound_ms: deque[float] = deque(maxlen=ANSWERS_KEPT)
         self._set_volume: Callable[[float], None] = lambda volume: None
 
     def on_volume(self, change: Callable[[float], None]) -> None:
@@ -115,6 +118,7 @@ class Director:
                 self._step(events.VoiceStarted() if message.speaking else events.VoiceEnded())
             case m.Heard():
                 self._step(events.Heard(message.text, message.language, message.confidence))
+                self._note_answer(message.speech_end_ns)
             case m.EarState():
                 self._due.deaf_s = monotonic_s() + DEAF_S if message.ready else 0.0
             case m.ContentReady():
@@ -123,6 +127,15 @@ class Director:
                 self._command(message)
             case m.Override():
                 self._step(_override(message))
+
+    def _note_answer(self, speech_end_ns: int) -> None:
+        """From the end of the question to the answer's first sound at the loudspeaker."""
+        saying = self._performer.saying
+        if saying is None or saying.waits or saying.say.kind not in ("answer", "fallback"):
+            return
+        sounds_in_s = self._performer.sounds_in_s()
+        self.question_to_sound_ms.append(
+            (monotonic_s() + sounds_in_s) * 1e3 - speech_end_ns / 1e6)
 
     def _on_time(self) -> None:
         now_s = monotonic_s()

@@ -112,6 +112,12 @@ class Performer:
             return None
         return max(0.0, self.saying.last / RATE_HZ - self._speaker.position_s())
 
+    def sounds_in_s(self) -> float:
+        """Seconds until the first sound of the sentence on the timeline; 0 when it sounds."""
+        if self.saying is None:
+            return 0.0
+        return max(0.0, self.saying.first / RATE_HZ - self._speaker.position_s())
+
     def prepare(self, sentence: cues.Sentence | None) -> None:
         """Read the likely next clip now, so that it begins without a wait."""
         if sentence is not None and sentence.file is not None:
