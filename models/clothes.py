@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import PchipInterpolator
+from scipy.interpolate import LinearNDInterpolator, PchipInterpolator
 from scipy.ndimage import gaussian_filter1d
 
 from models.face import Head
@@ -166,8 +166,8 @@ def sleeve(side: int, columns: int = 48) -> Part:
     return Part("sleeve", (grid[:, ::-1] if side < 0 else grid).astype(np.float32), True, 0.10)
 
 
-def apron() -> list[Part]:
-    """The bib with its hem, two straps over the shoulders and a pocket seam."""
+def apron(trunk: Part) -> list[Part]:
+    """The bib with its hem, and two straps over the shoulders of the `trunk`."""
     y = np.linspace(-26.5, -56, 60)[:, None]
     wide = np.interp(-y, [26.5, 33, 40, 56], [7.6, 8.8, 12.0, 13.0])
     t = np.linspace(-1, 1, 61)[None]
@@ -176,12 +176,26 @@ def apron() -> list[Part]:
     hem = front(7.6 * t, -26.5 - 0.5 * (1 - t**2) + np.linspace(0.05, -1.1, 5)[:, None], 0.52)
     parts = [Part("bib", bib, False, 0.16), Part("hem", hem, False, 0.14)]
     for side in (-1, 1):
-        run = np.linspace(0, 1, 60)[:, None]
-        y_strap = -27.6 + run * 14.46 + np.zeros((1, 7))
-        x_strap = 6.7 + 1.5 * run**2 + np.linspace(-1.1, 1.1, 7)[None]
-        x_strap = side * np.minimum(x_strap, _section(y_strap)[0] - 0.05)
-        parts.append(Part("strap", front(x_strap, y_strap, 0.50), False, 0.14))
+        run = np.linspace(0, 1, 50)[:, None]
+        y_strap = -27.6 + run * 12.2 + np.zeros((1, 7))
+        x_strap = side * (6.7 + 0.9 * run**2) + np.linspace(-1.1, 1.1, 7)[None]
+        chest = front(x_strap, y_strap, 0.50)
+        over = _over_shoulder(trunk, chest[-1])
+        parts.append(Part("strap", np.concatenate([chest, over]), False, 0.14))
     return parts
+
+
+def _over_shoulder(trunk: Part, last: Floats, reach_cm: float = 10.0, rows: int = 30) -> Floats:
+    """(rows, columns, 3): from the row `last` on backwards over the top of the trunk."""
+    top = trunk.grid[:40].reshape(-1, 3).astype(np.float64)
+    height = LinearNDInterpolator(top[:, [0, 2]], top[:, 1])
+    t = np.linspace(0.03, 1, rows)[:, None]
+    z = last[None, :, 2] - reach_cm * t
+    x = np.broadcast_to(last[None, :, 0], z.shape)
+    y = np.nan_to_num(height(x, z), nan=-13.5) + 0.42
+    eased = np.clip(t / 0.15, 0, 1)
+    y = last[None, :, 1] * (1 - eased) + y * eased
+    return np.stack([x, gaussian_filter1d(y, 1.2, axis=0), z], -1).astype(np.float32)
 
 
 def badge() -> Part:

@@ -32,9 +32,10 @@ def dress(stage: Stage, head: Head, face: FaceObject, density: float = 1.0) -> N
         stage.strands(name, points, strands.radius_cm, material)
     linen, apron, piping = (_cloth(stage, n, c, w) for n, c, w in (
         ("linen", LINEN, 60.0), ("apron", APRON, 45.0), ("piping", PIPING, 60.0)))
-    for part in clothes.blouse(head):
+    blouse = clothes.blouse(head)
+    for part in blouse:
         _add(stage, part, piping if part.name == "piping" else linen)
-    for part in clothes.apron():
+    for part in clothes.apron(blouse[0]):
         _add(stage, part, apron)
     brass = stage.material("brass", Base_Color=(0.72, 0.50, 0.22, 1), Metallic=1.0, Roughness=0.3)
     _add(stage, clothes.badge(), brass)
