@@ -21,7 +21,7 @@ from typing import IO, Any
 from cli.sound import MICROPHONE_SINK, VirtualSound, has_sound_card, virtual_sound
 from device.host import Host
 from device.paths import Places, child_environment, repository_root
-from device.processes import Process
+from device.processes import EXIT_WINDOW_CLOSED, Process
 from device.supervisor import Ended, Supervisor
 from ota.clock import Deadline, sleep_s
 from ota.daemon import requirements_mark
@@ -263,7 +263,7 @@ class Shop:
         return answer
 
     def _tell_end(self, ended: Ended) -> None:
-        if ended.name == "player" and ended.code == 0:
+        if ended.name == "player" and ended.code == EXIT_WINDOW_CLOSED:
             # A visitor of the demo closed its window: they have seen enough.
             self.window_closed = True
             return

@@ -21,6 +21,7 @@ from device.audio.speaker import Speaker
 from device.bus import Bus
 from device.hal.notify import Notifier
 from device.paths import Places, has_display, notify_socket, repository_root
+from device.processes import EXIT_WINDOW_CLOSED
 from device.render import pixels
 from device.render.bundle import Bundle, load_bundle
 from device.render.mouth import Mouth
@@ -79,7 +80,7 @@ def run(places: Places, settings: PlayerSettings) -> int:
     with Bus(places.run, "player") as bus:
         try:
             bundle = load_bundle(
-                settings.avatar or repository_root() / DEFAULT_AVATAR, utc_now(), _chain(places))
+                settings.avatar or repository_root() / DEFAULT_AVATAR, utc_now(), _who(places)[0])
             player = Player(places, settings, bundle, bus)
         except VitrineError as error:
             _confess(bus, str(error))
@@ -112,6 +113,7 @@ class Player:
         self._orders = Orders(self.speaker, self.stage.leave)
         self.director = Director(
             bus, self.performer, look, self.snapshot, self._orders, self._keeper.want)
+        self.director.box = _who(places)[1]
         self.director.on_volume(self._orders.set_volume)
         self._presence = Presence(places)
         self._notifier = Notifier(notify_socket())
@@ -134,7 +136,7 @@ class Player:
             self._end()
         if self._crash is not None:
             raise Broken(f"The player's director failed ({self._crash!r}); restarting.")
-        return 0
+        return EXIT_WINDOW_CLOSED if self.stage.window_closed else 0
 
     def snapshot(self) -> dict[str, Any]:
         """The fields of PlayerState that the stage knows."""
@@ -234,13 +236,14 @@ def _sink(settings: PlayerSettings) -> Sink:
     return WindowSink(settings.full_screen)
 
 
-def _chain(places: Places) -> str:
-    """The chain this box belongs to; "*" before it is enrolled."""
+def _who(places: Places) -> tuple[str, str]:
+    """Chain and name of this box; ("*", "") before it is enrolled."""
     try:
         data = read_bounded(places.identity / "box.json", BOX_BYTES_MAX)
-        return msgspec.json.decode(data, type=m.BoxSettings).chain
+        box = msgspec.json.decode(data, type=m.BoxSettings)
+        return box.chain, box.box
     except (OSError, VitrineError, msgspec.DecodeError):
-        return "*"
+        return "*", ""
 
 
 def _confess(bus: Bus, sentence: str) -> None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 RESTART_PAUSE_S = 0.5
 RESTARTS_MAX = 20
 RESTARTS_WINDOW_S = 60.0
+# The player's end when a person at the machine closed its window, told from an ordered end.
+EXIT_WINDOW_CLOSED = 4
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from device.audio.portaudio import portaudio
 from device.audio.resample import Resampler, mono
 from device.audio.soundfiles import read as read_file
 from ota.clock import monotonic_ns, sleep_s
@@ -179,8 +180,12 @@ class Capture:
         self._tries += 1
 
     def _open(self, renew: bool) -> None:
-        import sounddevice
-
+        try:
+            sounddevice = portaudio()
+        except OSError as error:
+            raise Retry(
+                "PortAudio was not found; run ./vitrine demo once so that it is set up."
+            ) from error
         try:
             if renew:
                 # The only way to make PortAudio look for devices again.

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from device.audio.clock import MediaClock, delay_or
+from device.audio.portaudio import portaudio
 from ota.clock import Deadline, monotonic_s
 from ota.errors import Retry
 
@@ -192,8 +193,7 @@ class Speaker:
     def _open(self) -> None:
         try:
             with _quiet():
-                import sounddevice
-
+                sounddevice = portaudio()
                 if self._fault is not None:
                     sounddevice._terminate()
                     sounddevice._initialize()
@@ -234,10 +234,9 @@ def _close(stream: Any) -> None:
 def _portaudio_error() -> type[BaseException]:
     """PortAudio's own exception, or OSError where the library itself is missing."""
     try:
-        import sounddevice
+        error: type[BaseException] = portaudio().PortAudioError
     except OSError:
         return OSError
-    error: type[BaseException] = sounddevice.PortAudioError
     return error
 
 

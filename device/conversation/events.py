@@ -58,9 +58,10 @@ class LanguageChosen:
 
 @dataclass(frozen=True)
 class SayNow:
-    """An order of the console: a segment of the programme by its id, or ready sentences."""
+    """An order of the console: a segment or an answer by its id, or ready sentences."""
 
     segment_id: str | None = None
+    answer_id: str | None = None
     sentences: tuple[Sentence, ...] = ()
     show: str | None = None
 

@@ -25,7 +25,7 @@ from device.conversation.speaking import (
 )
 from device.conversation.state import Line, State
 from device.programme.playable import may_say
-from device.programme.schema import Answer
+from device.programme.schema import Answer, Segment
 
 VOICE_HOLD_S = 6.0  # so long the presentation waits at a sentence's end for a speaking visitor
 HEARD_WAIT_S = 2.0  # so long after the voice for what was heard
@@ -189,11 +189,16 @@ def _is_own_voice(state: State, text: str, now_s: float) -> bool:
 
 def _say_now(state: State, event: events.SayNow, now_s: float) -> Moved:
     line: Line | None = None
+    programme = state.script.programme
+    item: Segment | Answer | None = None
     if event.segment_id is not None:
-        segment = state.script.programme.segment(event.segment_id)
-        moment = state.now(now_s)
-        if segment and moment and may_say(state.script.programme, segment, moment):
-            line = line_of(state.script, segment, state.presenting_language)
+        item = programme.segment(event.segment_id)
+    elif event.answer_id is not None:
+        item = programme.answer(event.answer_id)
+    moment = state.now(now_s)
+    if item is not None:
+        if moment and may_say(programme, item, moment):
+            line = line_of(state.script, item, state.presenting_language)
             line = line and replace(line, kind="notice")
     elif event.sentences:
         line = Line("notice", "said", event.sentences, 0, event.show)

@@ -76,6 +76,7 @@ class Director:
         self._leave = threading.Event()
         self._due = Due()
         self.fault: str | None = None
+        self.box = ""
         self.question_to_sound_ms: deque[float] = deque(maxlen=ANSWERS_KEPT)
         self._set_volume: Callable[[float], None] = lambda volume: None
 
@@ -206,6 +207,9 @@ class Director:
         try:
             if command.name == "say":
                 ok, result = self._say_now(command.args)
+            elif command.name == "identify":
+                self._performer.identify(self.box)
+                ok, result = True, {"shown": self.box}
             elif command.name == "reload" and self._wanted is not None:
                 again, self._wanted = self._wanted, None
                 self._take(again)
@@ -217,14 +221,16 @@ class Director:
         self._bus.publish(m.CommandDone(id=command.id, ok=ok, result=result))
 
     def _say_now(self, args: dict[str, Any]) -> tuple[bool, dict[str, Any]]:
-        segment, text = args.get("segment"), args.get("text")
+        segment, answer, text = args.get("segment"), args.get("answer"), args.get("text")
         if isinstance(segment, str):
             self._step(events.SayNow(segment_id=segment))
+        elif isinstance(answer, str):
+            self._step(events.SayNow(answer_id=answer))
         elif isinstance(text, str) and text:
             sentence = cues.Sentence("notice/console/-/0", text[:600], "", None)
             self._step(events.SayNow(sentences=(sentence,)))
         else:
-            raise Refused("say needs a text, or the id of a segment.")
+            raise Refused("say needs a text, or the id of a segment or an answer.")
         return self._state is not None, {}
 
     def _report(self, now_s: float) -> None:

@@ -1,4 +1,4 @@
-"""The console's orders to the player that are not words: screenshot, volume, restart, identify."""
+"""The console's orders to the player that need no words: screenshot, volume, restart, selftest."""
 
 from __future__ import annotations
 

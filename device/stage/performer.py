@@ -22,6 +22,7 @@ SILENT_CHARACTERS_PER_S = 5.0
 SILENT_S_MIN = 2.0
 FAULTS_MAX = 16
 WARM_S = 0.5
+IDENTIFIED_S = 15.0
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,12 @@ class Performer:
         if on != self._hears:
             self._hears = on
             self._stage.change_at(self._stage.now(), "hint", self._ask())
+
+    def identify(self, box: str) -> None:
+        """Write this box's name on the screen for a while: which one of the five is it?"""
+        now = self._stage.now()
+        self._stage.change_at(now, "hint", self.wardrobe.name_plate(box))
+        self._stage.change_at(now + round(IDENTIFIED_S * FPS), "hint", self._ask())
 
     def look_after(self) -> None:
         """Begin the notice that the synthesiser has finished, or show it for its reading time."""

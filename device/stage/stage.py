@@ -55,6 +55,7 @@ class Stage:
         self._overlay = Overlay()
         self._lock = threading.Lock()
         self._leave = threading.Event()
+        self.window_closed = False
         self._patch: Picture | None = None
         self.on_presented: Watcher | None = None
         self.started = threading.Event()
@@ -98,6 +99,7 @@ class Stage:
             self._sink.present(now_s)
             self._note(n, monotonic_s())
             if self.figures.frames_shown % WATCH_EVERY == 0 and self._sink.closed_by_user():
+                self.window_closed = True
                 return
             n += 1
 

@@ -40,6 +40,10 @@ class Wardrobe:
         self.ask = hint(ASK_WORDS, self.look)
         self.listening = hint(LISTENING_WORDS, self.look, accent=True)
 
+    def name_plate(self, box: str) -> Sprite:
+        """The box's own name, for whoever stands before a row of screens."""
+        return hint(f"本机 / This box: {box or '-'}", self.look, accent=True)
+
     def brand(self) -> Sprite | None:
         """The chain's name and logo; None where the programme names none."""
         if self.script is None:

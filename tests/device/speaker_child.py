@@ -13,8 +13,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
-import sounddevice
 
+from device.audio.portaudio import portaudio
 from device.audio.speaker import GRID_FRAMES, RATE_HZ, Speaker
 from device.render.bundle import load_bundle
 from device.render.cards import hint
@@ -32,7 +32,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.blocks: list[tuple[float, np.ndarray]] = []
-        self._stream = sounddevice.InputStream(
+        self._stream = portaudio().InputStream(
             samplerate=RATE_HZ, channels=1, dtype="float32", latency=0.05, callback=self._take)
         self._stream.start()
 
