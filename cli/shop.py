@@ -35,6 +35,7 @@ BOX_ID = "demo-001"
 AGENT = b'{"telemetry_s": 5, "retry_max_s": 5}\n'
 PORTS_TRIED = 50
 START_S = 60.0
+ENDS_HOPELESS = 3
 COMMAND_S = 60.0
 SOUND = Process("sound", (), stop_s=2)
 BROKER = Process("broker", (), stop_s=3)
@@ -85,6 +86,7 @@ class Shop:
         self._sound: VirtualSound | None = None
         self._host: Host | None = None
         self.window_closed = False
+        self._ends: dict[str, tuple[str, int]] = {}
 
     def __enter__(self) -> Shop:
         return self
@@ -246,6 +248,7 @@ class Shop:
                     f"the logs in {self.root / 'log'} and {self.places.var / 'log'} say why."
                 )
             self.server.poll()
+            self._refuse_hopeless()
             if self._host is not None:
                 self._host.poll(0.05)
             else:
@@ -268,9 +271,18 @@ class Shop:
             self.window_closed = True
             return
         how = f"signal {-ended.code}" if ended.code < 0 else f"exit code {ended.code}"
-        words = ended.last_words.splitlines()
-        self._say(f"{ended.name} ended ({how}), starting it again"
-                  + (f": {words[-1][:200]}" if words else ""))
+        words = ended.last_words.splitlines()[-1:] or [how]
+        reason, times = self._ends.get(ended.name, ("", 0))
+        times = times + 1 if reason == words[0] else 1
+        self._ends[ended.name] = (words[0], times)
+        if times == 1:
+            self._say(f"{ended.name} ended ({how}), starting it again: {words[0][:300]}")
+
+    def _refuse_hopeless(self) -> None:
+        """While opening, one that keeps ending for the same reason will not come up."""
+        for name, (reason, times) in self._ends.items():
+            if times >= ENDS_HOPELESS:
+                raise Refused(f"The {name} cannot run: {reason.removeprefix('vitrine: ')}")
 
 
 def _answers(port: int) -> bool:
