@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,13 +11,14 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from device.paths import Places, prefix_dir
+from device.paths import Places
 from device.preview.server import Preview, safe_jpeg
 from device.preview.wire import framed, packet, read_packet
 from device.render.pixels import picture_from_bytes
 from ota.clock import Deadline, sleep_s
 from ota.errors import Refused
 from tests.sim.avatar_bundle import make_bundle
+from tests.sim.browser import launch
 from tests.sim.built_programme import make_programme
 from tests.sim.player_box import Box
 from tests.sim.sound import sound_server
@@ -28,10 +28,8 @@ SYNC_MS_MAX = 80  # one frame of the player and two of the browser's screen
 
 @pytest.fixture()
 def page() -> Iterator[Page]:
-    program = shutil.which("chromium") or str(prefix_dir() / "usr" / "bin" / "chromium")
-    given = {"executable_path": program} if Path(program).exists() else {}
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(args=["--no-sandbox"], **given)
+        browser = launch(playwright)
         try:
             yield browser.new_page(viewport={"width": 1280, "height": 1000})
         finally:

@@ -17,34 +17,13 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from rig import Fleet, SimBox, small_programme, wait_until
 
 from fleet.console.templates import HERE
-
-CHROMIUM_FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-def chromium_program() -> str:
-    """Debian's Chromium, installed or unpacked by the launcher."""
-    from device.paths import prefix_dir
-
-    for path in (Path("/usr/bin/chromium"), prefix_dir() / "usr" / "bin" / "chromium"):
-        if path.exists():
-            return str(path)
-    raise AssertionError("chromium is missing; run ./vitrine test, which brings it")
+from tests.sim.browser import launch
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(
-            executable_path=chromium_program(), args=CHROMIUM_FLAGS
-        )
+        started = launch(playwright)
         yield started
         started.close()
 

@@ -7,6 +7,7 @@ restart completes what was begun; no floor sinks; the disk does not fill.
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,8 +95,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     shm = Path("/dev/shm")
     directory = Path(tmp_path_factory.mktemp("bench"))
     if shm.is_dir():
-        directory = shm / f"vitrine-{directory.parent.name}-{directory.name}"
-        directory.mkdir()
+        directory = Path(tempfile.mkdtemp(prefix="vitrine-", dir=shm))
     keys = {role: [SigningKey.generate()] for role in ROLES}
     repository = Repository.create(directory / "tuf", keys)
     made = Bench(directory, repository.root_bytes())

@@ -17,8 +17,9 @@ ARGUMENTS = [
 
 def program() -> str | None:
     """Chromium's path, or None where Playwright's own build is to be used."""
-    unpacked = prefix_dir() / "usr" / "bin" / "chromium"
-    return shutil.which("chromium") or (str(unpacked) if unpacked.exists() else None)
+    # Not its start script in usr/bin, which names folders of the system.
+    unpacked = prefix_dir() / "usr" / "lib" / "chromium" / "chromium"
+    return str(unpacked) if unpacked.exists() else shutil.which("chromium")
 
 
 def launch(playwright: Any) -> Browser:

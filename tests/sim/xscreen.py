@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from device.paths import prefix_dir
+XKBCOMP = Path("/usr/bin/xkbcomp")
+
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,10 @@ class Screen:
 def x_screen(folder: Path, size: tuple[int, int]) -> Iterator[Screen]:
     """Start Xvfb on a free display with its frame buffer in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    program = shutil.which("Xvfb") or str(prefix_dir() / "usr" / "bin" / "Xvfb")
+    program = shutil.which("Xvfb") or ""
+    if not XKBCOMP.exists():
+        # The X server runs this very path and no other: unpacked in a prefix it cannot start.
+        pytest.skip("no X server without root: Xvfb needs /usr/bin/xkbcomp (install xvfb)")
     reader, writer = os.pipe()
     server = subprocess.Popen(
         [program, "-displayfd", str(writer), "-screen", "0", f"{size[0]}x{size[1]}x24",
