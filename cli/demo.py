@@ -49,29 +49,26 @@ def run(args: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     root = (args.root or user_data_dir() / "demo").absolute()
     headless = args.headless or not has_display()
-    if args.fresh:
-        _forget(root)
     recording = _microphone_wav(args.speak, root) if args.speak else None
     player_report = root / "player-report.json"
     player_report.unlink(missing_ok=True)
     if args.report:
         args.report.unlink(missing_ok=True)
-    with Shop(root, _say, headless) as shop:
+    with Shop(root, _say, headless, args.fresh) as shop:
         shop.open(player_report, speak=recording is not None)
         _print_urls(shop)
         try:
-            heard_from = _serve(shop, args.seconds, recording)
+            _serve(shop, args.seconds, recording)
         except KeyboardInterrupt:
-            heard_from = shop.host
             print(file=sys.stderr)
             _say("stopping")
         rss = _rss_bytes(shop)
     if args.report:
-        _write_report(args.report, player_report, heard_from, rss)
+        _write_report(args.report, player_report, shop.host, rss)
     return 0
 
 
-def _serve(shop: Any, seconds: float | None, recording: Path | None) -> Any:
+def _serve(shop: Any, seconds: float | None, recording: Path | None) -> None:
     from ota.clock import Deadline
 
     settle = Deadline(SETTLE_S)
@@ -83,7 +80,6 @@ def _serve(shop: Any, seconds: float | None, recording: Path | None) -> Any:
             speaking = shop.say_into_microphone(recording)
     if speaking is not None and speaking.poll() is None:
         speaking.kill()
-    return shop.host
 
 
 def _print_urls(shop: Any) -> None:
@@ -127,14 +123,6 @@ def _write_report(target: Path, player_report: Path, host: Any, rss: dict[str, i
         "rss_total_bytes": sum(rss.values()),
     }
     write_durable(target, (json.dumps(report, ensure_ascii=False, indent=2) + "\n").encode())
-
-
-def _forget(root: Path) -> None:
-    import shutil
-
-    if root.exists() and not (root / "lock").exists():
-        raise Refused(f"{root} is not a demo's folder; it is left alone.")
-    shutil.rmtree(root, ignore_errors=True)
 
 
 def _interrupt(number: int, frame: object) -> None:

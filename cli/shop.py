@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -75,11 +76,19 @@ def _free_port(wanted: int) -> int:
 class Shop:
     """Open the shop with `open`, keep it going with `poll`; leaving closes and stops all."""
 
-    def __init__(self, root: Path, say: Callable[[str], None], headless: bool) -> None:
+    def __init__(
+        self, root: Path, say: Callable[[str], None], headless: bool, fresh: bool = False
+    ) -> None:
+        """Take the folder's lock; `fresh` forgets what earlier runs left there.
+
+        Raises Refused when a demo runs there, or when `fresh` would delete what no demo made.
+        """
         self.root, self._say, self._headless = root, say, headless
         self.ports = choose_ports()
         self.places = Places(root / "box")
         self._lock: IO[str] = self._take_lock()
+        if fresh:
+            self._forget()
         # The server's and the box's processes: two machines, were this not a demo.
         self.server = Supervisor(root / "log", self._tell_end)
         self.box = Supervisor(self.places.var / "log", self._tell_end)
@@ -157,6 +166,15 @@ class Shop:
                 f"A demo is already running in {self.root}; stop it, or choose another --root."
             ) from None
         return lock
+
+    def _forget(self) -> None:
+        marks = {self.state: self.state / "fleet.json", self.places.root: self.places.etc}
+        for folder, mark in marks.items():
+            if folder.exists() and not mark.exists():
+                self._lock.close()
+                raise Refused(f"{folder} is not a demo's folder; it is left alone.")
+        for folder in marks:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _start_sound(self, always: bool) -> None:
         if has_sound_card() and not always and not self._headless:

@@ -90,6 +90,24 @@ def test_a_second_demo_in_the_same_folder_is_refused(tmp_path: Path) -> None:
         Shop(tmp_path, print, True)
 
 
+def test_a_fresh_start_forgets_a_demo_and_nothing_else(tmp_path: Path) -> None:
+    mine = tmp_path / "mine" / "box"
+    mine.mkdir(parents=True)
+    with pytest.raises(Refused, match="left alone"):
+        Shop(tmp_path / "mine", print, True, fresh=True)
+    assert mine.exists()
+    root = tmp_path / "demo"
+    with Shop(root, print, True, fresh=True) as shop:
+        shop.state.mkdir()
+        (shop.state / "fleet.json").write_text("{}")
+        shop.places.etc.mkdir(parents=True)
+        with pytest.raises(Refused, match="already running"):
+            Shop(root, print, True, fresh=True)
+        assert shop.state.exists(), "a running demo loses nothing"
+    with Shop(root, print, True, fresh=True) as shop:
+        assert not shop.state.exists() and not shop.places.etc.exists()
+
+
 def test_taken_ports_are_passed_over() -> None:
     usual = choose_ports()
     with socket.create_server((LOOPBACK, usual.console)):
