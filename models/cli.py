@@ -109,7 +109,7 @@ def _work_files(work: Path) -> tuple[Path, Path]:
 
 def _quantize(args: argparse.Namespace) -> int:
     from models.make import read_pictures
-    from models.quantize import quantize
+    from models.net.quantize import quantize
 
     fp32, int8 = _work_files(args.work)
     data = read_pictures(args.work)
@@ -119,8 +119,8 @@ def _quantize(args: argparse.Namespace) -> int:
 
 
 def _compare(args: argparse.Namespace) -> int:
-    from models.compare import compare
     from models.make import read_pictures
+    from models.measure.compare import compare
 
     fp32, int8 = _work_files(args.work)
     if not int8.is_file():

@@ -16,7 +16,7 @@ from ota.clock import monotonic_s
 from ota.errors import Broken, Refused
 
 if TYPE_CHECKING:
-    from models.dataset import Pictures
+    from models.net.dataset import Pictures
 
 Say = Callable[[str], None]
 Floats = NDArray[np.float32]
@@ -43,7 +43,7 @@ class Plan:
 def make(plan: Plan, say: Say) -> None:
     """Run all stages; can be stopped at any time and called again. Raises Refused when a package
     or asset is missing, Broken when a stage fails."""
-    from models.assets import open_face_assets
+    from models.person.assets import open_face_assets
 
     check_packages()
     open_face_assets(plan.assets)
@@ -83,7 +83,7 @@ def check_packages() -> None:
 def _studio(plan: Plan, *arguments: str) -> None:
     """Blender runs in a process of its own: it keeps memory and state until it ends."""
     log = plan.work / "studio.log"
-    command = [sys.executable, "-m", "models.studio", *arguments, "--assets", str(plan.assets),
+    command = [sys.executable, "-m", "models.person.studio", *arguments, "--assets", str(plan.assets),
                "--work", str(plan.work), "--threads", str(plan.threads)]
     with log.open("ab") as sink:
         done = subprocess.run(command, stdout=sink, stderr=sink, timeout=JOB_TIMEOUT_S, check=False,
@@ -97,14 +97,14 @@ def _textures(plan: Plan, say: Say) -> None:
 
 
 def _speech(plan: Plan, say: Say) -> None:
-    from models.speech import synthesise
+    from models.articulation.speech import synthesise
 
     synthesise(plan.speech_assets, plan.work / "speech")
     (plan.work / "speech.done").touch()
 
 
 def _poses(plan: Plan, say: Say) -> None:
-    from models import visemes, voice
+    from models.articulation import visemes, voice
 
     clips = [c for c in voice.read_clips(plan.work / "speech") if not c.held_out]
     tracks = [voice.example(c, None)[1] for c in clips]
@@ -129,7 +129,7 @@ def _progress(say: Say) -> Callable[[int, int, float], None]:
 
 
 def _voice(plan: Plan, say: Say) -> None:
-    from models import voice
+    from models.articulation import voice
 
     steps = 100 if plan.quick else VOICE_STEPS
     figures = voice.train(plan.work / "speech", plan.work / "voice2code.onnx", steps,
@@ -138,7 +138,7 @@ def _voice(plan: Plan, say: Say) -> None:
 
 
 def _renderer(plan: Plan, say: Say) -> None:
-    from models import networks
+    from models.net import networks
 
     data = read_pictures(plan.work)
     train = ~data.held_out
@@ -155,8 +155,9 @@ def _renderer(plan: Plan, say: Say) -> None:
 
 def read_pictures(work: Path) -> Pictures:
     """The training pictures of a work folder, matched to its plate."""
-    from models import dataset, lin
-    from models.picture import read_render
+    from models.net import dataset
+    from models.person import lin
+    from models.person.picture import read_render
 
     x, y = lin.PATCH_AT
     plate, _ = read_render(work / "hero" / "plate.png")
@@ -167,7 +168,8 @@ def read_pictures(work: Path) -> Pictures:
 
 
 def _quantise(plan: Plan, say: Say) -> None:
-    from models import compare, quantize
+    from models.measure import compare
+    from models.net import quantize
 
     data = read_pictures(plan.work)
     fp32, int8 = plan.work / "renderer.fp32.onnx", plan.work / "renderer.int8.onnx"
@@ -179,8 +181,9 @@ def _quantise(plan: Plan, say: Say) -> None:
 
 
 def _idle(plan: Plan, say: Say) -> None:
-    from models import idle, movie
-    from models.plate import layers
+    from models import movie
+    from models.person import idle
+    from models.person.plate import layers
 
     partial = plan.work / "base.part.mp4"
     movie.write_loop(partial, idle.frames(layers(plan.work / "hero")), idle.FPS)
@@ -191,7 +194,7 @@ def _pack(plan: Plan, say: Say) -> None:
     import json
 
     from models import pack
-    from models.voice import FEATURES
+    from models.articulation.voice import FEATURES
 
     data = read_pictures(plan.work)
     rest = np.rint(data.rest.transpose(1, 2, 0) * 255).astype(np.uint8)

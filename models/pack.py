@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device.render.bundle import LIKENESS_ROOT, Features
-from models import consent, idle, lin
-from models.face import CODE_NAMES
-from models.networks import VOICE_CONTEXT_MS
+from models import consent
+from models.net.networks import VOICE_CONTEXT_MS
+from models.person import idle, lin
+from models.person.face import CODE_NAMES
 from ota.files import sha256_file, write_durable
 
 NAMES = {"lin": {"zh-CN": "小林", "en-US": "Lin"}}

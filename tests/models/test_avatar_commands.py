@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from device.paths import repository_root
-from models.assets import KEYS, open_face_assets
+from models.person.assets import KEYS, open_face_assets
 from ota.errors import Refused
 from tests.sim.avatar_bundle import make_bundle
 

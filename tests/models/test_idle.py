@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from models import idle, lin
+from models.person import idle, lin
 
 
 def test_the_motion_closes_and_is_gentle() -> None:

@@ -11,8 +11,8 @@ from device.paths import repository_root
 from device.render import logmel
 from device.render.bundle import load_bundle
 from device.render.mouth import Mouth
-from models.speech import TIMES_LATE_MS
-from models.tracks import code_track, pieces
+from models.articulation.speech import TIMES_LATE_MS
+from models.articulation.tracks import code_track, pieces
 from ota.clock import utc_now
 from tests.sim.speech import voice
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.face import CODE_NAMES
-from models.tracks import Piece, code_track, pieces
-from models.visemes import VISEMES, spoken_poses, target, training_poses
+from models.articulation.tracks import Piece, code_track, pieces
+from models.articulation.visemes import VISEMES, spoken_poses, target, training_poses
+from models.person.face import CODE_NAMES
 
 JAW, PRESS, PUCKER, LIPS = (CODE_NAMES.index(n) for n in
                             ("jaw_open", "press", "pucker", "lips_together"))

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models import lin
-from models.blender import Material, Stage, to_blender
-from models.face import Head
+from models.person import lin
+from models.person.blender import Material, Stage, to_blender
+from models.person.face import Head
 
 Floats = NDArray[np.float32]
 SKIN_RADIUS = (1.0, 0.34, 0.18)

@@ -12,10 +12,10 @@ from scipy.signal import fftconvolve, resample_poly
 
 from device.render import logmel
 from device.render.bundle import Features
-from models import networks
-from models.face import CODE_NAMES
-from models.speech import TIMES_LATE_MS
-from models.tracks import PER_FRAME, Piece, code_track, pieces
+from models.articulation.speech import TIMES_LATE_MS
+from models.articulation.tracks import PER_FRAME, Piece, code_track, pieces
+from models.net import networks
+from models.person.face import CODE_NAMES
 
 Floats = NDArray[np.float32]
 FEATURES = Features("logmel-80", 16_000, 25, 10, 60.0, 7200.0)
@@ -37,7 +37,7 @@ class Clip:
 
 
 def read_clips(folder: Path) -> list[Clip]:
-    """The clips models.speech wrote; every ninth sentence (both voices) is held out."""
+    """The clips models.articulation.speech wrote; every ninth sentence (both voices) is held out."""
     clips = []
     for file in sorted(folder.glob("[0-9]*.npz")):
         if file.name.endswith(".part.npz"):

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from scipy.signal import fftconvolve
 
-from models.blender import Colour, Material, Stage
+from models.person.blender import Colour, Material, Stage
 
 Floats = NDArray[np.float32]
 WALL_Y_CM = 210.0

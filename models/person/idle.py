@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models import lin
+from models.person import lin
 
 Floats = NDArray[np.float32]
 FPS = 25

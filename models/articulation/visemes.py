@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from models.face import CODE_NAMES
+from models.person.face import CODE_NAMES
 
 Floats = NDArray[np.float32]
 

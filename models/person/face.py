@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.assets import open_face_assets
+from models.person.assets import open_face_assets
 
 Floats = NDArray[np.float32]
 

@@ -1,4 +1,4 @@
-"""Renders with Blender, one process per job: `python -m models.studio JOB --assets A --work W`."""
+"""Renders with Blender, one process per job: `python -m models.person.studio JOB --assets A --work W`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from models import backdrop, lin, scene, skin, wardrobe
-from models.blender import Stage
-from models.face import load_head
-from models.visemes import training_poses
+from models.articulation.visemes import training_poses
+from models.person import backdrop, lin, scene, skin, wardrobe
+from models.person.blender import Stage
+from models.person.face import load_head
 
 
 def mouths(assets: Path, work: Path, poses: Path, threads: int, part: tuple[int, int]) -> None:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.face import CODE_NAMES
-from models.visemes import target
+from models.articulation.visemes import target
+from models.person.face import CODE_NAMES
 
 Floats = NDArray[np.float32]
 RATE_HZ = 100

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.corpus import lines
+from models.articulation.corpus import lines
 
 Floats = NDArray[np.float32]
 RATE_HZ = 16_000

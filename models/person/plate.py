@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from models import lin
-from models.backdrop import out_of_focus
-from models.idle import Layers
-from models.picture import read_render
+from models.person import lin
+from models.person.backdrop import out_of_focus
+from models.person.idle import Layers
+from models.person.picture import read_render
 
 Floats = NDArray[np.float32]
 FOCUS_PX = 15.0

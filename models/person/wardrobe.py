@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from models import clothes, hair
-from models.blender import Colour, Material, Stage, to_blender
-from models.face import Head
-from models.scene import FaceObject
+from models.person import clothes, hair
+from models.person.blender import Colour, Material, Stage, to_blender
+from models.person.face import Head
+from models.person.scene import FaceObject
 
 Floats = NDArray[np.float32]
 LINEN: Colour = (0.93, 0.905, 0.85)

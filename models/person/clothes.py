@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import LinearNDInterpolator, PchipInterpolator
 from scipy.ndimage import gaussian_filter1d
 
-from models.face import Head
+from models.person.face import Head
 
 Floats = NDArray[np.float32]
 Grid = NDArray[np.float64]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 from scipy.spatial import cKDTree
 
-from models.face import LANDMARKS, Head
+from models.person.face import LANDMARKS, Head
 
 Floats = NDArray[np.float32]
 STEPS = 18

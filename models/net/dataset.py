@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, maximum_filter
 
-from models.picture import read_render
+from models.person.picture import read_render
 
 Floats = NDArray[np.float32]
 HELD_OUT_EVERY = 12

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from models.face import Person
+from models.person.face import Person
 
 SIZE_PX = (1080, 1920)
 PX_PER_CM = 24.5

@@ -1,0 +1,1 @@
+"""From speech to mouth codes: the corpus, visemes, coarticulation, the voice network."""

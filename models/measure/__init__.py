@@ -1,0 +1,1 @@
+"""How good an avatar is: pictures, lips and timing against ground truth."""

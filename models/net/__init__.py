@@ -1,0 +1,1 @@
+"""The networks of an avatar: their shapes, training data, training, INT8."""

@@ -1,0 +1,1 @@
+"""A synthetic person: geometry, skin, hair, clothes, light, and the pictures made of them."""
