@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from device.messages import ProgrammeWanted
+from fleet import likeness
 from fleet.drafts import Document, differences, to_bytes
 from fleet.live import Hub
 from fleet.pictures import drop_unused
@@ -34,6 +35,8 @@ from ota.repository import Repository
 
 DOCUMENT_BYTES_MAX = 4 << 20
 INDEX_BYTES_MAX = 16 << 20
+# The avatars that the software ships; their consents are asked at every publish.
+AVATARS = Path(__file__).resolve().parent.parent / "models" / "avatars"
 TARGETS_KEPT = 40
 BUILD_WAIT_S = 90.0
 
@@ -68,13 +71,14 @@ class Publisher:
         studio: Studio,
         wishes: Wishes,
         hub: Hub,
+        chain: str,
     ) -> None:
         self._places = places
         self._tables = tables
         self._repository = repository
         self._studio = studio
         self._wishes = wishes
-        self._hub = hub
+        self._hub, self._chain = hub, chain
         self._building = threading.Lock()
         self._soon = threading.Event()
         self._stop = threading.Event()
@@ -227,6 +231,8 @@ class Publisher:
         document = {**document, "version": number}
         write_durable(draft / "programme.json", to_bytes(document))
         faults = blocking(self._studio.check(draft, utc_now()))
+        faults += likeness.faults(document, AVATARS, self._places.likeness_keys, self._chain,
+                                  utc_now())
         if faults:
             raise NotPlayable(faults)
         drop_unused(draft, to_bytes(document).decode())

@@ -11,7 +11,8 @@ from ota.files import write_durable
 from ota.keys import SigningKey
 
 
-def synthetic_consent(avatar: str, base_sha256: str) -> dict[str, Any]:
+def synthetic_consent(avatar: str, base_sha256: str, gestures_sha256: dict[str, str]
+                      ) -> dict[str, Any]:
     """The statement for a face that is nobody's: made from a mesh, no owner to ask."""
     return {
         "avatar": avatar,
@@ -25,6 +26,7 @@ def synthetic_consent(avatar: str, base_sha256: str) -> dict[str, Any]:
         "until": "2036-12-31T00:00:00Z",
         "revocation_id": f"vitrine-{avatar}-1",
         "base_sha256": base_sha256,
+        "gestures_sha256": gestures_sha256,
     }
 
 

@@ -140,12 +140,14 @@ def _run_keys(args: argparse.Namespace) -> int:
 
 def _run_publish(args: argparse.Namespace) -> int:
     from ota.clock import utc_now
+    from ota.consent import check_tree
     from ota.keyring import find_keys
     from ota.release import build, publish
     from ota.repository import ROLES, Repository
 
     keys = find_keys(args.keys, ROLES, _passphrase(args.passphrase_file))
     tree = args.tree or Path(__file__).resolve().parent.parent
+    check_tree(tree, utc_now())
     if (args.repository / "metadata" / "timestamp.json").exists():
         repository = Repository.open(args.repository, keys)
     else:

@@ -32,7 +32,7 @@ def source_tree(directory: Path, version: str, extra: dict[str, str] | None = No
         "device/__init__.py": '"""The box."""\n',
         "device/player.py": f'VERSION = "{version}"\n' + "# filler\n" * 200,
         "cli/main.py": "print('hello')\n",
-        "models/avatars/lin/avatar.json": json.dumps({"id": "lin", "for": version}),
+        "models/voices/lin.json": json.dumps({"id": "lin", "for": version}),
         **(extra or {}),
     }
     for name, text in files.items():
