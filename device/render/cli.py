@@ -10,6 +10,7 @@ from pathlib import Path
 EPILOG = """examples:
   ./vitrine render --audio hello.wav --out hello.mp4
   ./vitrine render --audio hello.flac --out card.mp4 --programme programmes/tea-shop --size 540x960
+  ./vitrine render --audio hello.wav --out hello.mp4 --gesture greet --gesture point-left@4.5
 """
 BAR_CELLS = 30
 
@@ -27,6 +28,10 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument("--out", type=Path, required=True, help="the movie to write (.mp4)")
     parser.add_argument("--avatar", type=Path, help="folder of an avatar bundle (default: lin)")
     parser.add_argument("--programme", type=Path, help="its brand and first product are shown")
+    parser.add_argument("--gesture", type=_gesture, action="append", default=[], dest="gestures",
+                        metavar="NAME[@SECONDS]",
+                        help="a gesture of the avatar, at the first moment from SECONDS of the "
+                             "sound on where her pose allows it (default 0); may be given again")
     parser.add_argument("--size", type=_size, default=(1080, 1920), metavar="WxH",
                         help="picture size in pixels (default 1080x1920)")
     parser.add_argument("--fps", type=int, default=25, help="frames a second (default 25)")
@@ -45,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
 
     avatar = args.avatar or repository_root() / "models" / "avatars" / "lin"
     job = Job(args.audio, args.out, avatar, args.programme, args.size, args.fps,
-              args.precision, args.report)
+              args.precision, args.report, tuple(args.gestures))
     try:
         found = render(job, _bar if sys.stderr.isatty() else _steps)
     finally:
@@ -63,6 +68,14 @@ def _size(text: str) -> tuple[int, int]:
     if not found:
         raise argparse.ArgumentTypeError(f"{text!r} is no size; write it like 1080x1920")
     return int(found[1]), int(found[2])
+
+
+def _gesture(text: str) -> tuple[str, float]:
+    found = re.fullmatch(r"([^@]+)(?:@(\d{1,5}(?:\.\d{1,3})?))?", text)
+    if not found:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no gesture; write it like greet, or point-left@4.5")
+    return found[1], float(found[2] or 0)
 
 
 def _bar(done: int, total: int) -> None:

@@ -17,7 +17,7 @@ from device.audio.speaker import RATE_HZ
 from device.conversation.script import Script
 from device.render.bundle import Bundle, load_bundle
 from device.render.compose import Compositor, Overlay
-from device.render.mouth import Mouth
+from device.render.mouths import AnyMouth, Codes, open_mouth
 from device.render.pixels import Picture, premultiplied_patch, use_one_thread
 from device.render.video import BaseLoop, MovieWriter
 from device.stage.clips import CODE_RATE_HZ
@@ -31,6 +31,8 @@ CODE_FPS = 25
 SIDE_PX_MIN, SIDE_PX_MAX = 64, 7680
 FPS_MIN, FPS_MAX = 1, 120
 TAIL_S = 0.4
+# Asked for so long before its moment that the decoder, which reads ahead, is not there yet.
+GESTURE_LEAD_FRAMES = 25
 
 Floats = npt.NDArray[np.float32]
 Progress = Callable[[int, int], None]
@@ -38,7 +40,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Job:
-    """What to render; sizes in pixels."""
+    """What to render; sizes in pixels, `gestures` each a name and its second of the sound."""
 
     audio: Path
     out: Path
@@ -48,6 +50,7 @@ class Job:
     fps: int = CODE_FPS
     precision: str = "int8"
     report: Path | None = None
+    gestures: tuple[tuple[str, float], ...] = ()
 
 
 def render(job: Job, progress: Progress) -> dict[str, Any]:
@@ -59,9 +62,10 @@ def render(job: Job, progress: Progress) -> dict[str, Any]:
     use_one_thread()
     samples = read(job.audio, RATE_HZ, allow_silence=False)
     bundle = load_bundle(job.avatar, utc_now())
-    mouth = Mouth(bundle, job.precision)
-    codes = mouth.codes(resample(samples, RATE_HZ, CODE_RATE_HZ))
     seconds = len(samples) / RATE_HZ + TAIL_S
+    _check_gestures(job, bundle, seconds)
+    mouth = open_mouth(bundle, job.precision)
+    codes = mouth.codes(resample(samples, RATE_HZ, CODE_RATE_HZ))
     samples = np.concatenate([samples, np.zeros(round(TAIL_S * RATE_HZ), np.float32)])
     frames = int(np.ceil(seconds * job.fps))
     figures = Figures()
@@ -70,12 +74,15 @@ def render(job: Job, progress: Progress) -> dict[str, Any]:
     figures.note_memory()
     with MovieWriter(job.out, job.size, job.fps, RATE_HZ) as movie:
         movie.sound(samples)
-        with BaseLoop(bundle.base_path, bundle.manifest.base.frames) as base:
-            painter = _Painter(job, bundle, mouth, base, figures, render_ms)
+        base = BaseLoop.of(bundle)
+        wishes = _GestureWishes(job, bundle, base)
+        with base:
+            painter = _Painter(job, bundle, mouth, base, wishes, figures, render_ms)
             for n in range(frames):
                 movie.picture(painter.frame(n, codes))
                 figures.shown(monotonic_s())
                 progress(n + 1, frames)
+        figures.gestures_shown = base.gestures_shown
     wall_s = max(1e-6, monotonic_s() - started_s)
     found = report(figures, render_ms, mouth.provider, mouth.precision,
                    (process_cpu_s() - cpu_s) / wall_s)
@@ -85,17 +92,37 @@ def render(job: Job, progress: Progress) -> dict[str, Any]:
     return found
 
 
+class _GestureWishes:
+    """Asks for the film's gestures in their order, each well before its moment."""
+
+    def __init__(self, job: Job, bundle: Bundle, base: BaseLoop) -> None:
+        """Asks for the first at once, where it is near: the decoder must not have begun."""
+        self._base = base
+        self._left = sorted(
+            ((round(at_s * bundle.manifest.fps), name) for name, at_s in job.gestures),
+            reverse=True)
+        self.ask(0)
+
+    def ask(self, taken: int) -> None:
+        """`taken` frames of the base were used; one wish waits at a time."""
+        while self._left and self._left[-1][0] <= taken + GESTURE_LEAD_FRAMES:
+            if self._base.waiting:
+                return
+            row, name = self._left.pop()
+            self._base.ask(name, row)
+
+
 class _Painter:
     """Composes frame `n` of the clip."""
 
     def __init__(
-        self, job: Job, bundle: Bundle, mouth: Mouth, base: BaseLoop, figures: Figures,
-        render_ms: list[float],
+        self, job: Job, bundle: Bundle, mouth: AnyMouth, base: BaseLoop, wishes: _GestureWishes,
+        figures: Figures, render_ms: list[float],
     ) -> None:
-        self._fps, self._mouth, self._base = job.fps, mouth, base
+        self._fps, self._mouth, self._base, self._wishes = job.fps, mouth, base, wishes
         self._base_fps = bundle.manifest.fps
         self._figures, self._render_ms = figures, render_ms
-        self._matrix = bundle.track.matrix
+        self._matrices = bundle.matrices
         self._compositor = Compositor(*job.size, base.size, bundle.head_middle)
         self._canvas: Picture = np.zeros((job.size[1], job.size[0], 4), np.uint8)
         self._overlay = _overlay(job, self._compositor)
@@ -103,26 +130,27 @@ class _Painter:
         self._taken = 1
         self.label_px = self._compositor.label.text_px
 
-    def frame(self, n: int, codes: Floats) -> Picture:
+    def frame(self, n: int, codes: Codes) -> Picture:
         """The canvas with frame `n` on it; valid until the next call."""
         while self._taken <= n * self._base_fps / self._fps:
             self._index, self._planes = self._base.take()
             self._taken += 1
+            self._wishes.ask(self._taken)
         code = code_at(codes, n / self._fps, self._mouth.rest)
         patch: Picture | None = None
         started_s = monotonic_s()
         if not np.array_equal(code, self._mouth.rest):
-            patch = premultiplied_patch(self._mouth.patch(code))
+            patch = premultiplied_patch(self._mouth.patch(code, base_index=self._index))
             self._render_ms.append((monotonic_s() - started_s) * 1e3)
         composed_s = monotonic_s()
         self._compositor.frame(
-            self._canvas, self._planes, patch, self._matrix[self._index], self._overlay)
+            self._canvas, self._planes, patch, self._matrices[self._index], self._overlay)
         self._figures.compose_ms.append((monotonic_s() - composed_s) * 1e3)
         return self._canvas
 
 
 def code_at(
-    codes: Floats, at_s: float,
+    codes: Codes, at_s: float,
     rest: Floats,
 ) -> Floats:
     """The mouth code at `at_s` of the clip: between two codes they are mixed; rest outside."""
@@ -147,6 +175,18 @@ def _overlay(job: Job, compositor: Compositor) -> Overlay:
     wardrobe = Wardrobe(compositor.look, script)
     shown = next((each.show for each in script.programme.segments if each.show), None)
     return Overlay(card=wardrobe.card(shown), brand=wardrobe.brand())
+
+
+def _check_gestures(job: Job, bundle: Bundle, seconds: float) -> None:
+    known = [each.name for each in bundle.gestures]
+    for name, at_s in job.gestures:
+        if name not in known:
+            raise Refused(
+                f"The avatar {bundle.manifest.id} has no gesture {name!r}; "
+                + (f"it has {', '.join(known)}." if known else "it has none at all."))
+        if not 0 <= at_s < seconds:
+            raise Refused(f"The gesture {name} at {at_s:g} s lies outside of the sound, which is "
+                          f"{seconds:.1f} s long; choose a moment within it.")
 
 
 def _check(job: Job) -> None:

@@ -12,11 +12,12 @@ import numpy.typing as npt
 from device.audio.resample import resample
 from device.audio.soundfiles import read
 from device.audio.speaker import RATE_HZ
-from device.render.mouth import Mouth
+from device.render.mouths import AnyMouth, Codes
 
 CODE_RATE_HZ = 16_000
 CLIPS_MAX = 12
 CODES_MAX = 1024
+CODES_BYTES_MAX = 96 << 20
 Floats = npt.NDArray[np.float32]
 
 
@@ -25,16 +26,17 @@ class Clip:
     """One sentence: mono samples at 48 kHz, and codes (frames, K) at 25 a second."""
 
     samples: Floats
-    codes: Floats
+    codes: Codes
 
 
 class ClipShelf:
     """Reads clips and computes their codes once. One thread (the director's)."""
 
-    def __init__(self, mouth: Mouth) -> None:
+    def __init__(self, mouth: AnyMouth) -> None:
         self._mouth = mouth
         self._clips: OrderedDict[Path, Clip] = OrderedDict()
-        self._codes: OrderedDict[Path, Floats] = OrderedDict()
+        self._codes: OrderedDict[Path, Codes] = OrderedDict()
+        self._codes_bytes = 0
 
     def take(self, path: Path) -> Clip:
         """The clip of that file. Raises Refused when it cannot be read."""
@@ -64,7 +66,11 @@ class ClipShelf:
             self._clips.popitem(last=False)
         self._remember(path, clip.codes)
 
-    def _remember(self, path: Path, codes: Floats) -> None:
+    def _remember(self, path: Path, codes: Codes) -> None:
+        """Keep codes; the oldest go when they are many or large (those of imported avatars)."""
+        before = self._codes.pop(path, None)
+        self._codes_bytes += codes.nbytes - (before.nbytes if before is not None else 0)
         self._codes[path] = codes
-        while len(self._codes) > CODES_MAX:
-            self._codes.popitem(last=False)
+        while len(self._codes) > CODES_MAX or (
+                self._codes_bytes > CODES_BYTES_MAX and len(self._codes) > 1):
+            self._codes_bytes -= self._codes.popitem(last=False)[1].nbytes

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 KEEP = 16_384
+NAMES_MAX = 32
 _STATM = Path("/proc/self/statm")
 
 
@@ -26,6 +27,8 @@ class Figures:
     frames_shown: int = 0
     frames_dropped: int = 0
     mouths_late: int = 0
+    gestures_shown: int = 0
+    gestures_unknown: deque[str] = field(default_factory=lambda: deque(maxlen=NAMES_MAX))
     first_s: float = 0.0
     last_s: float = 0.0
     frame_ms: deque[float] = field(default_factory=_row)
@@ -83,7 +86,7 @@ def spread(values: Iterable[float], *names: str) -> dict[str, float | None]:
 def report(
     figures: Figures, render_ms: Iterable[float], provider: str, precision: str, cpu_share: float
 ) -> dict[str, Any]:
-    """The report of contract B5, and beside it `mouths_late`, `cpu_share`, offset p95."""
+    """The report of contract B5, and beside it `mouths_late`, `cpu_share`, offset p95, gestures."""
     now_bytes = figures.note_memory()
     offsets = [abs(value) for value in figures.av_offset_ms]
     av_offset = spread(figures.av_offset_ms, "p50", "p99")
@@ -103,4 +106,6 @@ def report(
         "ai_label": True,
         "mouths_late": figures.mouths_late,
         "cpu_share": round(cpu_share, 3),
+        "gestures_shown": figures.gestures_shown,
+        "gestures_unknown": sorted(figures.gestures_unknown),
     }

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from device.render.mouth import Mouth
+from device.render.mouths import AnyMouth, Codes
 from device.render.pixels import Picture, premultiplied_patch
 from ota.clock import monotonic_ns
 
@@ -22,6 +22,9 @@ AHEAD = 8
 CLOSING_FRAMES = 4
 SENTENCES_MAX = 32
 TIMES_MAX = 4096
+FRAME_MS = 40.0
+# How much of the pace each new picture's time is.
+PACE_SHARE = 0.3
 
 
 @dataclass(frozen=True)
@@ -29,11 +32,33 @@ class Spoken:
     """The codes of one sentence, (frames, K), from frame `first` of the timeline on."""
 
     first: int
-    codes: Floats
+    codes: Codes
 
     def at(self, n: int) -> Floats | None:
         """The code of frame `n`, None outside of the sentence."""
         return self.codes[n - self.first] if 0 <= n - self.first < len(self.codes) else None
+
+
+@dataclass(frozen=True)
+class CutShort:
+    """The first `said` codes of a sentence and then others (see Codes)."""
+
+    codes: Codes
+    said: int
+    closing: Floats
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that keeping them takes."""
+        return self.codes.nbytes + self.closing.nbytes
+
+    def __len__(self) -> int:
+        return self.said + len(self.closing)
+
+    def __getitem__(self, frame: int, /) -> Floats:
+        code: Floats = (
+            self.codes[frame] if frame < self.said else self.closing[frame - self.said])
+        return code
 
 
 def cut_short(spoken: Spoken, n: int, rest: Floats) -> Spoken:
@@ -44,7 +69,7 @@ def cut_short(spoken: Spoken, n: int, rest: Floats) -> Spoken:
     last = spoken.codes[said - 1] if said else rest
     share = np.linspace(1.0, 0.0, CLOSING_FRAMES + 1, dtype=np.float32)[1:, None]
     closing = rest + (last - rest) * share
-    return Spoken(spoken.first, np.concatenate([spoken.codes[:said], closing]))
+    return Spoken(spoken.first, CutShort(spoken.codes, said, closing))
 
 
 class MouthMaker:
@@ -54,8 +79,12 @@ class MouthMaker:
     it is not ready. Thread-safe.
     """
 
-    def __init__(self, mouth: Mouth) -> None:
+    def __init__(self, mouth: AnyMouth, base_frames: int = 1) -> None:
+        """`base_frames`: how many frames the idle video has."""
         self._mouth = mouth
+        self._base_frames = base_frames
+        self._base_shift = 0
+        self._pace_ms = 0.0
         self._spoken: deque[Spoken] = deque(maxlen=SENTENCES_MAX)
         self._ready: dict[int, Picture | None] = {}
         self._shown = 0
@@ -72,7 +101,7 @@ class MouthMaker:
         self._thread.start()
         return self
 
-    def say(self, first: int, codes: Floats) -> None:
+    def say(self, first: int, codes: Codes) -> None:
         """A sentence begins at frame `first`."""
         with self._change:
             self._spoken.append(Spoken(first, codes))
@@ -87,9 +116,14 @@ class MouthMaker:
             self._spoken.extend(kept)
             self._forget_from(n)
 
-    def at(self, n: int) -> tuple[bool, Picture | None]:
-        """The patch for frame `n`; tells the maker that `n` is being shown."""
+    def at(self, n: int, base_index: int = 0) -> tuple[bool, Picture | None]:
+        """The patch for frame `n`; tells the maker that `n` is shown over base frame `base_index`.
+
+        The idle video goes on by one a frame, so the base frames of the next ones are known too;
+        only after a jump are the few that were ready made for another.
+        """
         with self._change:
+            self._base_shift = base_index - n
             known = n in self._ready
             patch = self._ready.get(n)
             self._shown = n
@@ -126,7 +160,13 @@ class MouthMaker:
         return None
 
     def _next(self) -> int | None:
-        for n in range(self._shown + 1, self._shown + 1 + AHEAD):
+        """The first frame that is not made and can still be made in time.
+
+        A network slower than the frames (imported ones are) so shows fewer mouths, in time, and
+        not all of them late.
+        """
+        first = self._shown + 1 + int(self._pace_ms / FRAME_MS)
+        for n in range(first, max(first, self._shown + AHEAD) + 1):
             if n not in self._ready:
                 return n
         return None
@@ -142,13 +182,15 @@ class MouthMaker:
                 if code is None:
                     self._ready[n] = None
                     continue
-            patch = self._render(code)
+            patch = self._render(code, (n + self._base_shift) % self._base_frames)
             with self._change:
                 if version == self._version or self._code(n) is code:
                     self._ready[n] = patch
 
-    def _render(self, code: Floats) -> Picture:
+    def _render(self, code: Floats, base_index: int) -> Picture:
         started_ns = monotonic_ns()
-        patch = premultiplied_patch(self._mouth.patch(code))
-        self.render_ms.append((monotonic_ns() - started_ns) / 1e6)
+        patch = premultiplied_patch(self._mouth.patch(code, base_index=base_index))
+        took_ms = (monotonic_ns() - started_ns) / 1e6
+        self.render_ms.append(took_ms)
+        self._pace_ms += PACE_SHARE * (took_ms - self._pace_ms)
         return patch

@@ -90,7 +90,11 @@ class Performer:
         self._stage.change_at(now + round(IDENTIFIED_S * FPS), "hint", self._ask())
 
     def look_after(self) -> None:
-        """Begin the notice that the synthesiser has finished, or show it for its reading time."""
+        """Begin the notice that the synthesiser has finished, or show it for its reading time.
+
+        Says what is wrong with the picture, too.
+        """
+        self.faults.extend(self._stage.faults())
         said = self.saying
         if said is None or said.say.sentence.file is not None or not said.waits:
             return
@@ -156,6 +160,9 @@ class Performer:
         return self.wardrobe.ask if self._hears else None
 
     def _say(self, say: cues.Say) -> None:
+        if say.gesture is not None:
+            # Before all else: it has to wait for a pose, and the words need not wait for it.
+            self._stage.gesture(say.gesture)
         now = int(self._speaker.position_s() * RATE_HZ)
         not_before = max(now, self._last_end + round(say.pause_s * RATE_HZ))
         sentence = say.sentence
@@ -191,6 +198,7 @@ class Performer:
 
     def _hush(self) -> None:
         self._announcer.close()
+        self._stage.gesture(None)
         cut = self._speaker.flush()
         self._mouths.cut(self._stage.frame_at(cut) + 1)
         self._last_end = cut

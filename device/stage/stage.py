@@ -46,9 +46,9 @@ class Stage:
     ) -> None:
         self.speaker, self.mouths, self._sink = speaker, mouths, sink
         self.figures = Figures()
-        self.base = BaseLoop(bundle.base_path, bundle.manifest.base.frames)
+        self.base = BaseLoop.of(bundle)
         self.compositor = Compositor(*size, self.base.size, bundle.head_middle)
-        self._matrix: npt.NDArray[np.float32] = bundle.track.matrix
+        self._matrices: npt.NDArray[np.float32] = bundle.matrices
         self._shift_s = -av_offset_ms / 1e3
         self._size = size
         self._changes: deque[tuple[int, str, Sprite | None]] = deque(maxlen=CHANGES_MAX)
@@ -80,6 +80,22 @@ class Stage:
             kept.append((n, part, sprite))
             self._changes.clear()
             self._changes.extend(sorted(kept, key=lambda each: each[0]))
+
+    def gesture(self, name: str | None) -> None:
+        """Show that gesture at the next moment the pose allows, within 3 s or not at all.
+
+        The newest wish wins, None takes it back. One that this avatar does not know is noted in
+        the figures and nothing else happens: a programme is written for many avatars.
+        """
+        if not self.base.ask(name) and name not in self.figures.gestures_unknown:
+            self.figures.gestures_unknown.append(str(name))
+
+    def faults(self) -> list[str]:
+        """What went wrong with the avatar's gestures since the last call, for people."""
+        found = []
+        while self.base.faults:
+            found.append(self.base.faults.popleft())
+        return found
 
     def frame_at(self, sound_frame: int) -> int:
         """The picture frame of a frame of the sound timeline."""
@@ -121,7 +137,7 @@ class Stage:
             n += skipped
         index, planes = self.base.take()
         started_s = monotonic_s()
-        known, patch = self.mouths.at(n)
+        known, patch = self.mouths.at(n, index)
         if known:
             self._patch = patch
         elif self.mouths.is_open(n):
@@ -129,9 +145,10 @@ class Stage:
         else:
             self._patch = None
         self.compositor.frame(
-            self._sink.frame_buffer(), planes, self._patch, self._matrix[index],
+            self._sink.frame_buffer(), planes, self._patch, self._matrices[index],
             self._overlay_of(n))
         self.figures.compose_ms.append((monotonic_s() - started_s) * 1e3)
+        self.figures.gestures_shown = self.base.gestures_shown
         return n
 
     def _overlay_of(self, n: int) -> Overlay:

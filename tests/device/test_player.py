@@ -56,7 +56,8 @@ class Watcher(threading.Thread):
 
 @pytest.fixture(scope="module")
 def avatar(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_bundle(tmp_path_factory.mktemp("avatars") / "sim", (540, 960), 25)
+    return make_bundle(
+        tmp_path_factory.mktemp("avatars") / "sim", (540, 960), 25, gestures=["greet"])
 
 
 @pytest.fixture()
@@ -113,6 +114,7 @@ def test_a_day_in_the_shop(box: Box, tmp_path: Path) -> None:
     assert report["frames_dropped"] <= 0.01 * report["frames_shown"] + 3, report
     assert report["av_offset_ms"]["p95_abs"] <= 40 and report["ai_label"]
     assert report["render_ms"]["p50"] is not None and report["fps"] > 24
+    assert report["gestures_shown"] >= 1 and report["gestures_unknown"] == []
     assert any(h.kind == "played" for h in box.happened)
     assert "visitor" not in json.dumps([h.detail for h in box.happened])
     assert "厕所" not in json.dumps([h.detail for h in box.happened], ensure_ascii=False)

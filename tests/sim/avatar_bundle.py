@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -22,12 +23,18 @@ from ota.keys import SigningKey
 PATCH = 256
 CODES = 4
 OPEN_INDEX = 0
+GESTURE_FRAMES = 10
+NOD_PX = 36  # at a width of 1080
 
 
 def make_bundle(
-    folder: Path, size: tuple[int, int] = (1080, 1920), frames: int = 50, bundle_id: str = "sim"
+    folder: Path, size: tuple[int, int] = (1080, 1920), frames: int = 50, bundle_id: str = "sim",
+    gestures: Sequence[str] = (),
 ) -> Path:
-    """Write a whole bundle into `folder` (made when missing) and return it."""
+    """Write a whole bundle into `folder` (made when missing) and return it.
+
+    Each gesture is a nod of GESTURE_FRAMES frames, the first a small one and the next larger.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     matrices = np.stack([_matrix(size, n, frames) for n in range(frames)])
     write_base(folder / "base.mp4", [_face(size, m) for m in matrices], 25)
@@ -37,22 +44,53 @@ def make_bundle(
     rest = _rest_patch()
     np.savez_compressed(
         folder / "track.npz", matrix=matrices.astype(np.float32), mask=mask, rest_patch=rest,
-        head_box=np.tile(np.array([[0, 0, *size]], np.int32), (frames, 1)))
+        head_box=np.tile(np.array([[0, 0, *size]], np.int32), (frames, 1)),
+        **_gestures(folder, size, gestures))
     onnx.save(_renderer(), str(folder / "renderer.onnx"))
     onnx.save(_voice_to_code(), str(folder / "voice2code.onnx"))
     key = SigningKey.generate()
     (folder.parent / "likeness-root.pub").write_text(key.public.to_pem())
-    (folder / "consent.dsse.json").write_bytes(_consent(folder, bundle_id, key))
-    (folder / "avatar.json").write_text(json.dumps(_manifest(folder, size, frames, bundle_id)))
+    (folder / "consent.dsse.json").write_bytes(_consent(folder, bundle_id, key, gestures))
+    manifest = _manifest(folder, size, frames, bundle_id)
+    if gestures:
+        manifest["gestures"] = {
+            name: {"file": f"{name}.mp4", "sha256": _sha256(folder / f"{name}.mp4"),
+                   "frames": GESTURE_FRAMES} for name in gestures}
+        manifest["joins"] = joins(frames)
+    (folder / "avatar.json").write_text(json.dumps(manifest))
     return folder
 
 
-def _consent(folder: Path, bundle_id: str, key: SigningKey) -> bytes:
+def joins(frames: int) -> list[int]:
+    """Where the drawn head stands still in the one pose it comes back to."""
+    return [0, frames // 2] if frames % 2 == 0 else [0]
+
+
+def _gestures(folder: Path, size: tuple[int, int], names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Write each gesture's video; its part of the track."""
+    track = {}
+    for number, name in enumerate(names, start=1):
+        nods = np.stack([_matrix(size, 0, 1) for _ in range(GESTURE_FRAMES)])
+        way = np.sin(np.pi * np.arange(GESTURE_FRAMES) / (GESTURE_FRAMES - 1)) ** 2
+        nods[:, 1, 2] += way * NOD_PX * number * size[0] / 1080
+        write_base(folder / f"{name}.mp4", [_face(size, m) for m in nods], 25)
+        track[f"matrix_{name}"] = nods.astype(np.float32)
+        track[f"head_box_{name}"] = np.tile(np.array([[0, 0, *size]], np.int32),
+                                            (GESTURE_FRAMES, 1))
+    return track
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _consent(folder: Path, bundle_id: str, key: SigningKey, gestures: Sequence[str]) -> bytes:
     consent = {
         "avatar": bundle_id, "owner": "nobody: a drawing", "chains": ["*"], "regions": ["*"],
         "uses": ["*"], "from": "2020-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z",
         "revocation_id": "sim", "synthetic": True,
-        "base_sha256": hashlib.sha256((folder / "base.mp4").read_bytes()).hexdigest()}
+        "base_sha256": _sha256(folder / "base.mp4"),
+        "gestures_sha256": {name: _sha256(folder / f"{name}.mp4") for name in gestures}}
     return dsse.sign(json.dumps(consent).encode(), dsse.CONSENT, [key])
 
 
@@ -60,7 +98,7 @@ def _manifest(
     folder: Path, size: tuple[int, int], frames: int, bundle_id: str
 ) -> dict[str, object]:
     def named(name: str) -> dict[str, str]:
-        return {"file": name, "sha256": hashlib.sha256((folder / name).read_bytes()).hexdigest()}
+        return {"file": name, "sha256": _sha256(folder / name)}
 
     renderer = {
         "fp32": named("renderer.onnx"), "int8": named("renderer.onnx"),
@@ -85,11 +123,14 @@ def _manifest(
 
 
 def _matrix(size: tuple[int, int], number: int, frames: int) -> np.ndarray:
-    """A head that sways a little and comes back: one similarity a frame."""
-    turn = 2 * np.pi * number / frames
+    """A head that sways a little and comes back: one similarity a frame.
+
+    It rests for a moment at every join.
+    """
+    sway = 0.5 - 0.5 * np.cos(2 * np.pi * number * len(joins(frames)) / frames)
     scale = size[0] / 1080 * 1.1
-    angle = np.deg2rad(2.0) * np.sin(turn)
-    middle = np.array([size[0] / 2 + 14 * scale * np.sin(turn), size[1] * 0.42])
+    angle = np.deg2rad(2.0) * sway
+    middle = np.array([size[0] / 2 + 14 * scale * sway, size[1] * 0.42])
     rotation = scale * np.array(
         [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     return np.hstack([rotation, (middle - rotation @ [PATCH / 2, PATCH / 2])[:, None]])

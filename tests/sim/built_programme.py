@@ -76,7 +76,7 @@ def _programme(version: int, price: str) -> dict[str, object]:
             "price": price, "unit": {"zh-CN": "/ 盒"}, "image": "assets/longjing.png",
             "note": {"zh-CN": "清明前采摘,豆香清雅"}, "qr": "https://example.com/p/longjing"}],
         "segments": [
-            {"id": "welcome", "say": line("segment", "welcome")},
+            {"id": "welcome", "say": line("segment", "welcome"), "gesture": "greet"},
             {"id": "longjing", "say": line("segment", "longjing"), "show": "longjing"}],
         "answers": [{"id": "price", "ask": {"zh-CN": ["龙井多少钱"]},
                      "say": line("answer", "price"), "show": "longjing"}],
