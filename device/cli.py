@@ -74,7 +74,9 @@ def _player_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--avatar", type=Path, metavar="DIR", help="another avatar bundle")
     parser.add_argument("--programme", type=Path, metavar="DIR", help="play this at once")
     parser.add_argument("--size", default="1080x1920", help="of the picture, in pixels")
-    parser.add_argument("--precision", choices=("int8", "fp32"), default="int8")
+    parser.add_argument("--precision", choices=("int8", "fp16", "fp32"), default="int8")
+    parser.add_argument("--provider", choices=("auto", "tensorrt", "cuda", "cpu"), default="auto",
+                        help="where the mouth is computed (default: the best there is)")
     parser.add_argument("--no-sound", action="store_true", help="do not open a sound device")
     parser.add_argument("--sound-device", help="a part of the sound device's name")
     parser.add_argument("--av-offset-ms", type=float, default=0.0, help="positive: later picture")
@@ -101,7 +103,8 @@ def _run_player(args: argparse.Namespace) -> int:
         PlayerSettings(
             avatar=args.avatar, programme=args.programme, headless=args.headless,
             full_screen=args.full_screen, width_px=width_px, height_px=height_px,
-            precision=args.precision, sound=not args.no_sound, sound_device=args.sound_device,
+            precision=args.precision, provider=args.provider,
+            sound=not args.no_sound, sound_device=args.sound_device,
             av_offset_ms=args.av_offset_ms, seconds=args.seconds, report=args.report,
         ),
     )

@@ -51,6 +51,11 @@ class Places:
         return self.var / "programmes"
 
     @property
+    def engines(self) -> Path:
+        """Networks compiled for this machine's GPU."""
+        return self.var / "engines"
+
+    @property
     def desired(self) -> Path:
         """The last accepted desired-state envelope."""
         return self.var / "desired.json"

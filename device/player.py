@@ -24,7 +24,7 @@ from device.paths import Places, has_display, notify_socket, repository_root
 from device.processes import EXIT_WINDOW_CLOSED
 from device.render import pixels
 from device.render.bundle import Bundle, load_bundle
-from device.render.mouth import Mouth
+from device.render.mouths import open_mouth
 from device.render.sink import NullSink, Sink
 from device.stage.announcer import Announcer
 from device.stage.clips import ClipShelf
@@ -61,6 +61,7 @@ class PlayerSettings:
     width_px: int = 1080
     height_px: int = 1920
     precision: str = "int8"
+    provider: str = "auto"
     sound: bool = True
     sound_device: str | None = None
     av_offset_ms: float = 0.0
@@ -96,15 +97,16 @@ class Player:
         sink: Sink | None = None, speaker: Speaker | None = None,
     ) -> None:
         self._settings, self._bundle, self._bus = settings, bundle, bus
-        self.mouth = Mouth(bundle, settings.precision)
+        self.mouth = open_mouth(bundle, settings.precision, provider=settings.provider)
+        self._degraded_told = 0
         self.speaker = speaker or Speaker(settings.sound_device, settings.sound)
-        self.mouths = MouthMaker(self.mouth)
+        self.mouths = MouthMaker(self.mouth, bundle.manifest.base.frames)
         size = (settings.width_px, settings.height_px)
         self.stage = Stage(bundle, sink or _sink(settings), self.speaker, self.mouths, size,
                            settings.av_offset_ms)
         look = self.stage.compositor.look
         # Codes are computed by a second runtime: one session is for one thread.
-        shelf = ClipShelf(Mouth(bundle, settings.precision))
+        shelf = ClipShelf(open_mouth(bundle, settings.precision))
         self._announcer = Announcer(places)
         self.performer = Performer(
             self.stage, self.speaker, self.mouths, shelf, Wardrobe(look), self._announcer)
@@ -142,6 +144,7 @@ class Player:
         """The fields of PlayerState that the stage knows."""
         figures = self.stage.figures
         sound = self.speaker.state()
+        self._tell_degraded()
         return {
             "ready": self.stage.started.is_set(),
             "frames_shown": figures.frames_shown,
@@ -159,6 +162,12 @@ class Player:
             "fault": sound.fault if self._settings.sound else None,
         }
 
+    def _tell_degraded(self) -> None:
+        """Each new sentence becomes one fault event, by the director, on whose thread this is."""
+        sentences = self.mouth.degraded
+        self.performer.faults.extend(sentences[self._degraded_told :])
+        self._degraded_told = len(sentences)
+
     def figures(self) -> dict[str, Any]:
         """The report of contract B5 so far, and the sound's state."""
         wall_s = max(1e-6, monotonic_s() - self._wall_start_s)
@@ -167,6 +176,7 @@ class Player:
                        self.mouth.precision, cpu_share)
         sound = self.speaker.state()
         answers_ms = list(self.director.question_to_sound_ms)
+        found["degraded"] = list(self.mouth.degraded)
         found["question_to_sound_ms"] = spread(answers_ms, "p50", "p95", "max")
         return {**found, "ai_label_px": self.stage.compositor.label.text_px, "sound": {
             "running": sound.running, "device": sound.device, "underflows": sound.underflows,

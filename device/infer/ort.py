@@ -36,6 +36,7 @@ class Session:
         self.inputs: dict[str, tuple[int | str | None, ...]] = {
             i.name: tuple(i.shape) for i in session.get_inputs()
         }
+        self.types: dict[str, str] = {i.name: i.type for i in session.get_inputs()}
         self.outputs: tuple[str, ...] = tuple(o.name for o in session.get_outputs())
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
@@ -68,6 +69,28 @@ def open_session(path: Path, threads: int = 1, provider: str = "cpu") -> Session
             f"The model {path} is damaged or not ONNX ({_first_line(error)}); install it again."
         ) from error
     return Session(session, chosen, threads)
+
+
+def demand(provider: str) -> None:
+    """Raises Refused with a short reason when this ONNX Runtime was built without `provider`."""
+    if PROVIDERS[provider] not in onnxruntime.get_available_providers():
+        raise Refused(f"this ONNX Runtime is built without {PROVIDERS[provider]}")
+
+
+def open_on(
+    model: bytes, provider: str, threads: int, settings: Mapping[str, str]
+) -> Session:
+    """Load the ONNX `model` on exactly `provider`, with its `settings`. Raises Refused with a short
+    reason when it cannot: ONNX Runtime itself would go on with another one in silence."""
+    demand(provider)
+    try:
+        session = onnxruntime.InferenceSession(
+            model, _options(threads), providers=[(PROVIDERS[provider], dict(settings))])
+    except FAILURES as error:
+        raise Refused(f"it does not load ({_first_line(error)})") from error
+    if session.get_providers()[0] != PROVIDERS[provider]:
+        raise Refused(f"ONNX Runtime could not start {PROVIDERS[provider]}")
+    return Session(session, provider, threads)
 
 
 def _options(threads: int) -> Any:
