@@ -12,14 +12,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ota import dsse
+from device.render.gestures import Gesture, check_joins, read_gestures
+from ota import consent as consents
+from ota.consent import LIKENESS_ROOT, MANIFEST_BYTES_MAX, Consent
 from ota.errors import Refused
 from ota.files import read_bounded, sha256_file
 from ota.keys import PublicKey
 
-MANIFEST_BYTES_MAX = 256 << 10
 SCHEMA = 1
-LIKENESS_ROOT = "likeness-root.pub"
 
 
 class FileRef(msgspec.Struct, frozen=True):
@@ -58,8 +58,18 @@ class Features(msgspec.Struct, frozen=True):
     mel_high_hz: float
 
 
+NO_CODE = Code([], [], 0)
+NO_FEATURES = Features("", 0, 0, 0, 0.0, 0.0)
+KINDS = ("code", "wav2lip", "ultralight")
+
+
 class Manifest(msgspec.Struct, frozen=True):
-    """avatar.json. Unknown fields are ignored, an unknown schema is refused."""
+    """avatar.json. Unknown fields are ignored, an unknown schema is refused.
+
+    `renderer.kind` says who draws the mouth: "code" (ours; so it is when absent) needs
+    `voice_to_code`, `code` and `features`; "wav2lip" and "ultralight" (imported networks) need
+    `crops`, and "ultralight" needs `audio_encoder`.
+    """
 
     schema: int
     id: str
@@ -71,26 +81,21 @@ class Manifest(msgspec.Struct, frozen=True):
     base: FileRef
     track: FileRef
     renderer: dict[str, Any]
-    voice_to_code: VoiceRef
-    code: Code
-    features: Features
     consent: str
+    voice_to_code: VoiceRef | None = None
+    code: Code = NO_CODE
+    features: Features = NO_FEATURES
+    crops: FileRef | None = None
+    audio_encoder: FileRef | None = None
     quality: dict[str, Any] = {}
+    # Gestures begin and end in the pose of the idle frames `joins`, without velocity.
+    gestures: dict[str, FileRef] = {}
+    joins: list[int] = []
 
-
-class Consent(msgspec.Struct, frozen=True):
-    """What the owner of the likeness has signed; chains, regions and uses may be ["*"]."""
-
-    avatar: str
-    owner: str
-    chains: list[str]
-    regions: list[str]
-    uses: list[str]
-    valid_from: datetime = msgspec.field(name="from")
-    valid_until: datetime = msgspec.field(name="until")
-    revocation_id: str
-    base_sha256: str
-    synthetic: bool = False
+    @property
+    def kind(self) -> str:
+        """Who draws the mouth: one of KINDS."""
+        return str(self.renderer.get("kind", KINDS[0]))
 
 
 @dataclass(frozen=True)
@@ -115,6 +120,12 @@ class Bundle:
     manifest: Manifest
     consent: Consent
     track: Track
+    gestures: tuple[Gesture, ...] = ()
+
+    @property
+    def matrices(self) -> NDArray[np.float32]:
+        """(n, 2, 3): the matrix of every frame index: the idle video's, then each gesture's."""
+        return np.concatenate([self.track.matrix, *(each.matrix for each in self.gestures)])
 
     @property
     def head_middle(self) -> tuple[int, int]:
@@ -132,9 +143,23 @@ class Bundle:
         return self.folder / _renderer(self.manifest, precision).file
 
     @property
+    def voice(self) -> VoiceRef:
+        """The network from log-mel to codes. Raises Refused for an imported avatar."""
+        if self.manifest.voice_to_code is None:
+            raise Refused(f"Avatar {self.manifest.id} was imported and has no mouth codes; "
+                          "use one that `vitrine models make` made.")
+        return self.manifest.voice_to_code
+
+    @property
     def voice_path(self) -> Path:
         """The ONNX from log-mel to codes."""
-        return self.folder / self.manifest.voice_to_code.file
+        return self.folder / self.voice.file
+
+    def path_of(self, ref: FileRef | None) -> Path:
+        """A file the manifest names. Raises Refused when it names none."""
+        if ref is None:
+            raise Refused(f"avatar.json of {self.manifest.id} lacks a file; import it again.")
+        return self.folder / ref.file
 
 
 def load_bundle(
@@ -151,9 +176,11 @@ def load_bundle(
     for name, ref in _files(manifest).items():
         _check_file(folder, name, ref.file, ref.sha256)
     keys = trusted if trusted is not None else (PublicKey.load(folder.parent / LIKENESS_ROOT),)
-    consent = _consent(folder, manifest, keys)
-    _check_consent(consent, manifest, now, chain)
-    return Bundle(folder, manifest, consent, _track(folder, manifest))
+    consent = consents.read(folder / manifest.consent, manifest.id, keys)
+    consents.check_consent(consent, manifest.id, manifest.base.sha256, now, chain)
+    consents.check_gestures(consent, {name: ref.sha256 for name, ref in manifest.gestures.items()})
+    return Bundle(
+        folder, manifest, consent, _track(folder, manifest), _gestures(folder, manifest))
 
 
 def _manifest(folder: Path) -> Manifest:
@@ -165,9 +192,27 @@ def _manifest(folder: Path) -> Manifest:
         schema = msgspec.json.decode(raw).get("schema")
         if schema != SCHEMA:
             raise Refused(f"{path} has schema {schema!r}, this release reads {SCHEMA}; update it.")
-        return msgspec.json.decode(raw, type=Manifest)
+        manifest = msgspec.json.decode(raw, type=Manifest)
     except (msgspec.DecodeError, AttributeError) as error:
         raise Refused(f"{path} is not a valid avatar description: {error}.") from error
+    lacking = _lacking(manifest)
+    if lacking:
+        raise Refused(f"{path} is not a valid avatar description: {lacking}.")
+    return manifest
+
+
+def _lacking(manifest: Manifest) -> str | None:
+    """What the manifest's kind of renderer needs and is not there; None when all is."""
+    if manifest.kind not in KINDS:
+        return (f"its renderer is of the kind {manifest.kind!r}, this release plays "
+                f"{', '.join(KINDS)}; update it")
+    wanted = {
+        "code": (("voice_to_code", manifest.voice_to_code), ("code", manifest.code.names),
+                 ("features", manifest.features.name)),
+        "wav2lip": (("crops", manifest.crops),),
+        "ultralight": (("crops", manifest.crops), ("audio_encoder", manifest.audio_encoder)),
+    }[manifest.kind]
+    return next((f"it lacks `{name}`" for name, value in wanted if not value), None)
 
 
 def _renderer(manifest: Manifest, precision: str) -> FileRef:
@@ -184,12 +229,14 @@ def _files(manifest: Manifest) -> dict[str, FileRef]:
     networks: dict[str, FileRef] = {
         p: _renderer(manifest, p) for p in ("fp32", "int8") if p in manifest.renderer
     }
-    return {
-        "base": manifest.base,
-        "track": manifest.track,
-        "voice_to_code": FileRef(voice.file, voice.sha256),
-        **networks,
-    }
+    files = {"base": manifest.base, "track": manifest.track, **networks}
+    if voice is not None:
+        files["voice_to_code"] = FileRef(voice.file, voice.sha256)
+    for name, ref in (("crops", manifest.crops), ("audio_encoder", manifest.audio_encoder)):
+        if ref is not None:
+            files[name] = ref
+    files.update({f"gesture {name}": ref for name, ref in manifest.gestures.items()})
+    return files
 
 
 def _check_file(folder: Path, name: str, file: str, sha256: str) -> None:
@@ -200,32 +247,6 @@ def _check_file(folder: Path, name: str, file: str, sha256: str) -> None:
         raise Refused(f"The avatar in {folder} lacks its {name} file {file}; install it again.")
     if sha256_file(path) != sha256:
         raise Refused(f"{path} was altered or is damaged (wrong SHA-256); install it again.")
-
-
-def _consent(folder: Path, manifest: Manifest, keys: Sequence[PublicKey]) -> Consent:
-    path = folder / manifest.consent
-    if not path.is_file():
-        raise Refused(
-            f"Avatar {manifest.id} has no likeness consent ({manifest.consent}) and must not be "
-            "shown; have the owner of the likeness sign one."
-        )
-    payload = dsse.verify(read_bounded(path, dsse.ENVELOPE_BYTES_MAX), dsse.CONSENT, keys)
-    try:
-        return msgspec.json.decode(payload, type=Consent)
-    except msgspec.DecodeError as error:
-        raise Refused(f"The consent of avatar {manifest.id} cannot be read: {error}.") from error
-
-
-def _check_consent(consent: Consent, manifest: Manifest, now: datetime, chain: str) -> None:
-    who = f"The likeness consent of avatar {manifest.id}"
-    if consent.avatar != manifest.id or consent.base_sha256 != manifest.base.sha256:
-        raise Refused(f"{who} was given for another avatar; pack the bundle again with its own.")
-    if now < consent.valid_from:
-        raise Refused(f"{who} begins only at {consent.valid_from:%Y-%m-%d}; check the clock.")
-    if now >= consent.valid_until:
-        raise Refused(f"{who} ended on {consent.valid_until:%Y-%m-%d}; ask for a new one.")
-    if "*" not in consent.chains and chain not in consent.chains:
-        raise Refused(f"{who} does not cover the chain {chain!r}; ask its owner.")
 
 
 def _track(folder: Path, manifest: Manifest) -> Track:
@@ -239,3 +260,13 @@ def _track(folder: Path, manifest: Manifest) -> Track:
     if shapes != ((frames, 2, 3), (side, side), (side, side, 3), (frames, 4)):
         raise Refused(f"The track of avatar {manifest.id} does not fit its video; make it again.")
     return track
+
+
+def _gestures(folder: Path, manifest: Manifest) -> tuple[Gesture, ...]:
+    if manifest.gestures and manifest.kind != KINDS[0]:
+        raise Refused(f"avatar.json of {manifest.id} has gestures, which an imported mouth cannot "
+                      "follow; leave them out.")
+    check_joins(manifest.joins, manifest.gestures, manifest.base.frames, manifest.id)
+    clips = {name: (ref.file, ref.frames) for name, ref in manifest.gestures.items()}
+    with np.load(folder / manifest.track.file, allow_pickle=False) as archive:
+        return read_gestures(folder, archive, clips, manifest.base.frames, manifest.id)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from device.infer import ort
+from device.infer import ladder, ort
 from device.render import logmel
 from device.render.bundle import Bundle
+from device.render.pixels import rgba_from_planes
 
 Floats = NDArray[np.float32]
 STEPS_PER_FRAME = 4  # log-mel frames (100 Hz) for each mouth code (25 Hz)
@@ -33,21 +34,27 @@ class Mouth:
         self.precision = precision
         self.rest = np.array(manifest.code.rest, np.float32)
         self._features = manifest.features
-        self._renderer = ort.open_session(bundle.renderer_path(precision), threads, provider)
+        source = bundle.renderer_path(ladder.source_precision(precision))
+        self._renderer = ladder.open_renderer(source, precision, threads, provider)
         self._voice = ort.open_session(bundle.voice_path, 1, "cpu")
-        self._look_steps = manifest.voice_to_code.lookahead_ms // manifest.features.hop_ms
-        self._past_steps = manifest.voice_to_code.history_ms // manifest.features.hop_ms
+        self._look_steps = bundle.voice.lookahead_ms // manifest.features.hop_ms
+        self._past_steps = bundle.voice.history_ms // manifest.features.hop_ms
         self._rest_input = as_network_input(bundle.track.rest_patch)
         self._still = np.dstack(
             [bundle.track.rest_patch, np.zeros(bundle.track.mask.shape, np.uint8)]
         )
-        self._scaled = np.empty((4, manifest.patch, manifest.patch), np.float32)
         self._feather = bundle.track.mask.astype(np.float32)
 
     @property
     def provider(self) -> str:
         """cpu, cuda or tensorrt: where the renderer really runs."""
         return self._renderer.provider
+
+    @property
+    def degraded(self) -> tuple[str, ...]:
+        """Why the renderer does not run where it was meant to, as sentences; grows while playing
+        when a runtime fails."""
+        return self._renderer.degraded
 
     def codes(self, samples_16k: Floats) -> Floats:
         """(frames, K) codes of a whole clip of mono sound at 16 kHz, 25 frames a second.
@@ -93,26 +100,22 @@ class Mouth:
         return result
 
     def patch(
-        self, code: Floats, base_patch: NDArray[np.uint8] | None = None
+        self, code: Floats, base_patch: NDArray[np.uint8] | None = None, base_index: int = 0
     ) -> NDArray[np.uint8]:
         """The mouth picture (p, p, 4) RGBA for one code, in canonical patch pixels.
 
         A already contains the track's feather: composite RGB over the base with A alone. At the
-        rest code A is 0 everywhere and the network does not run. `base_patch` (p, p, 3) RGB
-        replaces the bundle's rest patch as the picture that is drawn over.
+        rest code A is 0 everywhere and the network does not run. A network with an input `base`
+        draws over `base_patch` (p, p, 3) RGB, by default the bundle's rest patch; ours have that
+        picture inside. `base_index`, the base frame it will lie on, does not matter to them.
         """
         if np.array_equal(code, self.rest):
             return self._still.copy()
-        base = self._rest_input if base_patch is None else as_network_input(base_patch)
-        picture = self._renderer.run({"base": base, "code": code[None].astype(np.float32)})["patch"]
-        scaled = self._scaled
-        np.multiply(picture[0], 255.0, out=scaled)
-        np.multiply(picture[0, 3], self._feather, out=scaled[3])
-        scaled += 0.5
-        np.clip(scaled, 0, 255.4, out=scaled)
-        result = np.empty(self._still.shape, np.uint8)
-        np.copyto(result, scaled.transpose(1, 2, 0), casting="unsafe")
-        return result
+        feeds = {"code": code[None].astype(np.float32)}
+        if "base" in self._renderer.inputs:
+            feeds["base"] = (
+                self._rest_input if base_patch is None else as_network_input(base_patch))
+        return rgba_from_planes(self._renderer.run(feeds)["patch"][0], self._feather)
 
 
 def as_network_input(patch: NDArray[np.uint8]) -> Floats:

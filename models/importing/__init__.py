@@ -1,0 +1,1 @@
+"""Avatars from what users have: a talking-head video and a lip-sync network of a known layout."""
