@@ -14,7 +14,7 @@ from device.render import logmel
 from device.render.bundle import Features
 from models.articulation.speech import TIMES_LATE_MS
 from models.articulation.tracks import PER_FRAME, Piece, code_track, pieces
-from models.net import networks
+from models.net import networks, training
 from models.person.face import CODE_NAMES
 
 Floats = NDArray[np.float32]
@@ -37,7 +37,7 @@ class Clip:
 
 
 def read_clips(folder: Path) -> list[Clip]:
-    """The clips models.articulation.speech wrote; every ninth sentence (both voices) is held out."""
+    """The clips that speech.py wrote; every ninth sentence (both voices) is held out."""
     clips = []
     for file in sorted(folder.glob("[0-9]*.npz")):
         if file.name.endswith(".part.npz"):
@@ -130,7 +130,7 @@ def batches(clips: list[Clip], size: int, seed: int) -> Iterator[tuple[Floats, F
         yield np.array(mel, np.float32), np.array(code, np.float32)
 
 
-def train(speech: Path, out: Path, steps: int, threads: int, progress: networks.Progress
+def train(speech: Path, out: Path, steps: int, threads: int, progress: training.Progress
           ) -> dict[str, float]:
     """Train on the clips in `speech`, write the ONNX `out`; returns held-out figures."""
     clips = read_clips(speech)
@@ -139,8 +139,8 @@ def train(speech: Path, out: Path, steps: int, threads: int, progress: networks.
     weight = (np.array([WEIGHT.get(n, 1.0) for n in CODE_NAMES]) / (spread + 0.02)).astype(
         np.float32)
     pool = batches([c for c in clips if not c.held_out], 16, 1)
-    networks.train_voice(net, pool, weight, steps, threads, progress)
-    networks.widen(net, pool, most=1.3)
+    training.train_voice(net, pool, weight, steps, threads, progress)
+    training.widen(net, pool, most=1.3)
     networks.save(net, out.with_suffix(".pt"))
     networks.export(net, out, {"mel": (1, 400, 80)}, "code",
                     {"mel": {1: "steps"}, "code": {1: "frames"}})
