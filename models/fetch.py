@@ -67,14 +67,15 @@ def fetch(
     verify: bool = False,
     registry: Mapping[str, Model] | None = None,
 ) -> list[str]:
-    """Make the named models (default: all) complete in `assets`; the names that changed.
+    """Make the named models (default: all but those on demand) complete in `assets`; the names
+    that changed.
 
     verify: hash every byte again instead of trusting size and mtime. An altered file is
     fetched anew. Raises Refused for an unknown name or when no source gives the pinned
     bytes, Retry when the network or the disk is not ready.
     """
     registry = registry if registry is not None else read_registry()
-    wanted = list(registry) if names is None else list(names)
+    wanted = _everyday(registry) if names is None else list(names)
     for name in wanted:
         if name not in registry:
             known = ", ".join(registry)
@@ -94,9 +95,13 @@ def missing(names: Iterable[str] | None = None, assets: Path | None = None) -> l
     folder = assets if assets is not None else default_assets_dir()
     return [
         name
-        for name in (registry if names is None else names)
+        for name in (_everyday(registry) if names is None else names)
         if not _complete(registry[name], folder, False)
     ]
+
+
+def _everyday(registry: Mapping[str, Model]) -> list[str]:
+    return [name for name, model in registry.items() if not model.on_demand]
 
 
 def _bring(model: Model, run: _Run, verify: bool) -> bool:
@@ -321,7 +326,7 @@ def main(arguments: list[str] | None = None) -> int:
         epilog="example: python -m models.fetch whisper-base silero-vad",
     )
     parser.add_argument("names", nargs="*", help="models to fetch")
-    parser.add_argument("--all", action="store_true", help="every model of the registry")
+    parser.add_argument("--all", action="store_true", help="every model that a box or a demo needs")
     parser.add_argument("--verify", action="store_true", help="hash every byte again")
     parser.add_argument("--assets", type=Path, help="folder (default: $VITRINE_ASSETS or .assets)")
     args = parser.parse_args(arguments)

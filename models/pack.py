@@ -1,69 +1,99 @@
-"""Packs a bundle: copies the networks, writes track, manifest and consent (contract B4)."""
+"""Packs a bundle: copies networks and clips, writes track, manifest and consent (contract B4)."""
 
 from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from device.render.bundle import LIKENESS_ROOT, Features
 from models import consent
+from models.articulation.voice import FEATURES
 from models.net.networks import VOICE_CONTEXT_MS
-from models.person import idle, lin
+from models.person import framing, gestures, moves
+from models.person.character import Character
 from models.person.face import CODE_NAMES
+from ota.clock import utc_now
+from ota.consent import LIKENESS_ROOT, check_bundle
 from ota.files import sha256_file, write_durable
 
-NAMES = {"lin": {"zh-CN": "小林", "en-US": "Lin"}}
+
+@dataclass(frozen=True)
+class Spec:
+    """Which bundle: its id, whom it shows, version, the patch's side, the picture's size against
+    1080 x 1920, and the measured quality."""
+
+    bundle_id: str
+    who: Character
+    version: int
+    patch_px: int
+    scale: int
+    quality: dict[str, Any]
 
 
-def pack(folder: Path, version: int, files: dict[str, Path], mask: NDArray[np.uint8],
-         rest: NDArray[np.uint8], features: Features, quality: dict[str, Any], key: Path) -> None:
-    """Fill `folder` with a whole bundle. `files`: base.mp4, renderer.fp32.onnx,
-    renderer.int8.onnx, voice2code.onnx; rest (p, p, 3) RGB; key signs the consent."""
+def pack(folder: Path, spec: Spec, made: Path, voice: Path, mask: NDArray[np.uint8],
+         rest: NDArray[np.uint8], key: Path) -> None:
+    """Fill `folder` with a whole bundle out of `made` (base.mp4, a clip for each gesture,
+    renderer.fp32.onnx, renderer.int8.onnx); rest (p, p, 3) RGB; key signs the consent."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, source in files.items():
-        shutil.copyfile(source, folder / name)
-    head, _, _ = idle.motion()
-    np.savez_compressed(folder / "track.npz", matrix=idle.patch_matrices(head), mask=mask,
-                        rest_patch=rest, head_box=idle.head_boxes(head))
-    manifest = _manifest(folder, version, len(head), features, quality)
+    clips = {name: g.moves for name, g in gestures.all_gestures().items()
+             if (made / f"{name}.mp4").is_file()}
+    for name in ("base.mp4", "renderer.fp32.onnx", "renderer.int8.onnx",
+                 *(f"{c}.mp4" for c in clips)):
+        shutil.copyfile(made / name, folder / name)
+    shutil.copyfile(voice, folder / "voice2code.onnx")
+    np.savez_compressed(folder / "track.npz", mask=mask, rest_patch=rest,
+                        **_places(spec, "", moves.idle()),
+                        **{k: v for name, m in clips.items()
+                           for k, v in _places(spec, f"_{name}", m).items()})
+    manifest = _manifest(folder, spec, clips)
     signer = consent.key_for(key)
-    statement = consent.synthetic_consent(lin.LIN.id, manifest["base"]["sha256"])
+    statement = consent.synthetic_consent(
+        spec.bundle_id, manifest["base"]["sha256"],
+        {name: ref["sha256"] for name, ref in manifest["gestures"].items()})
     consent.sign(statement, signer, folder / manifest["consent"])
     write_durable(folder.parent / LIKENESS_ROOT, signer.public.to_pem().encode())
     text = json.dumps(manifest, ensure_ascii=False, indent=1) + "\n"
     write_durable(folder / "avatar.json", text.encode())
+    check_bundle(folder, utc_now(), None)
 
 
-def _manifest(folder: Path, version: int, frames: int, features: Features,
-              quality: dict[str, Any]) -> dict[str, Any]:
+def _places(spec: Spec, suffix: str, motion: moves.Moves) -> dict[str, Any]:
+    return {
+        "matrix" + suffix: moves.patch_matrices(motion.head, spec.who.mouth_box, spec.patch_px,
+                                                spec.scale),
+        "head_box" + suffix: moves.head_boxes(motion.head, spec.who.head_box, spec.scale)}
+
+
+def _manifest(folder: Path, spec: Spec, clips: dict[str, moves.Moves]) -> dict[str, Any]:
     def ref(name: str) -> dict[str, Any]:
         return {"file": name, "sha256": sha256_file(folder / name)}
-    side, codes = lin.PATCH_PX, len(CODE_NAMES)
+    side, codes = spec.patch_px, len(CODE_NAMES)
     return {
-        "schema": 1, "id": lin.LIN.id, "version": version, "name": NAMES[lin.LIN.id],
-        "fps": idle.FPS, "size": list(lin.SIZE_PX), "patch": side,
-        "base": {**ref("base.mp4"), "frames": frames},
+        "schema": 1, "id": spec.bundle_id, "version": spec.version, "name": spec.who.names,
+        "fps": moves.FPS, "size": [v * spec.scale for v in framing.SIZE_PX], "patch": side,
+        "base": {**ref("base.mp4"), "frames": moves.FRAMES},
+        "gestures": {name: {**ref(f"{name}.mp4"), "frames": len(m)} for name, m in clips.items()},
+        "joins": list(moves.JOINS) if clips else [],
         "track": ref("track.npz"),
         "renderer": {
+            "kind": "code",
             "fp32": ref("renderer.fp32.onnx"), "int8": ref("renderer.int8.onnx"),
-            "inputs": [{"name": "base", "shape": [1, 3, side, side],
-                        "type": "float32 0..1 RGB, canonical patch"},
-                       {"name": "code", "shape": [1, codes], "type": "float32"}],
+            "inputs": [{"name": "code", "shape": [1, codes], "type": "float32"}],
             "outputs": [{"name": "patch", "shape": [1, 4, side, side],
-                         "meaning": "RGB 0..1 already blended over base, A = alpha where the "
-                                    "mouth was redrawn"}]},
+                         "meaning": "RGB 0..1 already blended over the rest picture, A = alpha "
+                                    "where the mouth was redrawn"}]},
         "voice_to_code": {
             **ref("voice2code.onnx"), "inputs": [{"name": "mel", "shape": [1, "T", 80]}],
             "outputs": [{"name": "code", "shape": [1, "T/4", codes]}],
             "lookahead_ms": VOICE_CONTEXT_MS, "history_ms": VOICE_CONTEXT_MS},
         "code": {"names": list(CODE_NAMES), "rest": [0.0] * codes,
                  "open_index": CODE_NAMES.index("jaw_open")},
-        "features": {f: getattr(features, f) for f in features.__struct_fields__},
-        "quality": quality,
+        "features": {f: getattr(FEATURES, f) for f in FEATURES.__struct_fields__},
+        "quality": spec.quality,
         "consent": "consent.dsse.json",
     }

@@ -45,13 +45,17 @@ class ModelFile:
 
 @dataclass(frozen=True)
 class Model:
-    """A model: the first of its variants (complete sets of files) that can be had is used."""
+    """A model: the first of its variants (complete sets of files) that can be had is used.
+
+    on_demand: only one command needs it; it is fetched by name, not with all the others.
+    """
 
     name: str
     what: str
     licence: str
     languages: tuple[str, ...]
     variants: tuple[tuple[ModelFile, ...], ...]
+    on_demand: bool = False
 
 
 def read_registry(path: Path = REGISTRY_FILE) -> dict[str, Model]:
@@ -74,6 +78,7 @@ def _model(name: str, entry: dict[str, object]) -> Model:
         licence=str(entry["licence"]),
         languages=tuple(entry.get("languages", ())),  # type: ignore[arg-type]
         variants=tuple(tuple(_file(f) for f in files) for files in variants),
+        on_demand=bool(entry.get("on_demand", False)),
     )
 
 

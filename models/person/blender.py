@@ -21,13 +21,13 @@ def to_blender(points: Floats) -> Floats:
 class Material:
     """A Principled material with a few short ways to wire nodes."""
 
-    def __init__(self, bpy: Any, name: str, **inputs: Any) -> None:
+    def __init__(self, bpy: Any, name: str, quick: bool, **inputs: Any) -> None:
         self.data = bpy.data.materials.new(name)
         self.data.use_nodes = True
         self.tree = self.data.node_tree
         self.surface = self.tree.nodes["Principled BSDF"]
         self.output = self.tree.nodes["Material Output"]
-        self._bpy = bpy
+        self._bpy, self._quick = bpy, quick
         for key, value in inputs.items():
             self.surface.inputs[key.replace("_", " ")].default_value = value
 
@@ -93,23 +93,26 @@ class Material:
         self.to(node.outputs[0], "Normal")
 
     def subsurface(self, weight: float, radius: Colour, scale_cm: float) -> None:
+        # Random walk costs three times as much; without it thin lids glow at their rims.
+        self.surface.subsurface_method = "BURLEY" if self._quick else "RANDOM_WALK"
         self.surface.inputs["Subsurface Weight"].default_value = weight
         self.surface.inputs["Subsurface Radius"].default_value = radius
         self.surface.inputs["Subsurface Scale"].default_value = scale_cm
 
 
 class Stage:
-    """One Blender scene. Lengths in cm; a new Stage empties what was there."""
+    """One Blender scene. Lengths in cm; a new Stage empties what was there. `quick` takes what a
+    crop of a lit face does not need: further bounces, the slow denoiser."""
 
-    def __init__(self, threads: int, samples: int) -> None:
+    def __init__(self, threads: int, samples: int, quick: bool = False) -> None:
         import bpy
 
-        self.bpy = bpy
+        self.bpy, self._quick = bpy, quick
         bpy.ops.wm.read_factory_settings(use_empty=True)
         self.scene = bpy.context.scene
-        self._render_settings(threads, samples)
+        self._render_settings(threads, samples, quick)
 
-    def _render_settings(self, threads: int, samples: int) -> None:
+    def _render_settings(self, threads: int, samples: int, quick: bool) -> None:
         render = self.scene.render
         render.engine = "CYCLES"
         cycles = self.scene.cycles
@@ -121,14 +124,18 @@ class Stage:
         cycles.device, cycles.samples, cycles.seed = "CPU", samples, 1
         cycles.use_adaptive_sampling, cycles.adaptive_threshold = True, 0.02
         cycles.use_denoising, cycles.denoiser = True, "OPENIMAGEDENOISE"
-        cycles.max_bounces, cycles.diffuse_bounces, cycles.glossy_bounces = 6, 2, 3
-        cycles.transparent_max_bounces = 12
+        if quick:
+            cycles.denoising_quality, cycles.denoising_prefilter = "FAST", "FAST"
+            cycles.max_bounces, cycles.diffuse_bounces, cycles.glossy_bounces = 4, 1, 1
+        else:
+            cycles.max_bounces, cycles.diffuse_bounces, cycles.glossy_bounces = 6, 2, 3
+        cycles.transparent_max_bounces = 6 if quick else 12
         cycles.caustics_reflective = cycles.caustics_refractive = False
         view = self.scene.view_settings
         view.view_transform, view.look = "AgX", "AgX - Punchy"
 
     def material(self, name: str, **inputs: Any) -> Material:
-        return Material(self.bpy, name, **inputs)
+        return Material(self.bpy, name, self._quick, **inputs)
 
     def mesh(self, name: str, points: Floats, faces: list[Any], materials: list[Material],
              face_material: Any = None, uv: Floats | None = None, subdivide: int = 0) -> Any:
@@ -172,9 +179,13 @@ class Stage:
         data.materials.append(material.data)
         return self._show(name, data)
 
-    def hair_material(self, name: str, melanin: float, redness: float, rough: float) -> Material:
+    def hair_material(self, name: str, melanin: float, redness: float, rough: float,
+                      colour: Colour | None = None) -> Material:
+        """Hair by its melanin, or, where that has no grey to give, by its colour."""
         material = self.material(name)
-        hair = material.node("BsdfHairPrincipled", parametrization="MELANIN")
+        hair = material.node("BsdfHairPrincipled", parametrization="COLOR" if colour else "MELANIN")
+        if colour is not None:
+            hair.inputs["Color"].default_value = (*colour, 1)
         for key, value in (("Melanin", melanin), ("Melanin Redness", redness), ("Roughness", rough),
                            ("Radial Roughness", 0.4), ("Random Roughness", 0.15),
                            ("Random Color", 0.2), ("Coat", 0.0)):

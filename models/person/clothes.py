@@ -1,4 +1,4 @@
-"""Models the clothes of a tea shop: a stand-collar blouse, sleeves and an apron; pure numpy."""
+"""Models the clothes of a shop: a stand-collar blouse and an apron; pure numpy."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import LinearNDInterpolator, PchipInterpolator
 from scipy.ndimage import gaussian_filter1d
 
+from models.person.character import Dress
 from models.person.face import Head
 
 Floats = NDArray[np.float32]
@@ -41,15 +42,16 @@ class Part:
                 for r in range(rows - 1) for c in range(last)]
 
 
-def _section(y: Grid) -> list[Grid]:
+def _section(y: Grid, build: Dress) -> list[Grid]:
     down = np.maximum(-y, -TRUNK[0, 0])
-    return [PchipInterpolator(-TRUNK[:, 0], TRUNK[:, k])(down) for k in range(1, 5)]
+    half, *others = [PchipInterpolator(-TRUNK[:, 0], TRUNK[:, k])(down) for k in range(1, 5)]
+    return [half * (1 + (build.shoulders - 1) * np.clip((down - 13.5) / 4, 0, 1)), *others]
 
 
-def _bust(x: Grid, y: Grid) -> Grid:
+def _bust(x: Grid, y: Grid, build: Dress) -> Grid:
     """Forward swell of the chest, cm."""
     swell = np.exp(-(((np.abs(x) - 6.4) / 5.0) ** 2) - ((y + 28.5) / 5.6) ** 2)
-    return np.asarray(2.5 * swell + 0.5 * np.exp(-((x / 6) ** 2) - ((y + 29) / 6) ** 2))
+    return np.asarray(build.bust_cm * swell + 0.5 * np.exp(-((x / 6) ** 2) - ((y + 29) / 6) ** 2))
 
 
 def _folds(x: Grid, y: Grid) -> Grid:
@@ -58,8 +60,8 @@ def _folds(x: Grid, y: Grid) -> Grid:
     diagonal = np.sin(1.15 * (y * 0.8 + np.abs(x) * 1.1) + 0.3 * x)
     waist = np.exp(-(((y + 45) / 8) ** 2)) * np.sin(0.9 * y + 0.5 * np.sin(0.6 * x) + 0.15 * x)
     shoulder = np.exp(-(((np.abs(x) - 9) / 3.5) ** 2) - ((y + 17.5) / 2.5) ** 2)
-    return np.asarray(0.34 * reach * diagonal + 0.26 * waist
-                      + 0.16 * shoulder * np.sin(1.6 * np.abs(x) + y))
+    return np.asarray(0.50 * reach * diagonal + 0.42 * waist
+                      + 0.26 * shoulder * np.sin(1.6 * np.abs(x) + y))
 
 
 def _drop(y: Grid) -> Grid:
@@ -67,11 +69,11 @@ def _drop(y: Grid) -> Grid:
     return np.asarray(0.6 * np.clip(-y - 12, 0, 2) * np.clip((y + 21) / 6, 0, 1))
 
 
-def front(x: Grid, y: Grid, offset_cm: float = 0.0) -> Floats:
+def front(x: Grid, y: Grid, build: Dress, offset_cm: float = 0.0) -> Floats:
     """Points on the front of the trunk at x, y."""
-    half, depth, middle, power = _section(y)
+    half, depth, middle, power = _section(y, build)
     inside = np.clip(1 - np.abs(x / half) ** power, 0, 1) ** (1 / power)
-    z = middle + depth * inside + (_bust(x, y) + _folds(x, y)) * inside + offset_cm
+    z = middle + depth * inside + (_bust(x, y, build) + _folds(x, y)) * inside + offset_cm
     return np.stack(np.broadcast_arrays(x, y - _drop(y) * inside, z), -1).astype(np.float32)
 
 
@@ -91,24 +93,23 @@ def neck_ring(head: Head, at_y_cm: float, slope: float, columns: int) -> Grid:
     return np.stack([x, at_y_cm + slope * z, z], 1)
 
 
-def blouse(head: Head, columns: int = 128) -> list[Part]:
-    """Trunk with the neck opening, stand collar, two sleeves."""
+def blouse(head: Head, build: Dress, columns: int = 128) -> list[Part]:
+    """Trunk with the neck opening and the stand collar."""
     angle = np.linspace(-np.pi, np.pi, columns, endpoint=False)
     opening = _grown(neck_ring(head, -11.6, -0.22, columns), 0.45)
     rows = [opening, _grown(opening, 0.5) - (0, 0.25, 0)]
     heights = np.concatenate([np.linspace(-13.2, -19, 22), np.linspace(-19.6, -56, 70)])
     for y in heights:
-        half, depth, middle, power = (float(v[0]) for v in _section(np.array([y])))
+        half, depth, middle, power = (float(v[0]) for v in _section(np.array([y]), build))
         x = half * np.sign(np.cos(angle)) * np.abs(np.cos(angle)) ** (2 / power)
         rise = np.sign(np.sin(angle)) * np.abs(np.sin(angle)) ** (2 / power)
         level, ahead = np.full(columns, y), np.clip(rise, 0, 1)
-        swell = (_bust(x, level) + _folds(x, level)) * ahead
+        swell = (_bust(x, level, build) + _folds(x, level)) * ahead
         drop = _drop(np.array(y)) * ahead
         rows.append(np.stack([x, y - drop, middle + depth * rise + swell], 1))
     trunk = np.array(rows)
     trunk[:8] = _blend_rows(trunk[:8])
-    return [Part("trunk", trunk.astype(np.float32), True, 0.12), *collar(head, columns),
-            *(sleeve(s) for s in (-1, 1))]
+    return [Part("trunk", trunk.astype(np.float32), True, 0.12), *collar(head, columns)]
 
 
 def _grown(ring: Grid, by_cm: float) -> Grid:
@@ -144,42 +145,21 @@ def _grown_rows(rows: Grid, by_cm: float) -> Grid:
     return np.stack([_grown(row, by_cm) for row in rows])
 
 
-def sleeve(side: int, columns: int = 48) -> Part:
-    """A sleeve from the shoulder down; side -1 is her right arm."""
-    key = np.array([(10.8, -18.0, -3.3, 2.4), (13.4, -19.4, -3.2, 3.6), (15.2, -23.0, -3.0, 4.0),
-                    (16.3, -29.5, -2.6, 3.9), (17.0, -38.0, -1.8, 3.7), (17.3, -47.0, 0.2, 3.6),
-                    (16.9, -57.0, 3.0, 3.4)])
-    s = np.linspace(0, 1, 70)
-    line = PchipInterpolator(np.linspace(0, 1, len(key)), key)(s)
-    way = np.gradient(line[:, :3], axis=0)
-    way /= np.linalg.norm(way, axis=1, keepdims=True)
-    across = np.cross(way, (0, 0, 1.0))
-    across /= np.linalg.norm(across, axis=1, keepdims=True)
-    outward = np.cross(across, way)
-    angle = np.linspace(0, 2 * np.pi, columns, endpoint=False)
-    crease = 0.12 * np.sin(s[:, None] * 34 + 2.0 * np.sin(angle + side) + 0.7 * np.cos(2 * angle))
-    crease *= np.exp(-(((s[:, None] - 0.55) / 0.25) ** 2)) + 0.35
-    radius = line[:, 3:] + crease
-    grid = (line[:, None, :3] + across[:, None] * (np.cos(angle) * radius)[..., None]
-            + outward[:, None] * (np.sin(angle) * radius)[..., None])
-    grid[..., 0] *= side
-    return Part("sleeve", (grid[:, ::-1] if side < 0 else grid).astype(np.float32), True, 0.10)
-
-
-def apron(trunk: Part) -> list[Part]:
+def apron(trunk: Part, build: Dress) -> list[Part]:
     """The bib with its hem, and two straps over the shoulders of the `trunk`."""
     y = np.linspace(-26.5, -56, 60)[:, None]
     wide = np.interp(-y, [26.5, 33, 40, 56], [7.6, 8.8, 12.0, 13.0])
     t = np.linspace(-1, 1, 61)[None]
     dip = 0.5 * (1 - t**2) * np.exp(-((y + 26.5) / 1.5) ** 2)
-    bib = front(wide * t, y - dip, 0.42)
-    hem = front(7.6 * t, -26.5 - 0.5 * (1 - t**2) + np.linspace(0.05, -1.1, 5)[:, None], 0.52)
+    bib = front(wide * t, y - dip, build, 0.42)
+    edge = -26.5 - 0.5 * (1 - t**2) + np.linspace(0.05, -1.1, 5)[:, None]
+    hem = front(7.6 * t, edge, build, 0.52)
     parts = [Part("bib", bib, False, 0.16), Part("hem", hem, False, 0.14)]
     for side in (-1, 1):
         run = np.linspace(0, 1, 50)[:, None]
         y_strap = -27.6 + run * 12.2 + np.zeros((1, 7))
         x_strap = side * (6.7 + 0.9 * run**2) + np.linspace(-1.1, 1.1, 7)[None]
-        chest = front(x_strap, y_strap, 0.50)
+        chest = front(x_strap, y_strap, build, 0.50)
         over = _over_shoulder(trunk, chest[-1])
         parts.append(Part("strap", np.concatenate([chest, over]), False, 0.14))
     return parts
@@ -198,15 +178,16 @@ def _over_shoulder(trunk: Part, last: Floats, reach_cm: float = 10.0, rows: int 
     return np.stack([x, gaussian_filter1d(y, 1.2, axis=0), z], -1).astype(np.float32)
 
 
-def badge() -> Part:
+def badge(build: Dress) -> Part:
     """A name badge on the bib."""
     x = np.linspace(3.0, 6.4, 12)[None]
     y = np.linspace(-29.6, -30.7, 6)[:, None]
-    return Part("badge", front(x + 0 * y, y + 0 * x, 0.62), False, 0.12)
+    return Part("badge", front(x + 0 * y, y + 0 * x, build, 0.62), False, 0.12)
 
 
-def fastening() -> tuple[list[Part], tuple[float, ...]]:
-    """The blouse's front seam and the heights of its knot buttons."""
+def fastening(build: Dress) -> tuple[list[Part], tuple[float, ...]]:
+    """The blouse's front seam and the heights of its knot buttons, if it has any."""
     y = np.linspace(-13.6, -26.8, 40)[:, None]
-    seam = front(np.linspace(-0.75, 0.75, 7)[None] + 0 * y, y + 0 * np.zeros((1, 7)), 0.13)
-    return [Part("placket", seam, False, 0.10)], (-15.9, -19.9, -23.9)
+    seam = front(np.linspace(-0.75, 0.75, 7)[None] + 0 * y, y + 0 * np.zeros((1, 7)), build,
+                 0.13)
+    return [Part("placket", seam, False, 0.10)], (-15.9, -19.9, -23.9) if build.knots else ()

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.person.assets import open_face_assets
+from models.person.character import Face
 
 Floats = NDArray[np.float32]
 
@@ -39,15 +40,6 @@ CODE_SHAPES: dict[str, dict[str, float]] = {
     "tongue_up": {"tongueUp": 1.0},
 }
 CODE_NAMES = tuple(CODE_SHAPES)
-
-
-@dataclass(frozen=True)
-class Person:
-    """What makes one avatar a person: a change of landmarks in cm and the face it rests in."""
-
-    id: str
-    landmark_moves_cm: dict[int, tuple[float, float, float]]
-    rest_shapes: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -94,7 +86,7 @@ class Head:
         return vertices
 
 
-def load_head(assets: Path, person: Person) -> Head:
+def load_head(assets: Path, person: Face) -> Head:
     """The person's head from the ICT assets; raises Refused when they are unusable."""
     raw = open_face_assets(assets)
     cuts = np.cumsum(raw["face_sizes"])[:-1]
@@ -121,7 +113,7 @@ def _both_sides(shapes: dict[str, Floats]) -> dict[str, Floats]:
     return {**shapes, **{n: shapes[n + "_L"] + shapes[n + "_R"] for n in pairs}}
 
 
-def _with_identity(vertices: Floats, modes: Floats, person: Person) -> Floats:
+def _with_identity(vertices: Floats, modes: Floats, person: Face) -> Floats:
     """Neutral plus the identity modes that come nearest to the wanted landmarks (ridge), then a
     smooth sculpt for what is left. Modes are in units of the population's sigma, kept small."""
     marks = np.array(LANDMARKS)

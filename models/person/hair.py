@@ -128,6 +128,34 @@ def _clumps(roots: NDArray[np.float64], rng: np.random.Generator, count: int
     return result
 
 
+def short(head: Head, count: int, seed: int) -> Strands:
+    """A man's short cut: combed up and to the side on top, close at the temples and behind."""
+    rng = np.random.default_rng(seed)
+    skull = Skull(head)
+    roots = scalp_roots(head, count, rng)
+    up = roots - CENTRE
+    up /= np.linalg.norm(up, axis=1, keepdims=True)
+    top = np.clip((roots[:, 1] - 8.0) / 4.5, 0, 1)[:, None]
+    back = np.array([0.35, 0.15, -1.0]) * np.clip((roots[:, 2:] + 4) / 8, 0.25, 1)
+    down = np.array([0.0, -1.0, -0.45])
+    comb = top * back + (1 - top) * down
+    comb += _clumps(roots, rng, 900) * 0.45 + rng.normal(0, 0.16, (count, 3))
+    comb -= up * (comb * up).sum(1, keepdims=True)
+    comb /= np.linalg.norm(comb, axis=1, keepdims=True) + 1e-6
+    length = (0.75 + 2.6 * top[:, 0]) * rng.uniform(0.7, 1.05, count)
+    stand = 0.22 + 0.62 * top[:, 0] * rng.uniform(0.55, 1.1, count)
+    points = np.empty((count, STEPS, 3))
+    for step in range(STEPS):
+        s = step / (STEPS - 1)
+        lift = (stand * (1 - np.exp(-2.6 * s)))[:, None]
+        way = roots + comb * (length * s)[:, None] * (1 - 0.35 * lift)
+        out = way - CENTRE
+        out /= np.linalg.norm(out, axis=1, keepdims=True)
+        height = 0.02 + lift[:, 0] * length * 0.55
+        points[:, step] = CENTRE + out * (skull.radius(out) + height)[:, None]
+    return Strands(points.astype(np.float32), _taper(0.0080))
+
+
 def loose_behind(count: int, seed: int = 4) -> Strands:
     """Long hair that falls behind the neck and shoulders; seen beside the neck."""
     rng = np.random.default_rng(seed)
@@ -150,7 +178,7 @@ def loose_behind(count: int, seed: int = 4) -> Strands:
     return Strands(points.astype(np.float32), _taper(0.0095))
 
 
-def brows(head: Head, count: int, seed: int = 6) -> Strands:
+def brows(head: Head, count: int, thickness: float = 1.0, seed: int = 6) -> Strands:
     """Both brows, `count` hairs each: upright at the nose, lying outwards along the arch."""
     rng = np.random.default_rng(seed)
     skin = head.vertices[head.material_vertices("M_Face")]
@@ -160,7 +188,7 @@ def brows(head: Head, count: int, seed: int = 6) -> Strands:
     for side, marks in ((-1, range(21, 16, -1)), (1, range(22, 27))):
         line = CubicSpline(np.linspace(0, 1, 5), head.vertices[[LANDMARKS[m] for m in marks]])
         t = rng.beta(1.15, 1.0, count) * 1.06 - 0.03
-        thick = 0.37 * np.clip(1.15 - 0.78 * t, 0.24, 1) * np.clip(0.45 + 5 * t, 0, 1)
+        thick = 0.37 * thickness * np.clip(1.15 - 0.78 * t, 0.24, 1) * np.clip(0.45 + 5 * t, 0, 1)
         root = line(t)
         root[:, 1] += rng.uniform(-1, 1, count) * thick - 0.22
         along = line(t + 0.03) - line(t)

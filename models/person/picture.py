@@ -24,6 +24,19 @@ def grade(rgb: Floats) -> Floats:
     return result
 
 
+def scaled(picture: Floats, side: int) -> Floats:
+    """A square picture (h, h, 3) at another side; averaged where it gets smaller."""
+    return resized(picture, side, side)
+
+
+def resized(picture: Floats, width: int, height: int) -> Floats:
+    """(h, w, c) at another size: averaged where it gets smaller, sharp where larger."""
+    if picture.shape[:2] == (height, width):
+        return picture
+    way = cv2.INTER_AREA if picture.shape[0] > height else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(picture, (width, height), interpolation=way), np.float32)
+
+
 def read_render(path: Path, graded: bool = True) -> tuple[Floats, Floats]:
     """RGB (h, w, 3) and alpha (h, w) in 0..1 of a 16-bit RGBA render, not premultiplied."""
     pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)

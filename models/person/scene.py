@@ -7,19 +7,21 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.person import lin
+from models.person import framing
 from models.person.blender import Material, Stage, to_blender
+from models.person.character import Complexion
 from models.person.face import Head
 
 Floats = NDArray[np.float32]
 SKIN_RADIUS = (1.0, 0.34, 0.18)
-BODY_CUT_CM = -13.4
+BODY_CUT_CM, SHOULDERS_CUT_CM = -13.4, -9.5
 
 
 class FaceObject:
     """The head in the scene, posed from codes; `near_mouth` keeps only what a mouth crop sees."""
 
-    def __init__(self, stage: Stage, head: Head, textures: Path, near_mouth: bool = False) -> None:
+    def __init__(self, stage: Stage, head: Head, textures: Path, complexion: Complexion,
+                 near_mouth: bool = False) -> None:
         self.stage, self.head = stage, head
         keep = np.ones(len(head.faces), bool)
         if near_mouth:
@@ -27,13 +29,15 @@ class FaceObject:
             keep = (centres[:, 1] < 5.0) & (np.abs(centres[:, 0]) < 11.0)
         else:
             lowest = np.array([head.vertices[f, 1].min() for f in head.faces])
-            keep = lowest > BODY_CUT_CM  # what the clothes hide
+            wide = np.array([np.abs(head.vertices[f, 0]).max() for f in head.faces])
+            # What the clothes hide; of the shoulders nothing is left.
+            keep = (lowest > BODY_CUT_CM) & ((lowest > SHOULDERS_CUT_CM) | (wide < 8.2))
         picked = np.flatnonzero(keep)
         self.used, flat = np.unique(np.concatenate([head.faces[i] for i in picked]),
                                     return_inverse=True)
         faces = np.split(flat, np.cumsum([len(head.faces[i]) for i in picked])[:-1])
         uv = head.uv[np.concatenate([head.face_uvs[i] for i in picked])]
-        materials = face_materials(stage, head, textures)
+        materials = face_materials(stage, head, textures, complexion)
         self.item = stage.mesh("face", to_blender(head.vertices[self.used]), faces,
                                [materials[m] for m in head.materials],
                                head.face_material[picked], uv, subdivide=1)
@@ -44,8 +48,9 @@ class FaceObject:
 
 def light_and_camera(stage: Stage, lights: bool = True) -> None:
     """A warm key from the left, a soft fill, two rims; the portrait camera."""
-    x, y, z = lin.FACE_CM
-    stage.camera(lin.SIZE_PX, lin.PX_PER_CM, lin.CAMERA_CM, (x, -z, y), lin.FACE_PX)
+    x, y, z = framing.FACE_CM
+    stage.camera(framing.SIZE_PX, framing.PX_PER_CM, framing.CAMERA_CM, (x, -z, y),
+                 framing.FACE_PX)
     stage.scene.view_settings.exposure = 0.40
     if not lights:
         return
@@ -58,14 +63,15 @@ def light_and_camera(stage: Stage, lights: bool = True) -> None:
     stage.area_light((-10, -150, 12), (0, 0, -2), 40, 13000, (1.0, 0.95, 0.90))
 
 
-def face_materials(stage: Stage, head: Head, textures: Path) -> dict[str, Material]:
+def face_materials(stage: Stage, head: Head, textures: Path, complexion: Complexion
+                   ) -> dict[str, Material]:
     """One material for each of ICT's material names."""
     skin = _skin(stage, textures)
-    result = {"M_Face": skin, "M_BackHead": _plain_skin(stage)}
+    result = {"M_Face": skin, "M_BackHead": plain_skin(stage, complexion)}
     result["M_GumsTongue"] = stage.material("gums", Base_Color=(0.46, 0.13, 0.12, 1), Roughness=0.3)
     result["M_GumsTongue"].subsurface(0.6, (0.8, 0.25, 0.2), 0.3)
-    result["M_Teeth"] = stage.material("teeth", Base_Color=(0.86, 0.81, 0.72, 1), Roughness=0.18)
-    result["M_Teeth"].subsurface(0.5, (0.5, 0.4, 0.3), 0.15)
+    result["M_Teeth"] = stage.material("teeth", Base_Color=(1.0, 0.96, 0.885, 1), Roughness=0.18)
+    result["M_Teeth"].subsurface(0.35, (0.5, 0.4, 0.3), 0.10)
     for side in ("Left", "Right"):
         points = to_blender(head.vertices[head.material_vertices("M_Sclera" + side)])
         centre = (points.min(0) + points.max(0)) / 2
@@ -92,8 +98,9 @@ def _skin(stage: Stage, textures: Path) -> Material:
     return skin
 
 
-def _plain_skin(stage: Stage) -> Material:
-    skin = stage.material("body skin", Base_Color=(0.80, 0.52, 0.39, 1), Roughness=0.47)
+def plain_skin(stage: Stage, complexion: Complexion) -> Material:
+    """Skin without a texture: behind the ears, neck and hands."""
+    skin = stage.material("body skin", Base_Color=(*complexion.body_linear, 1), Roughness=0.47)
     skin.subsurface(1.0, SKIN_RADIUS, 0.26)
     return skin
 

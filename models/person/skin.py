@@ -10,27 +10,33 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 from scipy.interpolate import CubicSpline
 
+from models.person.character import Complexion
+
 Floats = NDArray[np.float32]
 
-SKIN_SRGB = (240, 200, 176)
-LIP_SRGB = (198, 98, 98)
 CHEEKS = ((0.256, 0.475), (0.744, 0.475))
 
 
-def paint(landmark_uv: Floats, folder: Path, side: int = 2048, seed: int = 7) -> None:
+def paint(landmark_uv: Floats, folder: Path, who: Complexion, side: int = 2048, seed: int = 7
+          ) -> None:
     """Write albedo.png (sRGB), bump.png (16 bit), lips.png and lashes.png into `folder`."""
-    canvas = _Canvas(side, seed, np.c_[landmark_uv[:, 0], 1 - landmark_uv[:, 1]] * side)
+    from models.person import age
+
+    canvas = Canvas(side, seed, np.c_[landmark_uv[:, 0], 1 - landmark_uv[:, 1]] * side)
     lips = canvas.polygon(_closed(canvas.marks[48:60]), blur=0.0026)
-    image = _complexion(canvas)
-    image = _lip_colour(canvas, image, lips)
-    image = _eye_lines(canvas, image)
+    lines = age.wrinkles(canvas) * who.age
+    image = _complexion(canvas, who)
+    image = image * (1 - 0.16 * lines - age.shadow_of_beard(canvas) * who.stubble)[..., None]
+    image = _lip_colour(canvas, image, lips, who)
+    image = _eye_lines(canvas, image, 0.62 * who.lashes)
     _save(np.rint(_to_srgb(np.clip(image, 0, 1)) * 255), folder / "albedo.png", np.uint8)
-    _save(np.rint(_bump(canvas, lips) * 65535), folder / "bump.png", np.uint16)
+    bump = np.clip(_bump(canvas, lips) - 0.42 * lines * (1 - lips), 0, 1)
+    _save(np.rint(bump * 65535), folder / "bump.png", np.uint16)
     _save(np.rint(lips * 255), folder / "lips.png", np.uint8)
-    lash_strips(seed).save(folder / "lashes.png")
+    lash_strips(seed, who.lashes).save(folder / "lashes.png")
 
 
-class _Canvas:
+class Canvas:
     """Texture space: coordinates in pixels, sizes as fractions of the side."""
 
     def __init__(self, side: int, seed: int, marks: Floats) -> None:
@@ -79,11 +85,11 @@ def _closed(points: Floats, per_point: int = 12) -> Floats:
     return np.asarray(spline(np.linspace(0, length[-1], per_point * len(points))), np.float32)
 
 
-def _complexion(c: _Canvas) -> Floats:
+def _complexion(c: Canvas, who: Complexion) -> Floats:
     """Skin as light taken away by blood and melanin (Beer-Lambert), both painted as maps."""
     blood = 0.30 * c.blob(c.mark(30), (0.055, 0.04)) + 0.05 * c.noise(24, 5, 1)
     for cheek in CHEEKS:
-        blood += 0.85 * c.blob(cheek, (0.115, 0.075))
+        blood += who.blush * c.blob(cheek, (0.115, 0.075))
     blood += 0.35 * c.blob(c.mark(8), (0.10, 0.05)) + 0.05 * c.noise(200, 3, 2)
     melanin = 0.05 * c.noise(16, 6, 3) + 0.10 * c.noise(260, 3, 4)
     for first, last in ((36, 42), (42, 48)):
@@ -96,30 +102,31 @@ def _complexion(c: _Canvas) -> Floats:
             melanin += 0.34 * c.blob(c.mark(mark) - (0, 0.002), (0.03, 0.011))
     freckle = np.clip(c.noise(420, 1, 5) - 2.1, 0, 1) * sum(c.blob(q, (0.14, 0.08)) for q in CHEEKS)
     melanin += 0.35 * freckle
-    image = np.ones((c.side, c.side, 3), np.float32) * _to_linear(np.array(SKIN_SRGB) / 255)
+    image = np.ones((c.side, c.side, 3), np.float32) * _to_linear(np.array(who.skin_srgb) / 255)
     for amount, absorbed in ((blood, (0.02, 0.22, 0.17)), (melanin, (0.10, 0.18, 0.26))):
         image *= np.exp(-np.maximum(amount, -1)[..., None] * np.array(absorbed, np.float32))
     return image
 
 
-def _lip_colour(c: _Canvas, image: Floats, lips: Floats) -> Floats:
+def _lip_colour(c: Canvas, image: Floats, lips: Floats, who: Complexion) -> Floats:
     lines = 0.5 * np.sin(c.x * c.side / 2.7 + 2.0 * c.noise(60, 2, 9)) + 0.4 * c.noise(400, 2, 10)
     middle = c.blob(c.mark(*range(60, 68)), (0.06, 0.012))
-    colour = _to_linear(np.array(LIP_SRGB) / 255) * (1 + 0.05 * lines - 0.22 * middle)[..., None]
-    cover = (0.88 * lips)[..., None]
+    colour = _to_linear(np.array(who.lip_srgb) / 255)
+    colour = colour * (1 + 0.05 * lines - 0.22 * middle)[..., None]
+    cover = (who.lipstick * lips)[..., None]
     result: Floats = (image * (1 - cover) + colour * cover).astype(np.float32)
     return result
 
 
-def _eye_lines(c: _Canvas, image: Floats) -> Floats:
+def _eye_lines(c: Canvas, image: Floats, depth: float) -> Floats:
     for first, last in ((36, 42), (42, 48)):
         ring = _closed(c.marks[first:last])
-        dark = 0.62 * c.polygon(ring, 0.0016, 0.0036)[..., None]
+        dark = depth * c.polygon(ring, 0.0016, 0.0036)[..., None]
         image = image * (1 - dark) + _to_linear(np.array((58, 36, 30)) / 255) * dark
     return image.astype(np.float32)
 
 
-def _bump(c: _Canvas, lips: Floats) -> Floats:
+def _bump(c: Canvas, lips: Floats) -> Floats:
     """Pores where skin has them, creases on the lips."""
     oily = sum(c.blob(q, (0.17, 0.15)) for q in CHEEKS) + c.blob(c.mark(30), (0.10, 0.10))
     oily = np.clip(oily + 0.5 * c.blob(c.mark(27) - (0, 0.16), (0.29, 0.10)) + 0.35, 0, 1)
@@ -130,7 +137,7 @@ def _bump(c: _Canvas, lips: Floats) -> Floats:
     return result
 
 
-def lash_strips(seed: int, side: int = 1024) -> Image.Image:
+def lash_strips(seed: int, fullness: float = 1.0, side: int = 1024) -> Image.Image:
     """Lash cards: two columns (eyes) of three upper (top) and three lower rows, root at the
     bottom of each card in texture space (v up), white on black."""
     rng = np.random.default_rng(seed)
@@ -141,11 +148,12 @@ def lash_strips(seed: int, side: int = 1024) -> Image.Image:
         for row in range(6):
             upper = row >= 3
             left, bottom = 0.012 + 0.498 * column, 1 - (0.014 + 0.1668 * row)
-            count = 26 if upper else 15
+            count = round((26 if upper else 15) * fullness)
             for _ in range(count):
                 at = rng.uniform(0.01, 0.99)
                 outer = 1 - at if column == 0 else at
                 tall = (0.62 + 0.30 * outer if upper else 0.26) * rng.uniform(0.7, 1.0)
+                tall *= 0.5 + 0.5 * fullness
                 lean = rng.normal(0.0, 0.012) + 0.015 * (outer - 0.4) * (1 if column else -1)
                 steps = np.linspace(0, 1, 9)
                 xs = (left + 0.478 * at + lean * steps**2) * side * big
