@@ -1,0 +1,1 @@
+"""An avatar out of somebody's talking video: tracking, codes, training, packing."""
