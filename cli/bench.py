@@ -6,12 +6,18 @@ import argparse
 import importlib
 import json
 import sys
+from collections.abc import Sequence
+
+from ota.errors import Refused
 
 EXIT_MISSED = 1
-SUITES = ("renderer", "stage", "speech", "sync", "ota", "fleet")
+RENDERER = "renderer"
+FRAMES_MIN, FRAMES_MAX = 100, 10_000_000
+SUITES = (RENDERER, "stage", "speech", "sync", "ota", "fleet")
 EPILOG = """examples:
   ./vitrine bench                   all suites
   ./vitrine bench renderer --json   one suite, for programs
+  ./vitrine bench renderer --frames 100000   watch the renderer's memory for an hour of speech
 """
 
 
@@ -26,17 +32,22 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
     parser.add_argument("suite", nargs="?", choices=SUITES, help="one suite; all by default")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    parser.add_argument(
+        "--frames", type=int, metavar="N",
+        help="renderer: watch its memory over N frames (by default 3000)")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure the chosen suites and tell which limits were kept."""
     suites = (args.suite,) if args.suite else SUITES
+    options = renderer_options(args.frames, suites)
     result = {}
     missed = 0
     for name in suites:
         print(f"vitrine: measuring {name} ...", file=sys.stderr, flush=True)
-        figures = importlib.import_module(f"cli.benches.{name}").measure()
+        figures = importlib.import_module(f"cli.benches.{name}").measure(
+            **(options if name == RENDERER else {}))
         missed += sum(figure.met is False for figure in figures)
         result[name] = [figure.as_json() for figure in figures]
         if not args.json:
@@ -44,3 +55,15 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"suites": result, "missed": missed}, ensure_ascii=False))
     return EXIT_MISSED if missed else 0
+
+
+def renderer_options(frames: int | None, suites: Sequence[str]) -> dict[str, int]:
+    """What `--frames` means for the renderer's suite. Raises Refused where it means nothing."""
+    if frames is None:
+        return {}
+    if RENDERER not in suites:
+        raise Refused("--frames belongs to the renderer; use it as `vitrine bench renderer "
+                      "--frames N`.")
+    if not FRAMES_MIN <= frames <= FRAMES_MAX:
+        raise Refused(f"--frames must be {FRAMES_MIN} to {FRAMES_MAX:,}; {frames} was given.")
+    return {"frames": frames}
