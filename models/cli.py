@@ -8,6 +8,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from models import compile_cli
+from models.film import cli as film_cli
+from models.importing import cli as importing_cli
+from models.measure import cli as measure_cli
+from models.person.cast import CAST, character
 from ota.errors import Refused
 
 RAW = argparse.RawDescriptionHelpFormatter
@@ -25,32 +30,32 @@ def _register_models(commands: argparse._SubParsersAction[argparse.ArgumentParse
         epilog="example:\n  ./vitrine models make lin --assets ~/ICT-FaceKit/FaceXModel")
     actions = models.add_subparsers(dest="action", metavar="ACTION", required=True)
 
-    make = _action(actions, "make", "make an avatar from face assets; can be stopped and resumed",
-                   "./vitrine models make lin --assets ~/ICT-FaceKit/FaceXModel", _make)
-    make.add_argument("name", choices=("lin",), help="who to make")
-    make.add_argument("--assets", type=Path, required=True,
+    make = _action(actions, "make", "make an avatar from face assets or from a video; can be "
+                   "stopped and resumed", "./vitrine models make lin --assets "
+                   f"~/ICT-FaceKit/FaceXModel\n  {film_cli.EXAMPLE}", _make)
+    make.add_argument("name", help="who to make: lin, chen, or any name for a person in a --video")
+    make.add_argument("--assets", type=Path,
                       help="ICT-FaceKit's FaceXModel folder, or the .npz made of it")
-    make.add_argument("--work", type=Path, default=Path(".work/lin"), help="renders and weights")
+    make.add_argument("--work", type=Path, help="renders and weights (default .work/NAME)")
     make.add_argument("--out", type=Path, help="bundle folder (default models/avatars/NAME)")
     make.add_argument("--key", type=Path, help="ed25519 key that signs the likeness consent "
-                                               "(default: WORK/likeness-key.pem, made if missing)")
+                                               "(default: .work/likeness-key.pem, made if missing)")
     make.add_argument("--threads", type=int, default=1)
-    make.add_argument("--version", type=int, default=3, help="version in avatar.json")
+    make.add_argument("--version", type=int, default=4, help="version in avatar.json")
     make.add_argument("--quick", action="store_true", help="few pictures, few steps: a try-out")
+    make.add_argument("--large", action="store_true", help="also the 2160x3840 bundle NAME-4k")
+    film_cli.add_arguments(make)
 
     quant = _action(actions, "quantize", "quantise a renderer to INT8",
                     "./vitrine models quantize --work .work/lin", _quantize)
     quant.add_argument("--work", type=Path, default=Path(".work/lin"))
 
-    comp = _action(actions, "compare", "measure FP32 and INT8 on pictures never trained on",
-                   "./vitrine models compare --work .work/lin --json", _compare)
-    comp.add_argument("--work", type=Path, default=Path(".work/lin"))
-    comp.add_argument("--json", action="store_true")
-
+    measure_cli.register(actions)
     listing = _action(actions, "list", "avatars and speech models of this checkout",
                       "./vitrine models list --json", _list)
     listing.add_argument("--json", action="store_true")
 
+    compile_cli.register(actions)
     fetch = _action(actions, "fetch", "bring the pinned speech models here",
                     "./vitrine models fetch --all", _fetch)
     fetch.add_argument("names", nargs="*", help="models to fetch")
@@ -60,9 +65,10 @@ def _register_models(commands: argparse._SubParsersAction[argparse.ArgumentParse
 
 def _register_avatar(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     avatar = commands.add_parser(
-        "avatar", help="check or describe an avatar bundle", formatter_class=RAW,
+        "avatar", help="import, check or describe an avatar bundle", formatter_class=RAW,
         epilog="example:\n  ./vitrine avatar check models/avatars/lin")
     actions = avatar.add_subparsers(dest="action", metavar="ACTION", required=True)
+    importing_cli.register(actions)
     for name, what, run in (
         ("check", "verify every hash, the consent and both networks", _check),
         ("info", "what is in a bundle", _info),
@@ -92,10 +98,17 @@ def _make(args: argparse.Namespace) -> int:
     from device.paths import assets_dir, repository_root
     from models.make import Plan, make
 
+    if args.video is not None:
+        return film_cli.make_from_video(args)
+    if args.name not in CAST or args.assets is None:
+        raise Refused(f"{args.name} needs --video with --consent; only {', '.join(CAST)} are "
+                      "made from --assets.")
+    work = args.work or Path(".work") / args.name
     out = args.out or repository_root() / "models" / "avatars" / args.name
-    key = args.key or args.work / "likeness-key.pem"
-    make(Plan(args.assets.absolute(), assets_dir(), args.work.absolute(), out.absolute(),
-              args.version, key.absolute(), args.threads, args.quick), _say)
+    key = args.key or work.parent / "likeness-key.pem"
+    make(Plan(character(args.name), args.assets.absolute(), assets_dir(), work.absolute(),
+              out.absolute(), args.version, key.absolute(), args.threads, args.quick, args.large),
+         _say)
     _say(f"The avatar is in {out}; look at it with `./vitrine avatar info {out}`.")
     return 0
 
@@ -108,27 +121,13 @@ def _work_files(work: Path) -> tuple[Path, Path]:
 
 
 def _quantize(args: argparse.Namespace) -> int:
-    from models.make import read_pictures
     from models.net.quantize import quantize
+    from models.stages import read_pictures
 
     fp32, int8 = _work_files(args.work)
     data = read_pictures(args.work)
-    quantize(fp32, int8, data.rest[None], data.codes[~data.held_out])
+    quantize(fp32, int8, data.codes[~data.held_out])
     _say(f"{int8}: {int8.stat().st_size / 1e6:.1f} MB")
-    return 0
-
-
-def _compare(args: argparse.Namespace) -> int:
-    from models.make import read_pictures
-    from models.measure.compare import compare
-
-    fp32, int8 = _work_files(args.work)
-    if not int8.is_file():
-        raise Refused(f"There is no INT8 renderer in {args.work}; run `vitrine models quantize`.")
-    data = read_pictures(args.work)
-    held = data.held_out
-    figures = compare(fp32, int8, data.rest, data.images[held], data.codes[held], data.mask)
-    _print(figures, args.json)
     return 0
 
 
@@ -167,11 +166,11 @@ def _check(args: argparse.Namespace) -> int:
     """Beyond the hashes: both networks load and answer in the declared shapes."""
     import numpy as np
 
-    from device.render.mouth import Mouth
+    from device.render.mouths import open_mouth
 
     bundle = _load(args)
     for precision in ("int8", "fp32"):
-        mouth = Mouth(bundle, precision)
+        mouth = open_mouth(bundle, precision)
         still = mouth.patch(mouth.rest)
         moved = mouth.patch(mouth.rest + np.float32(0.4))
         if still[..., 3].any() or not moved[..., 3].any():
@@ -191,8 +190,11 @@ def _info(args: argparse.Namespace) -> int:
     sizes = {p.name: p.stat().st_size for p in sorted(args.folder.iterdir()) if p.is_file()}
     _print({
         "id": m.id, "version": m.version, "name": m.name, "size": list(m.size), "fps": m.fps,
-        "frames": m.base.frames, "patch_px": m.patch, "codes": m.code.names,
-        "lookahead_ms": m.voice_to_code.lookahead_ms, "quality": m.quality,
+        "frames": m.base.frames,
+        "gestures_s": {name: round(ref.frames / m.fps, 2) for name, ref in m.gestures.items()},
+        "patch_px": m.patch, "kind": m.kind, "codes": m.code.names,
+        "lookahead_ms": m.voice_to_code.lookahead_ms if m.voice_to_code is not None
+        else m.renderer.get("lookahead_ms"), "quality": m.quality,
         "consent": {"owner": c.owner, "chains": c.chains, "until": c.valid_until.isoformat(),
                     "revocation_id": c.revocation_id},
         "bytes": sizes, "bytes_total": sum(sizes.values()),
