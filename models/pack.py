@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models import consent
+from models import consent, manifest
 from models.articulation.voice import FEATURES
 from models.net.networks import VOICE_CONTEXT_MS
 from models.person import framing, gestures, moves
@@ -19,7 +19,7 @@ from models.person.character import Character
 from models.person.face import CODE_NAMES
 from ota.clock import utc_now
 from ota.consent import LIKENESS_ROOT, check_bundle
-from ota.files import sha256_file, write_durable
+from ota.files import write_durable
 
 
 @dataclass(frozen=True)
@@ -50,14 +50,14 @@ def pack(folder: Path, spec: Spec, made: Path, voice: Path, mask: NDArray[np.uin
                         **_places(spec, "", moves.idle()),
                         **{k: v for name, m in clips.items()
                            for k, v in _places(spec, f"_{name}", m).items()})
-    manifest = _manifest(folder, spec, clips)
+    described = _manifest(folder, spec, clips)
     signer = consent.key_for(key)
     statement = consent.synthetic_consent(
-        spec.bundle_id, manifest["base"]["sha256"],
-        {name: ref["sha256"] for name, ref in manifest["gestures"].items()})
-    consent.sign(statement, signer, folder / manifest["consent"])
+        spec.bundle_id, described["base"]["sha256"],
+        {name: ref["sha256"] for name, ref in described["gestures"].items()})
+    consent.sign(statement, signer, folder / described["consent"])
     write_durable(folder.parent / LIKENESS_ROOT, signer.public.to_pem().encode())
-    text = json.dumps(manifest, ensure_ascii=False, indent=1) + "\n"
+    text = json.dumps(described, ensure_ascii=False, indent=1) + "\n"
     write_durable(folder / "avatar.json", text.encode())
     check_bundle(folder, utc_now(), None)
 
@@ -70,27 +70,16 @@ def _places(spec: Spec, suffix: str, motion: moves.Moves) -> dict[str, Any]:
 
 
 def _manifest(folder: Path, spec: Spec, clips: dict[str, moves.Moves]) -> dict[str, Any]:
-    def ref(name: str) -> dict[str, Any]:
-        return {"file": name, "sha256": sha256_file(folder / name)}
     side, codes = spec.patch_px, len(CODE_NAMES)
     return {
         "schema": 1, "id": spec.bundle_id, "version": spec.version, "name": spec.who.names,
         "fps": moves.FPS, "size": [v * spec.scale for v in framing.SIZE_PX], "patch": side,
-        "base": {**ref("base.mp4"), "frames": moves.FRAMES},
-        "gestures": {name: {**ref(f"{name}.mp4"), "frames": len(m)} for name, m in clips.items()},
+        "base": {**manifest.ref(folder, "base.mp4"), "frames": moves.FRAMES},
+        "gestures": {name: {**manifest.ref(folder, f"{name}.mp4"), "frames": len(m)}
+                     for name, m in clips.items()},
         "joins": list(moves.JOINS) if clips else [],
-        "track": ref("track.npz"),
-        "renderer": {
-            "kind": "code",
-            "fp32": ref("renderer.fp32.onnx"), "int8": ref("renderer.int8.onnx"),
-            "inputs": [{"name": "code", "shape": [1, codes], "type": "float32"}],
-            "outputs": [{"name": "patch", "shape": [1, 4, side, side],
-                         "meaning": "RGB 0..1 already blended over the rest picture, A = alpha "
-                                    "where the mouth was redrawn"}]},
-        "voice_to_code": {
-            **ref("voice2code.onnx"), "inputs": [{"name": "mel", "shape": [1, "T", 80]}],
-            "outputs": [{"name": "code", "shape": [1, "T/4", codes]}],
-            "lookahead_ms": VOICE_CONTEXT_MS, "history_ms": VOICE_CONTEXT_MS},
+        "track": manifest.ref(folder, "track.npz"),
+        **manifest.networks(folder, side, codes, VOICE_CONTEXT_MS),
         "code": {"names": list(CODE_NAMES), "rest": [0.0] * codes,
                  "open_index": CODE_NAMES.index("jaw_open")},
         "features": {f: getattr(FEATURES, f) for f in FEATURES.__struct_fields__},

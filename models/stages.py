@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,10 +104,7 @@ def _train(plan: Plan, variant: Variant, steps: int, say: Say, teacher: Path | N
     from models.net import networks, training
 
     data = read_pictures(plan.work, variant.patch_px, variant.scale)
-    train = ~data.held_out
-    mean = data.images[train].mean(0).astype(np.float32) / 255
-    net = networks.renderer_network(data.codes.shape[1], networks.SHAPES[variant.patch_px], mean,
-                                    data.rest)
+    net = _network(data)
     if teacher is not None:
         networks.inherit(net, teacher)
     training.train_renderer(net, lesson(data), 80 if plan.quick else steps, plan.threads,
@@ -116,6 +113,15 @@ def _train(plan: Plan, variant: Variant, steps: int, say: Say, teacher: Path | N
     networks.save(net, variant.folder / "renderer.pt")
     networks.export(net, variant.folder / "renderer.fp32.onnx",
                     {"code": (1, data.codes.shape[1])}, "patch")
+
+
+def _network(data: Pictures) -> Any:
+    """A new renderer for the pictures' size, codes and rest."""
+    from models.net import networks
+
+    mean = data.images[~data.held_out].mean(0).astype(np.float32) / 255
+    return networks.renderer_network(data.codes.shape[1], networks.SHAPES[data.images.shape[2]],
+                                     mean, data.rest)
 
 
 def lesson(data: Pictures) -> Lesson:
@@ -174,9 +180,7 @@ def _quantise(plan: Plan, variant: Variant, say: Say) -> None:
     lost_db = max(figures["int8_loss"][k] for k in ("psnr_db", "mouth_psnr_db"))
     say(f"    static quantisation loses {lost_db:.2f} dB")
     if lost_db > INT8_LOSS_DB_MAX:
-        mean = data.images[~held].mean(0).astype(np.float32) / 255
-        net = networks.renderer_network(data.codes.shape[1], networks.SHAPES[variant.patch_px],
-                                        mean, data.rest)
+        net = _network(data)
         networks.load(net, variant.folder / "renderer.pt")
         training.tune_for_int8(net, lesson(data), 20 if plan.quick else TUNE_STEPS, plan.threads,
                                bar(say, "tuning for INT8"))

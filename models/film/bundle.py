@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device.render.bundle import Features, load_bundle
+from models import manifest
 from models.film.permission import Permission
 from ota.clock import utc_now
 from ota.consent import LIKENESS_ROOT
 from ota.errors import Refused
-from ota.files import sha256_file, write_durable
+from ota.files import write_durable
 from ota.keys import PublicKey, SigningKey
 
 NETWORKS = ("renderer.fp32.onnx", "renderer.int8.onnx", "voice2code.onnx")
@@ -65,10 +66,10 @@ def pack(work: Path, out: Path, parts: Parts, permission: Permission) -> None:
             shutil.copyfile(work / name, folder / name)
         np.savez_compressed(folder / "track.npz", matrix=parts.matrix, mask=parts.mask,
                             rest_patch=parts.rest, head_box=parts.head_box)
-        manifest = manifest_of(folder, parts)
-        consent = permission.completed(manifest["base"]["sha256"], parts.source_sha256)
-        write_durable(folder / manifest["consent"], consent)
-        text = json.dumps(manifest, ensure_ascii=False, indent=1) + "\n"
+        described = manifest_of(folder, parts)
+        consent = permission.completed(described["base"]["sha256"], parts.source_sha256)
+        write_durable(folder / described["consent"], consent)
+        text = json.dumps(described, ensure_ascii=False, indent=1) + "\n"
         write_durable(folder / "avatar.json", text.encode())
         load_bundle(folder, utc_now(), trusted=(permission.signer.public,),
                     chain=permission.statement["chains"][0])
@@ -84,26 +85,14 @@ def pack(work: Path, out: Path, parts: Parts, permission: Permission) -> None:
 
 def manifest_of(folder: Path, parts: Parts) -> dict[str, Any]:
     """avatar.json for the files in `folder`."""
-    def ref(name: str) -> dict[str, Any]:
-        return {"file": name, "sha256": sha256_file(folder / name)}
     side, codes = len(parts.rest), len(parts.codes)
     return {
         "schema": 1, "id": parts.name, "version": parts.version,
         "name": {"zh-CN": parts.name, "en-US": parts.name.replace("-", " ").title()},
         "fps": parts.fps, "size": list(parts.size), "patch": side,
-        "base": {**ref("base.mp4"), "frames": len(parts.matrix)},
-        "track": ref("track.npz"),
-        "renderer": {
-            "kind": "code",
-            "fp32": ref("renderer.fp32.onnx"), "int8": ref("renderer.int8.onnx"),
-            "inputs": [{"name": "code", "shape": [1, codes], "type": "float32"}],
-            "outputs": [{"name": "patch", "shape": [1, 4, side, side],
-                         "meaning": "RGB 0..1 drawn over the rest patch, A = alpha where the "
-                                    "mouth was redrawn"}]},
-        "voice_to_code": {
-            **ref("voice2code.onnx"), "inputs": [{"name": "mel", "shape": [1, "T", 80]}],
-            "outputs": [{"name": "code", "shape": [1, "T/4", codes]}],
-            "lookahead_ms": parts.context_ms, "history_ms": parts.context_ms},
+        "base": {**manifest.ref(folder, "base.mp4"), "frames": len(parts.matrix)},
+        "track": manifest.ref(folder, "track.npz"),
+        **manifest.networks(folder, side, codes, parts.context_ms),
         "code": {"names": parts.codes, "rest": [0.0] * codes, "open_index": 0},
         "features": {f: getattr(parts.features, f) for f in parts.features.__struct_fields__},
         "quality": parts.quality,

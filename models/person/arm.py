@@ -184,14 +184,13 @@ def _curled(points: Grid, rig: dict[str, dict[str, object]], weights: dict[str, 
     return result
 
 
-def placed_hand(hand: Hand, pose: ArmPose, side: int, shoulders: float, size: float = 1.0
-                ) -> Floats:
+def placed_hand(hand: Hand, pose: ArmPose, side: int, shoulders: float) -> Floats:
     """(n, 3) points of the hand at the pose's wrist; side -1 mirrors it."""
     along = _unit(np.array(pose.hand))
     palm = np.array(pose.palm) - along * (np.array(pose.palm) @ along)
     palm = _unit(palm)
     frame = np.stack([np.cross(along, palm), along, palm])
     wrist = np.array(pose.wrist) + np.array([(shoulders - 1) * 15.2, 0, 0])
-    points: Grid = hand.points.astype(np.float64) * size @ frame + wrist
+    points: Grid = hand.points.astype(np.float64) @ frame + wrist
     points[:, 0] *= side
     return points.astype(np.float32)

@@ -70,4 +70,3 @@ class Character:
     eyes_box: Box
     head_box: Box
     backdrop_seed: int = 5
-    voices: tuple[str, ...] = ()
