@@ -96,7 +96,8 @@ def _say(text: str) -> None:
 
 def _make(args: argparse.Namespace) -> int:
     from device.paths import assets_dir, repository_root
-    from models.make import Plan, make
+    from models.make import make
+    from models.plan import Plan
 
     if args.video is not None:
         return film_cli.make_from_video(args)

@@ -2,43 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-from models.person.cast import character
-from models.person.character import Character
+from models import stages
 from models.person.gestures import all_gestures
-from models.progress import Progress, Say
+from models.plan import Plan, remember
+from models.progress import Say
 from ota.clock import monotonic_s
 from ota.errors import Broken, Refused
 
 JOB_TIMEOUT_S = 6 * 3600
-RANDOM_POSES, SPOKEN_POSES = 140, 120
 NEEDED = ("bpy", "torch", "scipy", "soxr")
 # Mouths are rendered once, at the size the 4K bundle wants.
 LARGE_PERCENT = 150
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What to make and where: face and speech assets, work folder, result folder. `large` adds
-    the 2160 x 3840 bundle beside the other."""
-
-    who: Character
-    assets: Path
-    speech_assets: Path
-    work: Path
-    out: Path
-    version: int
-    key: Path
-    threads: int = 1
-    quick: bool = False
-    large: bool = False
-
 
 Stage = tuple[str, Path, Callable[[Plan, Say], None]]
 
@@ -52,20 +31,18 @@ def make(plan: Plan, say: Say) -> None:
     open_face_assets(plan.assets)
     plan.work.mkdir(parents=True, exist_ok=True)
     remember(plan.work, plan.who)
-    stages = _stages(plan)
-    for number, (what, result, run) in enumerate(stages, 1):
+    todo = _stages(plan)
+    for number, (what, result, run) in enumerate(todo, 1):
         if result.exists() and result.name != "avatar.json":
-            say(f"[{number}/{len(stages)}] {what}: there already")
+            say(f"[{number}/{len(todo)}] {what}: there already")
             continue
-        say(f"[{number}/{len(stages)}] {what} ...")
+        say(f"[{number}/{len(todo)}] {what} ...")
         started_s = monotonic_s()
         run(plan, say)
-        say(f"[{number}/{len(stages)}] {what}: {monotonic_s() - started_s:.0f} s")
+        say(f"[{number}/{len(todo)}] {what}: {monotonic_s() - started_s:.0f} s")
 
 
 def _stages(plan: Plan) -> list[Stage]:
-    from models import stages
-
     work = plan.work
     found: list[Stage] = [
         ("paint the skin", work / "textures" / "albedo.png", _textures),
@@ -102,19 +79,6 @@ def check_packages() -> None:
     if missing:
         raise Refused(f"Making avatars needs {', '.join(missing)}: make a venv of Python 3.11, "
                       "`pip install -r requirements/avatar.txt` there, and run this from it.")
-
-
-def remember(work: Path, who: Character) -> None:
-    """Note in the work folder whom it makes, for `models compare` and the like."""
-    (work / "plan.json").write_text(json.dumps({"who": who.id}), encoding="utf-8")
-
-
-def who_of(work: Path) -> Character:
-    """Whom a work folder makes. Raises Refused when it is none."""
-    path = work / "plan.json"
-    if not path.is_file():
-        raise Refused(f"{work} is no work folder of `vitrine models make`; give one with --work.")
-    return character(str(json.loads(path.read_text(encoding="utf-8")).get("who")))
 
 
 def _studio(plan: Plan, job: str, *arguments: str) -> None:
@@ -173,18 +137,3 @@ def _sentences(plan: Plan, say: Say) -> None:
         say(f"    sentence {folder.name}")
         _studio(plan, "sentence", "--poses", str(folder / "codes.npy"))
     (plan.work / "sentences.done").touch()
-
-
-def bar(say: Say, what: str) -> Callable[[int, int, float], None]:
-    """A progress bar for a training loop (step, steps, loss)."""
-    progress = Progress(say, what)
-    return lambda step, steps, loss: progress.at(step + 1, steps, f", loss {loss:.4f}")
-
-
-def write_figures(work: Path, part: str, figures: object) -> None:
-    """Add one part to the work folder's figures."""
-    path = work / "figures.json"
-    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    partial = path.with_suffix(".part")
-    partial.write_text(json.dumps({**known, part: figures}, indent=1), encoding="utf-8")
-    partial.replace(path)

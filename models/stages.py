@@ -10,14 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.make import (
-    RANDOM_POSES,
-    SPOKEN_POSES,
-    Plan,
-    bar,
-    who_of,
-    write_figures,
-)
+from models.plan import Plan, bar, who_of, write_figures
 from models.progress import Say
 from ota.errors import Refused
 
@@ -28,6 +21,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 VOICE_STEPS, RENDERER_STEPS, LARGE_STEPS, TUNE_STEPS = 2500, 3200, 1500, 1200
+RANDOM_POSES, SPOKEN_POSES = 140, 120
 LARGE_PX, LARGE_SCALE = 384, 2
 # More than this lost by static quantisation, and the network is tuned for it.
 INT8_LOSS_DB_MAX = 0.3
@@ -143,10 +137,12 @@ def read_pictures(work: Path, patch_px: int | None = None, scale: int = 1) -> Pi
 
 def plate_crop(work: Path, patch_px: int | None = None, scale: int = 1) -> Floats:
     """(p, p, 3) the plate at the mouth patch."""
-    from models.person.plate import mouth_crop
+    from models.person import plate
 
     who = who_of(work)
-    return mouth_crop(_layers(work, scale), who.mouth_box, patch_px or who.patch_px)
+    foreground = plate.foreground if scale == 1 else plate.foreground_twice
+    return plate.mouth_crop(foreground(who, work / "hero"), scale, who.mouth_box,
+                            patch_px or who.patch_px)
 
 
 def _layers(work: Path, scale: int) -> Layers:

@@ -137,11 +137,6 @@ class Graph:
         """The same numbers in another shape."""
         return self.layer("Reshape", [x.name, self.constant(np.array(shape, np.int64))], shape)
 
-    def channels(self, x: Wire, first: int, last: int) -> Wire:
-        """Channels first <= c < last of a picture."""
-        cut = [self.constant(np.array([n], np.int64)) for n in (first, last, 1)]
-        return self.layer("Slice", [x.name, *cut], (x.shape[0], last - first, *x.shape[2:]))
-
     def save(self, path: Path, output: Wire, as_name: str) -> None:
         """Check the graph and write it with its one output under `as_name`."""
         self._nodes[-1].output[0] = as_name

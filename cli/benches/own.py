@@ -28,7 +28,8 @@ def ours(shape: Shape, path: Path, codes: int = CODES) -> Size:
     inside = shape.stem**2
     # The names are those of the exporter: the quantiser knows by them where blending begins.
     added = g.conv(y, 3 * inside, relu=False, gain=0.05, name="/paint/Conv")
-    gates = g.conv(y, 2 * inside, 1, relu=False, gain=0.5, name="/gates/Conv")
+    gates = [g.conv(y, inside, 1, relu=False, gain=0.5, name=f"/{name}/Conv")
+             for name in ("leave", "matte")]
     g.save(path, _blend(g, added, gates, shape), "patch")
     return Size(g.parameters, g.macs)
 
@@ -43,19 +44,26 @@ def _stored(g: Graph, shape: tuple[int, ...]) -> Wire:
     return Wire(g.constant(values), shape)
 
 
-def _blend(g: Graph, added: Wire, gates: Wire, shape: Shape) -> Wire:
-    """From the rest towards the mean, plus colours; in cells, then one way back to pixels."""
+def _blend(g: Graph, added: Wire, gates: list[Wire], shape: Shape) -> Wire:
+    """From the rest towards the mean, plus colours; in cells, then back to pixels."""
     inside, cells = shape.stem**2, shape.cells
     late = g.constant(np.array(1.5, np.float32))
-    gates = g.sigmoid(g.layer("Sub", [gates.name, late], gates.shape))
-    leave = g.reshape(g.channels(gates, 0, inside), 1, 1, inside, cells, cells)
+    leave, matte = (g.reshape(g.sigmoid(g.layer("Sub", [gate.name, late], gate.shape)),
+                              1, 1, inside, cells, cells) for gate in gates)
     colours = (1, 3, inside, cells, cells)
     rest, away = _stored(g, colours), _stored(g, colours)
     moved = g.layer("Mul", [leave.name, away.name], colours)
     rgb = g.add(g.add(rest, moved), g.reshape(added, *colours))
     limits = [g.constant(np.array(v, np.float32)) for v in (0, 1)]
-    rgb = g.reshape(g.layer("Clip", [rgb.name, *limits], colours), 1, 3 * inside, cells, cells)
-    picture = g.concat(rgb, g.channels(gates, inside, 2 * inside))
-    return g.layer(
-        "DepthToSpace", [picture.name], (1, 4, shape.patch_px, shape.patch_px),
-        blocksize=shape.stem, mode="CRD")
+    rgb = g.layer("Clip", [rgb.name, *limits], colours)
+    return g.concat(*(_spread_cells(g, part, shape) for part in (rgb, matte)))
+
+
+def _spread_cells(g: Graph, x: Wire, shape: Shape) -> Wire:
+    """Cells become pixels by two transpositions."""
+    planes, stem, cells = x.shape[1], shape.stem, shape.cells
+    x = g.reshape(x, 1, planes * stem, stem, cells**2)
+    x = g.layer("Transpose", [x.name], (1, planes * stem, cells**2, stem), perm=[0, 1, 3, 2])
+    x = g.reshape(x, planes, stem, cells, cells * stem)
+    x = g.layer("Transpose", [x.name], (planes, cells, stem, cells * stem), perm=[0, 2, 1, 3])
+    return g.reshape(x, 1, planes, shape.patch_px, shape.patch_px)

@@ -21,7 +21,7 @@ import numpy as np
 
 from cli.benches import graphs, own, peers
 from cli.benches.peers import Size
-from models.net import networks
+from models.net import doubling, networks
 from models.net import quantize as quantiser
 from models.net.quantize import quantize_graph
 
@@ -82,7 +82,7 @@ class GraphStore:
 def recipe_hash() -> str:
     """Names everything that decides what a graph is: our sources and the libraries' versions."""
     found = hashlib.sha256()
-    for module in (graphs, peers, own, networks, quantiser):
+    for module in (graphs, peers, own, networks, quantiser, doubling):
         found.update(inspect.getsource(module).encode())
     for library in ("onnx", "onnxruntime", "numpy"):
         found.update(f"{library} {version(library)}\n".encode())

@@ -5,17 +5,18 @@ INT32 biases. TensorRT's parser refuses both ("Non-zero zero point is not suppor
 activation datatypes allowed"). So, with the same calibration: biases become FP32, activations
 INT8 around zero, and pairs that no product reads go, for they only cost precision and a kernel.
 A UINT8 pair with zero point 0 also was the ReLU before it (the quantiser leaves that one out, the
-clamp does its work): it is put back.
+clamp does its work): it is put back, and so is the Resize that bytes were copied for.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from device.infer import resizes
 from device.infer.onnx_graph import Graph, Node, take_apart
 from ota.errors import Refused
 
-REVISION = "symmetric-2"  # part of an engine's identity: change it with the rules below
+REVISION = "symmetric-3"  # part of an engine's identity: change it with the rules below
 QUANTIZE, DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
 # The few small Gemm stay FP32: with the codes themselves in 127 steps Lin lost 1 dB more.
 PRODUCTS = {"Conv", "ConvTranspose"}
@@ -35,6 +36,7 @@ def symmetric(model: bytes) -> bytes:
     if any(len(node.inputs) < 3 for node in pairs):
         raise Refused("The model's quantisation has no zero points; quantise it with "
                       "`vitrine models quantize`.")
+    resizes.put_back(graph)
     _fold_biases(graph)
     _put_back_relus(graph)
     _drop_idle_pairs(graph)

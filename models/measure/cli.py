@@ -57,7 +57,7 @@ def _compare(args: argparse.Namespace) -> int:
     use_one_thread()
     lips = home_of(args.work) / "lips.npz"
     if args.assets is not None and not lips.is_file():
-        from models.make import who_of
+        from models.plan import who_of
 
         landmarks.write(args.assets, who_of(home_of(args.work)), lips)
     truth = load(args.work)

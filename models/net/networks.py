@@ -94,6 +94,14 @@ def renderer_network(codes: int, shape: Shape, mean: Floats, rest: Floats) -> An
         cells_of = functional.pixel_unshuffle(torch.from_numpy(picture)[None], stem)
         return cells_of.view(1, 3, stem**2, cells, cells)
 
+    def spread_cells(x: Any) -> Any:
+        """pixel_shuffle of (n, k, stem^2, cells, cells), written as two transpositions of one
+        axis: ONNX Runtime's DepthToSpace moves every number by itself and takes thrice as long."""
+        planes = x.shape[1]
+        x = x.reshape(-1, planes * stem, stem, cells**2).transpose(2, 3)
+        x = x.reshape(-1, planes, stem, cells, cells * stem).transpose(2, 3)
+        return x.reshape(-1, planes, cells * stem, cells * stem)
+
     class Renderer(nn.Module):  # type: ignore[misc,unused-ignore]
         def __init__(self) -> None:
             super().__init__()
@@ -106,13 +114,14 @@ def renderer_network(codes: int, shape: Shape, mean: Floats, rest: Floats) -> An
             self.still2 = nn.Parameter(torch.zeros(1, deep, cells // 4, cells // 4))
             self.still1 = nn.Parameter(torch.zeros(1, middle, cells // 2, cells // 2))
             self.still0 = nn.Parameter(torch.zeros(1, narrow, cells, cells))
-            # Two heads: colours are small numbers and gates large ones; one INT8 scale fits not.
+            # Heads of their own: colours are small numbers and gates large ones; one INT8 scale
+            # fits not.
             self.paint = nn.Conv2d(narrow, 3 * stem**2, 3, 1, 1)
-            self.gates = nn.Conv2d(narrow, 2 * stem**2, 1)
-            for head in (self.paint, self.gates):
+            self.leave = nn.Conv2d(narrow, stem**2, 1)
+            self.matte = nn.Conv2d(narrow, stem**2, 1)
+            for head, start in ((self.paint, 0.0), (self.leave, -1.5), (self.matte, -1.5)):
                 nn.init.zeros_(head.weight)
-                nn.init.zeros_(head.bias)
-            nn.init.constant_(self.gates.bias, -1.5)  # begin near the rest
+                nn.init.constant_(head.bias, start)  # begin near the rest
             self.register_buffer("rest", cellwise(rest))
             self.register_buffer("away", cellwise(mean - rest))
 
@@ -124,12 +133,11 @@ def renderer_network(codes: int, shape: Shape, mean: Floats, rest: Floats) -> An
             y = self.join1(y + self.still1)
             y = functional.interpolate(self.up0(y), scale_factor=2, mode="nearest")
             y = self.refine(self.join0(y + self.still0))
-            gates = torch.sigmoid(self.gates(y))
-            leave, matte = gates[:, None, : stem**2], gates[:, stem**2 :]
+            leave = torch.sigmoid(self.leave(y))[:, None]
+            matte = torch.sigmoid(self.matte(y))[:, None]
             paint = self.paint(y).view(-1, 3, stem**2, cells, cells)
-            rgb = self.rest + leave * self.away + paint
-            rgb = rgb.clamp(0, 1).flatten(1, 2)
-            return functional.pixel_shuffle(torch.cat([rgb, matte], 1), stem)
+            rgb = (self.rest + leave * self.away + paint).clamp(0, 1)
+            return torch.cat([spread_cells(rgb), spread_cells(matte)], 1)
 
     return Renderer()
 

@@ -25,9 +25,10 @@ def quantize(fp32: Path, int8: Path, codes: Floats, seed: int = 0) -> None:
 
 
 def blending(names: list[str]) -> list[str]:
-    """Of a renderer's nodes in their order, those behind the two heads: gates and colours are
+    """Of a renderer's nodes in their order, those behind the three heads: gates and colours are
     mixed in FP32, where INT8 would band."""
-    heads = [i for i, name in enumerate(names) if "/paint/" in name or "/gates/" in name]
+    heads = [i for i, name in enumerate(names)
+             if any(head in name for head in ("/paint/", "/leave/", "/matte/"))]
     return [name for i, name in enumerate(names) if i > heads[0] and i not in heads]
 
 
@@ -57,6 +58,7 @@ def quantize_graph(
 
     `kept` chooses of the nodes' names, in order, those that stay in FP32.
     """
+    import onnx
     from onnxruntime.quantization import (  # type: ignore[attr-defined,unused-ignore]
         CalibrationMethod,
         QuantFormat,
@@ -64,6 +66,8 @@ def quantize_graph(
         quantize_static,
     )
     from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    from models.net.doubling import expand_resizes
 
     prepared = int8.with_suffix(".prepared.onnx")
     try:
@@ -73,6 +77,7 @@ def quantize_graph(
             op_types_to_quantize=QUANTISED, nodes_to_exclude=kept(_names(prepared)),
             per_channel=True, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
             calibrate_method=CalibrationMethod.MinMax)
+        onnx.save(expand_resizes(onnx.load(str(int8))), str(int8))
     finally:
         prepared.unlink(missing_ok=True)
 

@@ -93,7 +93,7 @@ def tube(key: Grid, side: int, bend: float, rows: int = 84, columns: int = 48) -
     return Part("sleeve", (grid[:, ::-1] if side < 0 else grid).astype(np.float32), True, 0.10)
 
 
-def load_hand(assets: Path, curl: float, sex: str = "female") -> Hand:
+def load_hand(assets: Path, curl: float, sex: str) -> Hand:
     """The left hand with its fingers bent by `curl` radians a joint. Raises Refused when the
     body mesh is not there."""
     folder = assets / BODY

@@ -57,7 +57,7 @@ class Dress:
 @dataclass(frozen=True)
 class Character:
     """One avatar. Boxes are (x, y, w, h) in the 1080 x 1920 picture; `mouth_box` is square and
-    `patch_px` the side at which its renderer draws it."""
+    `patch_px` the side at which its renderer draws it; `hands` are female or male."""
 
     id: str
     names: dict[str, str]
@@ -69,4 +69,5 @@ class Character:
     patch_px: int
     eyes_box: Box
     head_box: Box
+    hands: str = "female"
     backdrop_seed: int = 5

@@ -9,6 +9,7 @@ CHEN = Character(
     names={"zh-CN": "老陈", "en-US": "Chen"},
     mouth_box=(414, 672, 252, 252),
     patch_px=192,
+    hands="male",
     eyes_box=(378, 486, 324, 180),
     head_box=(300, 300, 480, 640),
     complexion=Complexion(skin_srgb=(222, 176, 146), lip_srgb=(176, 110, 100),

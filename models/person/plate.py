@@ -23,37 +23,46 @@ FOCUS_PX = 15.0
 
 def layers(who: Character, folder: Path) -> Layers:
     """The layers of the idle loop from a hero folder (plate, eyes_*, backdrop), at 1080p."""
-    rgb, alpha = read_render(folder / "plate.png")
-    alpha = without_grain(alpha, 1.0)
     eyes = {p.stem[5:]: read_render(p)[0] for p in sorted(folder.glob("eyes_*.png"))}
     x, y, w, h = who.eyes_box
-    eyes["open"] = rgb[y : y + h, x : x + w]
+    eyes["open"] = read_render(folder / "plate.png")[0][y : y + h, x : x + w]
     eyes["blink100"] = without_blue(eyes["blink100"])
-    foreground = np.dstack([rgb * alpha[..., None], alpha]).astype(np.float32)
-    return Layers(foreground, eyes, backdrop(folder / "backdrop.png", framing.SIZE_PX),
-                  who.eyes_box)
+    return Layers(foreground(who, folder), eyes,
+                  backdrop(folder / "backdrop.png", framing.SIZE_PX), who.eyes_box)
+
+
+def foreground(who: Character, folder: Path) -> Floats:
+    """(1920, 1080, 4): the person, premultiplied by alpha."""
+    rgb, alpha = read_render(folder / "plate.png")
+    alpha = without_grain(alpha, 1.0)
+    return np.dstack([rgb * alpha[..., None], alpha]).astype(np.float32)
 
 
 def twice(who: Character, folder: Path) -> Layers:
     """The same layers at 2160 x 3840: head and eyes rendered at that size (folder/large), cloth
     and backdrop, which are soft anyway, scaled up."""
-    small = layers(who, folder)
-    width, height = (2 * side for side in framing.SIZE_PX)
-    foreground = resized(small.foreground, width, height)
     large = folder / "large"
-    rgb, alpha = read_render(large / "head.png")
+    person = foreground_twice(who, folder)
+    eyes = {p.stem[5:]: read_render(p)[0] for p in sorted(large.glob("eyes_*.png"))}
+    x, y, w, h = (2 * v for v in who.eyes_box)
+    eyes["open"] = np.ascontiguousarray(person[y : y + h, x : x + w, :3])
+    eyes["blink100"] = without_blue(eyes["blink100"], 2.0)
+    behind = backdrop(folder / "backdrop.png", (person.shape[1], person.shape[0]))
+    return Layers(person, eyes, behind, (x, y, w, h), 2.0)
+
+
+def foreground_twice(who: Character, folder: Path) -> Floats:
+    """(3840, 2160, 4): the person at twice the size, the head as rendered for it."""
+    width, height = (2 * side for side in framing.SIZE_PX)
+    person = resized(foreground(who, folder), width, height)
+    rgb, alpha = read_render(folder / "large" / "head.png")
     alpha = without_grain(alpha, 1.6)
     x, y, w, h = (2 * v for v in who.head_box)
     head = np.dstack([rgb * alpha[..., None], alpha]).astype(np.float32)
     edge = box_feather(w, h, 40)[..., None]
-    part = foreground[y : y + h, x : x + w]
-    foreground[y : y + h, x : x + w] = part + edge * (head - part)
-    eyes = {p.stem[5:]: read_render(p)[0] for p in sorted(large.glob("eyes_*.png"))}
-    x, y, w, h = (2 * v for v in who.eyes_box)
-    eyes["open"] = np.ascontiguousarray(foreground[y : y + h, x : x + w, :3])
-    eyes["blink100"] = without_blue(eyes["blink100"], 2.0)
-    behind = backdrop(folder / "backdrop.png", (width, height))
-    return Layers(np.clip(foreground, 0, 1), eyes, behind, (x, y, w, h), 2.0)
+    part = person[y : y + h, x : x + w]
+    person[y : y + h, x : x + w] = part + edge * (head - part)
+    return np.clip(person, 0, 1)
 
 
 def with_arms(base: Layers, gesture: Gesture, folder: Path) -> Layers:
@@ -126,7 +135,7 @@ def backdrop(path: Path, size: tuple[int, int]) -> Floats:
     return np.asarray(np.clip(np.dstack(channels) * shade[..., None], 0, 1), np.float32)
 
 
-def mouth_crop(base: Layers, mouth_box: Box, side: int) -> Floats:
-    """(side, side, 3): the plate where the mouth patch lies, the picture at rest."""
-    x, y, w, h = (round(v * base.scale) for v in mouth_box)
-    return resized(np.ascontiguousarray(base.foreground[y : y + h, x : x + w, :3]), side, side)
+def mouth_crop(person: Floats, scale: int, mouth_box: Box, side: int) -> Floats:
+    """(side, side, 3): the foreground where the mouth patch lies, the picture at rest."""
+    x, y, w, h = (round(v * scale) for v in mouth_box)
+    return resized(np.ascontiguousarray(person[y : y + h, x : x + w, :3]), side, side)

@@ -53,7 +53,7 @@ class Arms:
 
     def __init__(self, stage: Stage, who: Character, cloth: Material, body: Path | None) -> None:
         self._stage, self._who = stage, who
-        self._hand = arm.load_hand(body, curl=0.10) if body is not None else None
+        self._hand = arm.load_hand(body, 0.10, who.hands) if body is not None else None
         self._sleeves: dict[int, Any] = {}
         self._hands: dict[int, Any] = {}
         skin = plain_skin(stage, who.complexion)
