@@ -203,7 +203,8 @@ def pictures(work: Work, say: Say) -> None:
     keep_out = held_out(len(made))
     train = np.flatnonzero(seen & ~keep_out)
     train = train[codes.spread_out(made[train], FRAMES_QUICK if work.quick else FRAMES)]
-    test = np.flatnonzero(seen & keep_out)
+    # A mouth at rest is drawn without an error: only one that moves is worth measuring.
+    test = np.flatnonzero(seen & keep_out & ~read["rest"])
     test = test[np.unique(np.linspace(0, len(test) - 1, HELD_OUT_PICTURES).astype(int))]
     quiet = np.flatnonzero(seen & read["rest"] & ~keep_out)
     if len(quiet):
