@@ -1,6 +1,7 @@
-"""One frame: base picture, mouth patch, overlays. Only touched rectangles are written.
+"""One frame: base picture, mouth patch, overlays. Only what changed is touched.
 
-A frame with a closed mouth and no overlay is the base frame bit by bit.
+A frame with a closed mouth and no overlay is the base frame bit by bit. While the base stands
+still (a still picture in the heat, a slow band) only the boxes that changed are drawn again.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import numpy.typing as npt
 
 from device.render import pixels
 from device.render.cards import Label, Look, ai_label, card_shade_px
+from device.render.dirty import Box, apart
 from device.render.pixels import Picture, Sprite
 
 MARGIN_PX = 48
@@ -27,6 +29,22 @@ class Layer:
     x: int
     y: int
     opacity: float = 1.0
+
+    @property
+    def box(self) -> Box:
+        """What it covers; may reach beyond the canvas."""
+        return Box(self.x, self.y, self.x + self.sprite.width_px, self.y + self.sprite.height_px)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What a canvas shows: the base frame, the mouth on it and where, the layers over them."""
+
+    canvas: Picture
+    base_i420: Picture
+    patch: Picture | None
+    mouth: Box | None
+    layers: list[Layer]
 
 
 @dataclass(frozen=True)
@@ -60,6 +78,8 @@ class Compositor:
             if base_size != (width_px, height_px) else None
         )
         self._card, self._leaving = _Fade(), _Fade()
+        self._drawn: Drawn | None = None
+        self._clean: Picture | None = None
 
     def wear(self, look: Look) -> None:
         """Take the colours of a theme; the scale stays."""
@@ -72,17 +92,58 @@ class Compositor:
         patch: Picture | None,
         matrix: npt.NDArray[np.float32],
         overlay: Overlay,
-    ) -> None:
-        """Draw one frame into `canvas` (h, w, 4).
+    ) -> list[Box]:
+        """Draw one frame into `canvas` (h, w, 4); returns the boxes that changed.
 
         `patch` is premultiplied BGRA (`pixels.premultiplied_patch`), None for a closed
-        mouth; `matrix` (2, 3) maps patch pixels to base pixels.
+        mouth; `matrix` (2, 3) maps patch pixels to base pixels. A canvas that is given again
+        must still hold what was drawn into it; the same base array means the same picture.
         """
-        self.base(canvas, base_i420)
-        if patch is not None:
-            pixels.lay_patch(canvas, patch, self._on_canvas(matrix))
-        for layer in self.layers(overlay):
-            pixels.blend(canvas, layer.sprite, layer.x, layer.y, layer.opacity)
+        placed = self._on_canvas(matrix)
+        mouth = None if patch is None else Box(
+            *pixels.patch_box(patch, placed, self.width_px, self.height_px))
+        before, now = self._drawn, Drawn(canvas, base_i420, patch, mouth, self.layers(overlay))
+        self._drawn = now
+        if before is None or before.canvas is not canvas or before.base_i420 is not base_i420:
+            self._clean = None
+            self.base(canvas, base_i420)
+            whole = Box(0, 0, self.width_px, self.height_px)
+            self._over(canvas, whole, now, placed)
+            return [whole]
+        boxes = self._changed(before, now)
+        if boxes and self._clean is None:
+            self._clean = np.empty_like(canvas)
+            self.base(self._clean, base_i420)
+        for box in boxes:
+            part = canvas[box.top : box.bottom, box.left : box.right]
+            assert self._clean is not None
+            np.copyto(part, self._clean[box.top : box.bottom, box.left : box.right])
+            self._over(part, box, now, placed)
+        return boxes
+
+    def _over(self, part: Picture, box: Box, now: Drawn, placed: npt.NDArray[np.float32]) -> None:
+        """Mouth and layers onto one box of the canvas, which shows the base."""
+        if now.patch is not None and now.mouth is not None and now.mouth.meets(box):
+            moved = placed.copy()
+            moved[:, 2] -= (box.left, box.top)
+            pixels.lay_patch(part, now.patch, moved)
+        for layer in now.layers:
+            if layer.box.meets(box):
+                pixels.blend(part, layer.sprite, layer.x - box.left, layer.y - box.top,
+                             layer.opacity)
+
+    def _changed(self, before: Drawn, now: Drawn) -> list[Box]:
+        """The boxes in which two frames over the same base differ. One that meets the mouth holds
+        all of it: a part of a warped patch is not the same bit by bit."""
+        boxes: list[Box] = []
+        if before.patch is not now.patch or before.mouth != now.mouth:
+            boxes += [box for box in (before.mouth, now.mouth) if box is not None]
+        boxes += [layer.box for layer in before.layers if layer not in now.layers]
+        boxes += [layer.box for layer in now.layers if layer not in before.layers]
+        boxes = apart([box.within(self.width_px, self.height_px) for box in boxes])
+        if now.mouth is not None and any(box.meets(now.mouth) for box in boxes):
+            boxes = apart([*boxes, now.mouth])
+        return boxes
 
     def base(self, canvas: Picture, base_i420: Picture) -> None:
         """The base frame alone, scaled and cropped to cover the canvas."""

@@ -23,7 +23,7 @@ def use_one_thread() -> None:
     cv2.setNumThreads(1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sprite:
     """A ready-to-blend picture: `colour` premultiplied by alpha, `inverse` = 255 - alpha.
 
@@ -94,25 +94,30 @@ def premultiplied_patch(rgba: Picture) -> Picture:
 
 def lay_patch(canvas: Picture, patch: Picture, matrix: npt.NDArray[np.float32]) -> None:
     """Warp a premultiplied patch by `matrix` (2x3, patch xy -> canvas xy) onto the canvas."""
-    side = float(patch.shape[0])
-    corners = np.array([[0, 0, 1], [side, 0, 1], [0, side, 1], [side, side, 1]], np.float64)
-    spots = corners @ matrix.astype(np.float64).T
-    left, top = np.floor(spots.min(axis=0)).astype(int)
-    right, bottom = np.ceil(spots.max(axis=0)).astype(int)
-    left, top = max(0, int(left)), max(0, int(top))
-    right = min(canvas.shape[1], int(right) + 1)
-    bottom = min(canvas.shape[0], int(bottom) + 1)
+    left, top, right, bottom = patch_box(patch, matrix, canvas.shape[1], canvas.shape[0])
     if right <= left or bottom <= top:
         return
     shifted = matrix.astype(np.float64).copy()
     shifted[:, 2] -= (left, top)
     warped = cv2.warpAffine(patch, shifted, (right - left, bottom - top), flags=cv2.INTER_LINEAR)
-    alpha = warped[..., 3]
-    inverse = cv2.bitwise_not(cv2.merge((alpha, alpha, alpha, alpha)))
-    warped[..., 3] = 0
+    # One channel out, four back: merging four strided views takes five times as long.
+    outside = cv2.bitwise_not(cv2.extractChannel(warped, 3))
+    inverse = cv2.cvtColor(outside, cv2.COLOR_GRAY2BGRA)
     region = canvas[top:bottom, left:right]
     cv2.multiply(region, inverse, dst=region, scale=1 / 255.0)
     cv2.add(region, warped, dst=region)
+
+
+def patch_box(
+    patch: Picture, matrix: npt.NDArray[np.float32], width_px: int, height_px: int
+) -> tuple[int, int, int, int]:
+    """The rectangle (left, top, right, bottom) that a warped patch covers of a canvas."""
+    side = float(patch.shape[0])
+    corners = np.array([[0, 0, 1], [side, 0, 1], [0, side, 1], [side, side, 1]], np.float64)
+    spots = corners @ matrix.astype(np.float64).T
+    left, top = (int(v) for v in np.floor(spots.min(axis=0)))
+    right, bottom = (int(v) for v in np.ceil(spots.max(axis=0)))
+    return max(0, left), max(0, top), min(width_px, right + 1), min(height_px, bottom + 1)
 
 
 def i420_to_bgra(i420: Picture, out: Picture) -> None:

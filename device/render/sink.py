@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 
+from device.render.dirty import Box
 from device.render.pixels import Picture
 
 HISTORY_FRAMES = 4096
@@ -37,8 +39,9 @@ class Sink(Protocol):
     def frame_buffer(self) -> Picture:
         """The (h, w, 4) BGRA memory to draw the next frame into."""
 
-    def present(self, at_s: float) -> None:
-        """Show the drawn frame; `at_s` is the monotonic time for the records."""
+    def present(self, at_s: float, boxes: Sequence[Box] | None = None) -> None:
+        """Show the drawn frame; `at_s` is the monotonic time for the records, `boxes` what of it
+        changed since the last one (None: all of it)."""
 
     def closed_by_user(self) -> bool:
         """Handle the window's events; True when the person asked to leave."""
@@ -67,7 +70,7 @@ class NullSink:
         """The one canvas."""
         return self._canvas
 
-    def present(self, at_s: float) -> None:
+    def present(self, at_s: float, boxes: Sequence[Box] | None = None) -> None:
         """Record the frame."""
         self.presented += 1
         self.times_s.append(at_s)

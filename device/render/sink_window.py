@@ -6,11 +6,13 @@ without frame-buffer acceleration the canvas is the window's own memory, 10-100 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from device.paths import prepare_sdl
+from device.render.dirty import Box
 from device.render.pixels import Picture, resize_into
 from device.render.sink import SinkState
 from ota.errors import Broken
@@ -29,7 +31,7 @@ class WindowSink:
         self._full, self._title = full_screen, title
         self._presented = 0
         self._last_s: float | None = None
-        self._visible = True
+        self._visible = self._exposed = True
         self._pygame: Any = None
 
     def open(self, width_px: int, height_px: int) -> None:
@@ -53,11 +55,19 @@ class WindowSink:
         """The window's own memory, or a canvas that `present` scales into it."""
         return self._canvas
 
-    def present(self, at_s: float) -> None:
-        """Bring the drawn frame to the screen."""
+    def present(self, at_s: float, boxes: Sequence[Box] | None = None) -> None:
+        """Bring the drawn frame, or what changed of it, to the screen."""
         if self._canvas is not self._inner:
             resize_into(self._canvas, self._inner)
-        self._pygame.display.flip()
+            self._pygame.display.flip()
+        elif boxes is None or self._exposed:
+            self._pygame.display.flip()
+            self._exposed = False
+        else:
+            left, top = self._corner
+            self._pygame.display.update([
+                (left + box.left, top + box.top, box.right - box.left, box.bottom - box.top)
+                for box in boxes])
         self._presented += 1
         self._last_s = at_s
 
@@ -67,6 +77,8 @@ class WindowSink:
         for event in pygame.event.get():
             if event.type == pygame.QUIT:
                 return True
+            if event.type == pygame.VIDEOEXPOSE:
+                self._exposed = True  # the server forgot our pixels
             if event.type == pygame.KEYDOWN:
                 if event.key == pygame.K_F11:
                     self._full = not self._full
@@ -111,6 +123,8 @@ class WindowSink:
         scale = min(outer[0] / wide, outer[1] / high)
         inner = (round(wide * scale), round(high * scale))
         left, top = (outer[0] - inner[0]) // 2, (outer[1] - inner[1]) // 2
+        self._corner = (left, top)
+        self._exposed = True
         self._inner: Picture = memory[top : top + inner[1], left : left + inner[0]]
         same = inner == self._size
         self._canvas: Picture = self._inner if same else np.zeros((high, wide, 4), np.uint8)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from device.audio.speaker import Speaker
 from device.render.bundle import Bundle
 from device.render.compose import Compositor, Overlay
+from device.render.dirty import Box
 from device.render.pixels import Picture, Sprite
 from device.render.sink import Sink
 from device.render.video import BaseLoop
@@ -57,6 +58,7 @@ class Stage:
         self._leave = threading.Event()
         self.window_closed = False
         self._patch: Picture | None = None
+        self._boxes: list[Box] = []
         self.on_presented: Watcher | None = None
         self.started = threading.Event()
 
@@ -112,7 +114,7 @@ class Stage:
             n = self._prepared(n)
             self._wait_for(n)
             now_s = monotonic_s()
-            self._sink.present(now_s)
+            self._sink.present(now_s, self._boxes)
             self._note(n, monotonic_s())
             if self.figures.frames_shown % WATCH_EVERY == 0 and self._sink.closed_by_user():
                 self.window_closed = True
@@ -144,7 +146,7 @@ class Stage:
             self.figures.mouths_late += 1
         else:
             self._patch = None
-        self.compositor.frame(
+        self._boxes = self.compositor.frame(
             self._sink.frame_buffer(), planes, self._patch, self._matrices[index],
             self._overlay_of(n))
         self.figures.compose_ms.append((monotonic_s() - started_s) * 1e3)

@@ -1,0 +1,73 @@
+"""Over a base that stands still only what changed is drawn, and nobody can tell the difference."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from device.render import pixels
+from device.render.compose import Compositor, Overlay
+from device.render.dirty import Box, apart
+
+SIZE = (160, 240)
+RNG = np.random.default_rng(3)
+BASES = [RNG.integers(16, 235, (SIZE[1] * 3 // 2, SIZE[0]), np.uint8) for _ in range(2)]
+
+
+def mouth(seed: int) -> pixels.Picture:
+    rgba = np.random.default_rng(seed).integers(0, 255, (32, 32, 4), np.uint8)
+    return pixels.premultiplied_patch(rgba)
+
+
+def sprite(width: int, height: int) -> pixels.Sprite:
+    return pixels.sprite_from_rgba(RNG.integers(0, 255, (height, width, 4), np.uint8))
+
+
+MOUTHS = [None, mouth(1), mouth(2)]
+PLACES = [np.array([[a, 0.02, x], [-0.02, a, y]], np.float32)
+          for a, x, y in ((1.0, 60.0, 100.0), (1.13, 62.4, 101.7), (1.0, -10.0, 230.0))]
+CAPTIONS, CARDS = [None, sprite(90, 30), sprite(120, 40)], [None, sprite(140, 60)]
+
+looks = st.tuples(st.sampled_from(range(2)), st.sampled_from(range(3)), st.sampled_from(range(3)),
+                  st.sampled_from(range(3)), st.sampled_from(range(2)))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(looks, min_size=2, max_size=8))
+def test_what_is_touched_up_is_what_would_have_been_drawn(rows: list[tuple[int, ...]]) -> None:
+    once, anew = (Compositor(*SIZE, SIZE) for _ in range(2))
+    canvas = np.zeros((SIZE[1], SIZE[0], 4), np.uint8)
+    for base, patch, place, caption, card in rows:
+        before, fresh = canvas.copy(), np.zeros_like(canvas)
+        seen = (BASES[base], MOUTHS[patch], PLACES[place],
+                Overlay(caption=CAPTIONS[caption], card=CARDS[card]))
+        boxes = once.frame(canvas, *seen)
+        anew.frame(fresh, *seen)
+        assert np.array_equal(canvas[..., :3], fresh[..., :3])
+        touched = np.zeros(canvas.shape[:2], bool)
+        for box in boxes:
+            touched[box.top : box.bottom, box.left : box.right] = True
+        assert not (canvas != before).any(axis=2)[~touched].any()
+
+
+def test_a_new_mouth_on_a_still_base_touches_its_box_alone() -> None:
+    compositor, canvas = Compositor(*SIZE, SIZE), np.zeros((SIZE[1], SIZE[0], 4), np.uint8)
+    whole = compositor.frame(canvas, BASES[0], MOUTHS[1], PLACES[0], Overlay())
+    assert whole == [Box(0, 0, *SIZE)]
+    assert compositor.frame(canvas, BASES[0], MOUTHS[1], PLACES[0], Overlay()) == []
+    box, = compositor.frame(canvas, BASES[0], MOUTHS[2], PLACES[0], Overlay())
+    assert box == Box(*pixels.patch_box(MOUTHS[2], PLACES[0], *SIZE))
+
+
+boxes = st.builds(lambda x, y, w, h: Box(x, y, x + w, y + h), *[st.integers(0, 40)] * 4)
+
+
+@given(st.lists(boxes, max_size=8))
+def test_boxes_apart_cover_all_and_do_not_meet(given_boxes: list[Box]) -> None:
+    found = apart(given_boxes)
+    for one in given_boxes:
+        assert not one.area_px or any(
+            one.left >= b.left and one.right <= b.right and one.top >= b.top
+            and one.bottom <= b.bottom for b in found)
+    assert not any(a.meets(b) for n, a in enumerate(found) for b in found[:n])
