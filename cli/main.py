@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from device.paths import Places
+from device.paths import Places, calm_numpy
 from ota.errors import VitrineError
 
 EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
@@ -60,6 +60,7 @@ def _places(root: Path | None) -> Places:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; exit code 0 good, 1 failed, 2 wrong usage, 130 stopped by the user."""
+    calm_numpy()
     parser = build_parser()
     parsed, further = parser.parse_known_args(arguments)
     if further and parsed.command != "test":

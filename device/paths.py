@@ -126,3 +126,9 @@ def prepare_sdl() -> None:
     os.environ.setdefault("SDL_FRAMEBUFFER_ACCELERATION", "0")
     os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+
+
+def calm_numpy() -> None:
+    """Call before numpy is imported: OpenBLAS keeps a second thread spinning after each product
+    of matrices, a tenth of a core beside the picture; what we multiply is small."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -1,6 +1,15 @@
-"""The picture: drawing a frame, against the copy of the bytes that it touches."""
+"""The picture: drawing frames against copies of the bytes they touch, then the whole player."""
 
 from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -8,38 +17,117 @@ from cli.benches.figure import Figure, median_ms
 from cli.benches.renderer import AVATAR
 from device.paths import repository_root
 from device.render import pixels
-from device.render.bundle import load_bundle
+from device.render.bundle import Bundle, load_bundle
 from device.render.compose import Compositor, Overlay
 from device.render.mouth import Mouth
 from device.render.video import BaseLoop
 from ota.clock import utc_now
+from ota.errors import Broken
 
-WIDTH_PX, HEIGHT_PX = 1080, 1920
+PORTRAIT, PORTRAIT_4K = (1080, 1920), (2160, 3840)
+AVATARS = repository_root() / "models" / "avatars"
+LARGE = AVATARS / f"{AVATAR}-4k"
+PLAY_S = 30.0
+
+
+@dataclass(frozen=True)
+class Screen:
+    """One size of screen: limits for a player's CPU (share of one core) and for drawing."""
+
+    size: tuple[int, int]
+    avatar: Path
+    cpu_share_max: float
+    mouth_ms_max: float | None
+
+    @property
+    def name(self) -> str:
+        """As people write it."""
+        return f"{self.size[0]}x{self.size[1]}"
 
 
 def measure() -> list[Figure]:
-    """Milliseconds a full frame and a mouth alone, as multiples of a plain copy."""
-    bundle = load_bundle(repository_root() / "models" / "avatars" / AVATAR, utc_now())
+    """Drawing in milliseconds and as multiples of plain copies; late frames and CPU of a player
+    with avatar, card and captions at both sizes."""
     pixels.use_one_thread()
-    canvas = np.zeros((HEIGHT_PX, WIDTH_PX, 4), np.uint8)
+    large = LARGE if LARGE.is_dir() else AVATARS / AVATAR
+    screens = (Screen(PORTRAIT, AVATARS / AVATAR, 0.6, 1.0),
+               Screen(PORTRAIT_4K, large, 1.5, None))
+    found: list[Figure] = []
+    for screen in screens:
+        found += drawing(load_bundle(screen.avatar, utc_now()), screen)
+    for screen in screens:
+        found += playing(screen)
+    return found
+
+
+def drawing(bundle: Bundle, screen: Screen) -> list[Figure]:
+    """A whole frame, and one where only the mouth changed."""
+    canvas = np.zeros((screen.size[1], screen.size[0], 4), np.uint8)
     other = np.zeros_like(canvas)
-    base_size = (bundle.manifest.size[0], bundle.manifest.size[1])
-    compositor = Compositor(WIDTH_PX, HEIGHT_PX, base_size)
-    code = np.array(bundle.manifest.code.rest, np.float32)
-    code[bundle.manifest.code.open_index] += 0.5
-    patch = pixels.premultiplied_patch(Mouth(bundle).patch(code))
-    matrix = bundle.track.matrix[0]
+    compositor = Compositor(*screen.size, bundle.manifest.size)
+    mouths, matrix = _two_mouths(bundle), bundle.track.matrix[0]
     with BaseLoop(bundle.base_path, bundle.manifest.base.frames) as loop:
-        _, base = loop.take()
-        full_ms = median_ms(lambda: compositor.frame(canvas, base, patch, matrix, Overlay()))
-    mouth_ms = median_ms(lambda: pixels.lay_patch(canvas, patch, matrix))
+        bases = [loop.take()[1] for _ in range(2)]
+    turn = 0
+
+    def frame(moving: bool) -> None:
+        nonlocal turn
+        turn += 1
+        compositor.frame(canvas, bases[turn % 2 if moving else 0], mouths[turn % 2], matrix,
+                         Overlay())
+
+    full_ms = median_ms(lambda: frame(True))
+    mouth_ms = median_ms(lambda: frame(False))
+    box, = compositor.frame(canvas, bases[0], mouths[(turn + 1) % 2], matrix, Overlay())
+    part = canvas[box.top : box.bottom, box.left : box.right]
+    spare, patch = np.empty_like(part), np.empty_like(mouths[0])
     copy_ms = median_ms(lambda: np.copyto(other, canvas))
-    touched = canvas[: patch.shape[0], : patch.shape[1]]
-    touched_copy = np.empty_like(touched)
-    touched_ms = median_ms(lambda: np.copyto(touched_copy, touched))
+    # The least there is to do: the box from the clean base, the patch over it.
+    floor_ms = median_ms(lambda: (np.copyto(spare, part), np.copyto(patch, mouths[0])))
     return [
-        Figure("full frame 1080x1920: base, mouth, label", full_ms, "ms", 10.0),
-        Figure("full frame against a copy of the canvas", full_ms / copy_ms, "x"),
-        Figure("mouth alone", mouth_ms, "ms", 1.0),
-        Figure("mouth alone against a copy of its bytes", mouth_ms / touched_ms, "x"),
+        Figure(f"{screen.name}: base, mouth, label", full_ms, "ms"),
+        Figure(f"{screen.name}: against a copy of the canvas", full_ms / copy_ms, "x"),
+        Figure(f"{screen.name}: only the mouth changed", mouth_ms, "ms", screen.mouth_ms_max),
+        Figure(f"{screen.name}: against a copy of its bytes", mouth_ms / floor_ms, "x", 2.0),
     ]
+
+
+def _two_mouths(bundle: Bundle) -> list[pixels.Picture]:
+    mouth, made = Mouth(bundle), []
+    for size in (0.3, 0.6):
+        code = np.array(bundle.manifest.code.rest, np.float32)
+        code[bundle.manifest.code.open_index] += size
+        made.append(pixels.premultiplied_patch(mouth.patch(code)))
+    return made
+
+
+def playing(screen: Screen) -> list[Figure]:
+    """The player itself, without a window, on the tea shop's programme."""
+    report = play(screen, PLAY_S)
+    shown = report["frames_shown"] + report["frames_dropped"]
+    note = f"{PLAY_S:.0f} s, {screen.avatar.name}"
+    return [
+        Figure(f"{screen.name}: frames a second", report["fps"], "fps", 24.9, True, note),
+        Figure(f"{screen.name}: late frames", 100 * report["frames_dropped"] / shown, "%", 0.0),
+        Figure(f"{screen.name}: CPU of the player", report["cpu_share"], "cores",
+               screen.cpu_share_max),
+        Figure(f"{screen.name}: composing a frame", report["compose_ms"]["p50"], "ms"),
+        Figure(f"{screen.name}: memory of the player", report["rss_bytes"]["max"] / 2**20, "MiB"),
+    ]
+
+
+def play(screen: Screen, seconds: float) -> dict[str, Any]:
+    """The report (B5) of a player that ran for `seconds`. Raises Broken when it failed."""
+    programme = repository_root() / "programmes" / "tea-shop"
+    with tempfile.TemporaryDirectory() as root:
+        target = Path(root) / "report.json"
+        command = [sys.executable, "-m", "cli", "device", "player", "--headless", "--avatar",
+                   str(screen.avatar), "--programme", str(programme), "--size", screen.name,
+                   "--seconds", str(seconds), "--report", str(target)]
+        done = subprocess.run(
+            command, cwd=repository_root(), capture_output=True, text=True, check=False,
+            timeout=seconds + 120, env={**os.environ, "VITRINE_ROOT": root})
+        if done.returncode:
+            raise Broken(f"The player failed: {done.stderr.strip()[-400:]}")
+        found: dict[str, Any] = json.loads(target.read_text(encoding="utf-8"))
+        return found

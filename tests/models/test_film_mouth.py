@@ -265,15 +265,15 @@ def test_progress_tells_what_is_left() -> None:
 
 
 @pytest.mark.nightly
-def test_a_whole_avatar_from_a_film_of_lin(tmp_path: Path) -> None:
-    """Films Lin off the screen, makes an avatar of the film, lets it speak. Needs torch."""
+def test_a_whole_avatar_from_a_film_of_chen(tmp_path: Path) -> None:
+    """Films Chen off the screen, makes an avatar of the film, lets it speak. Needs torch."""
     for name in ("torch", "ai_edge_litert", "scipy"):
         pytest.importorskip(name)
     if not (assets_dir() / DETECTOR_FILE).is_file():
         pytest.skip("the face mesh is not here: ./vitrine models fetch face-mesh")
-    from tests.sim.filmed import film_lin, make_ana, speak
+    from tests.sim.filmed import film_chen, make_ana, speak
 
-    video = film_lin(tmp_path / "talk.mp4", seconds=32)
+    video = film_chen(tmp_path / "talk.mp4", seconds=32)
     summary = make_ana(tmp_path, video)
     figures = summary["quality"]
     assert figures["voice"]["open_correlation"] > 0.7

@@ -1,4 +1,4 @@
-"""Lin filmed off the screen: a talking video as a customer brings one, and what comes of it."""
+"""Chen filmed off the screen: a talking video as a customer brings one, and what comes of it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from device.render.video import read_movie
 from ota.keys import SigningKey
 
 RATE_HZ = 16_000
+AVATARS = repository_root() / "models" / "avatars"
 SPEECH = repository_root() / "programmes" / "tea-shop" / "speech"
 
 
-def film_lin(path: Path, seconds: float) -> Path:
-    """Lin listens for four seconds, then says lines of the tea shop, with pauses."""
+def film_chen(path: Path, seconds: float) -> Path:
+    """Chen listens for four seconds, then says lines of the tea shop, with pauses."""
     parts = [np.zeros(4 * RATE_HZ, np.float32)]
     for clip in sorted(SPEECH.glob("*.opus"))[::3]:
         parts += [read(clip, RATE_HZ), np.zeros(int(0.7 * RATE_HZ), np.float32)]
@@ -28,14 +29,14 @@ def film_lin(path: Path, seconds: float) -> Path:
     noise = np.random.default_rng(0).normal(0, 3e-4, len(sound)).astype(np.float32)
     write_wav(path.with_suffix(".wav"), sound + noise, RATE_HZ)
     _vitrine("render", "--audio", str(path.with_suffix(".wav")), "--out", str(path),
-             "--size", "720x1280")
+             "--avatar", str(AVATARS / "chen"), "--size", "720x1280")
     return path
 
 
 def make_ana(folder: Path, video: Path) -> dict[str, Any]:
     """The summary of `models make ana --quick` from the video."""
     SigningKey.generate().save(folder / "key.pem")
-    consent = {"avatar": "ana", "owner": "Lin, a synthetic person", "synthetic": True,
+    consent = {"avatar": "ana", "owner": "Chen, a synthetic person", "synthetic": True,
                "chains": ["*"], "regions": ["*"], "uses": ["*"], "from": "2026-01-01T00:00:00Z",
                "until": "2100-01-01T00:00:00Z", "revocation_id": "ana-1"}
     (folder / "consent.json").write_text(json.dumps(consent))
