@@ -112,8 +112,14 @@ def child_environment(places: Places) -> dict[str, str]:
 
 
 def has_display() -> bool:
-    """True where an X or Wayland display is named."""
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    """True where an X or Wayland display is named, or the screen is ours without either."""
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")) or owns_screen()
+
+
+def owns_screen() -> bool:
+    """`VITRINE_SCREEN=kms`: a box without X, whose kernel gives us the whole screen. Never by
+    guess: a desktop looked at over SSH has a screen, too."""
+    return os.environ.get("VITRINE_SCREEN") == "kms"
 
 
 def notify_socket() -> str | None:
@@ -123,7 +129,11 @@ def notify_socket() -> str | None:
 
 def prepare_sdl() -> None:
     """Settings SDL reads from the environment: shared-memory windows, no sound, no banner."""
-    os.environ.setdefault("SDL_FRAMEBUFFER_ACCELERATION", "0")
+    if owns_screen():
+        # SDL has no plain frame buffer on KMS: there its texture is the only way.
+        os.environ.setdefault("SDL_VIDEODRIVER", "kmsdrm")
+    else:
+        os.environ.setdefault("SDL_FRAMEBUFFER_ACCELERATION", "0")
     os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from device.paths import prepare_sdl
+from device.paths import owns_screen, prepare_sdl
 from device.render.dirty import Box
 from device.render.pixels import Picture, resize_into
 from device.render.sink import SinkState
@@ -28,7 +28,7 @@ class WindowSink:
     """
 
     def __init__(self, full_screen: bool = False, title: str = "Vitrine") -> None:
-        self._full, self._title = full_screen, title
+        self._full, self._title = full_screen or owns_screen(), title
         self._presented = 0
         self._last_s: float | None = None
         self._visible = self._exposed = True
