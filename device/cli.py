@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from device.calibrate import add_calibrate
+
 _Commands = argparse._SubParsersAction
 POLL_S = 0.2
 
@@ -52,6 +54,7 @@ def register(commands: _Commands[argparse.ArgumentParser]) -> None:
     check.add_argument("--only", metavar="CHECK", action="append", default=[],
                        help="screen, sound, microphone, recogniser, network, disk or clock")
     check.add_argument("--json", action="store_true", help="for programs")
+    add_calibrate(verbs)
     status = _verb(verbs, "status", _run_status, "what this box does now",
                    "vitrine device status --json")
     status.add_argument("--json", action="store_true", help="for programs")

@@ -6,7 +6,7 @@ No message holds a visitor's voice; `Heard.text` stays on the box and is never s
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -62,6 +62,7 @@ class PlayerState(Message, tag="player_state", frozen=True):
     fps: float = 0.0
     render_p50_ms: float | None = None
     av_offset_p95_ms: float | None = None
+    av_offset_set_ms: float = 0.0
     ai_label: bool = False
     ai_label_px: int = 0
     avatar: str = ""
@@ -87,6 +88,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     hours: str | None = None
     language: str | None = None
     timezone: str = "Asia/Shanghai"
+    # Positive shows the picture later. What was measured at the box itself goes before this.
+    av_offset_ms: Annotated[float, msgspec.Meta(ge=-500, le=500)] | None = None
 
 
 class ContentReady(Message, tag="content_ready", frozen=True):
@@ -205,7 +208,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     name: Literal[
         "screenshot", "say", "reload", "restart", "reboot", "volume",
-        "identify", "logs", "selftest", "ota-check",
+        "identify", "logs", "selftest", "ota-check", "calibrate",
     ]
     args: Json = {}
     until: str | None = None

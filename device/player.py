@@ -26,7 +26,9 @@ from device.render import pixels
 from device.render.bundle import Bundle, load_bundle
 from device.render.mouths import open_mouth
 from device.render.sink import NullSink, Sink
+from device.stage import offset
 from device.stage.announcer import Announcer
+from device.stage.calibration import Calibration
 from device.stage.clips import ClipShelf
 from device.stage.director import Director
 from device.stage.keeper import PictureKeeper, Presence
@@ -103,7 +105,7 @@ class Player:
         self.mouths = MouthMaker(self.mouth, bundle.manifest.base.frames)
         size = (settings.width_px, settings.height_px)
         self.stage = Stage(bundle, sink or _sink(settings), self.speaker, self.mouths, size,
-                           settings.av_offset_ms)
+                           offset.bounded(settings.av_offset_ms))
         look = self.stage.compositor.look
         # Codes are computed by a second runtime: one session is for one thread.
         shelf = ClipShelf(open_mouth(bundle, settings.precision))
@@ -117,6 +119,9 @@ class Player:
             bus, self.performer, look, self.snapshot, self._orders, self._keeper.want)
         self.director.box = _who(places)[1]
         self.director.on_volume(self._orders.set_volume)
+        self.director.on_calibration(
+            Calibration(self.stage, self.speaker, look), self._delay_picture)
+        self._places = places
         self._presence = Presence(places)
         self._notifier = Notifier(notify_socket())
         self._crash: BaseException | None = None
@@ -153,6 +158,7 @@ class Player:
             "render_p50_ms": spread(list(self.mouths.render_ms), "p50")["p50"],
             "av_offset_p95_ms": spread(
                 [abs(v) for v in list(figures.av_offset_ms)[-2000:]], "p95")["p95"],
+            "av_offset_set_ms": self.stage.av_offset_ms,
             "ai_label": True,
             "ai_label_px": self.stage.compositor.label.text_px,
             "avatar": f"{self._bundle.manifest.id}/{self._bundle.manifest.version}",
@@ -184,6 +190,7 @@ class Player:
             "fault": sound.fault}}
 
     def _begin(self) -> None:
+        self._delay_picture(None)
         self.stage.open()
         self.mouths.start()
         self.speaker.start()
@@ -197,6 +204,16 @@ class Player:
         gc.collect()
         gc.freeze()
         gc.disable()
+
+    def _delay_picture(self, of_console: float | None) -> None:
+        """Take up the delay that wins now: measured here, set by the console, or the argument."""
+        try:
+            on_box = offset.on_box(self._places)
+        except VitrineError as error:
+            self.performer.faults.append(str(error))
+            on_box = None
+        chosen = offset.choose(on_box, of_console, self._settings.av_offset_ms)
+        self.stage.av_offset_ms = chosen.av_offset_ms
 
     def _direct(self) -> None:
         try:

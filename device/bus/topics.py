@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from device import messages as m
 
 PLAYER, EAR, AGENT, WATCH = "player", "ear", "agent", "watch"
+TECHNICIAN = "technician"  # a command line at the box, while it runs
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,8 @@ TOPICS: tuple[Topic, ...] = (
     Topic(m.PlayerState, (PLAYER,), (AGENT, EAR, WATCH), 4096, stale_after_ms=5000),
     Topic(m.Happened, (PLAYER, EAR, AGENT), (AGENT, WATCH), 8192),
     Topic(m.ContentReady, (AGENT,), (PLAYER, EAR), 16384),
-    Topic(m.Command, (AGENT,), (PLAYER, EAR), 16384),
-    Topic(m.CommandDone, (PLAYER, EAR), (AGENT,), 16384),
+    Topic(m.Command, (AGENT, TECHNICIAN), (PLAYER, EAR), 16384),
+    Topic(m.CommandDone, (PLAYER, EAR), (AGENT, TECHNICIAN), 16384),
     Topic(m.Override, (AGENT,), (PLAYER,), 16384),
 )
 

@@ -19,6 +19,7 @@ from device.render.pixels import Picture, Sprite
 MARGIN_PX = 48
 FADE_FRAMES = 6
 SLIDE_PX = 44
+CALIBRATION_TOP = 0.42
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ class Overlay:
     caption: Sprite | None = None
     hint: Sprite | None = None
     brand: Sprite | None = None
+    plate: Sprite | None = None
+    gauge: Sprite | None = None
 
 
 class Compositor:
@@ -171,8 +174,18 @@ class Compositor:
         if overlay.brand is not None:
             x = self.width_px - margin - overlay.brand.width_px
             found.append(Layer(overlay.brand, x, margin))
+        found += self._calibration(overlay)
         corner = margin - self.label.margin_px
         found.append(Layer(self.label.sprite, corner, corner))
+        return found
+
+    def _calibration(self, overlay: Overlay) -> list[Layer]:
+        """The calibration page's words and scale, one below the other, under the middle."""
+        found, y = [], round(self.height_px * CALIBRATION_TOP)
+        for sprite in (overlay.plate, overlay.gauge):
+            if sprite is not None:
+                found.append(Layer(sprite, (self.width_px - sprite.width_px) // 2, y))
+                y += sprite.height_px + self.look.px(16)
         return found
 
     def _words_width(self, overlay: Overlay) -> int:

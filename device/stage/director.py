@@ -22,6 +22,7 @@ from device.conversation.script import Script
 from device.conversation.state import State
 from device.conversation.step import begin, step, upcoming
 from device.render.cards import Look
+from device.stage.calibration import Calibration
 from device.stage.performer import Performer
 from device.stage.wardrobe import Wardrobe
 from ota.clock import monotonic_ns, monotonic_s, utc_now
@@ -79,10 +80,19 @@ class Director:
         self.box = ""
         self.question_to_sound_ms: deque[float] = deque(maxlen=ANSWERS_KEPT)
         self._set_volume: Callable[[float], None] = lambda volume: None
+        self._set_offset: Callable[[float | None], None] = lambda offset_ms: None
+        self._calibration: Calibration | None = None
+        self._muted = False
 
     def on_volume(self, change: Callable[[float], None]) -> None:
         """Who sets the loudness (0..1)."""
         self._set_volume = change
+
+    def on_calibration(
+        self, page: Calibration, console_says: Callable[[float | None], None]
+    ) -> None:
+        """Who shows the calibration page, and who hears the console's delay of the picture."""
+        self._calibration, self._set_offset = page, console_says
 
     def begin_with(self, folder: Path) -> None:
         """Play this programme without waiting for the agent."""
@@ -141,6 +151,9 @@ class Director:
     def _on_time(self) -> None:
         now_s = monotonic_s()
         self._performer.look_after()
+        if self._calibration is not None:
+            self._calibration.turn()
+            self._hush_for(self._calibration)
         if (key := self._performer.done_key()) is not None:
             self._on_sentence_end()
             self._step(events.SentenceDone(key))
@@ -179,6 +192,7 @@ class Director:
             return
         before, self._wanted = self._wanted, content
         self._set_volume(content.settings.volume)
+        self._set_offset(content.settings.av_offset_ms)
         try:
             script = Script.load(Path(content.path), content.variables)
         except VitrineError as error:
@@ -210,6 +224,12 @@ class Director:
             elif command.name == "identify":
                 self._performer.identify(self.box)
                 ok, result = True, {"shown": self.box}
+            elif command.name == "calibrate" and self._calibration is not None:
+                if command.args.get("kept"):  # the box's own setting was written or removed
+                    self._set_offset(
+                        self._wanted.settings.av_offset_ms if self._wanted else None)
+                ok, result = True, self._calibration.order(command.args)
+                self._hush_for(self._calibration)
             elif command.name == "reload" and self._wanted is not None:
                 again, self._wanted = self._wanted, None
                 self._take(again)
@@ -219,6 +239,12 @@ class Director:
         except VitrineError as error:
             ok, result = False, {"error": str(error)[:FAULT_CHARACTERS_MAX]}
         self._bus.publish(m.CommandDone(id=command.id, ok=ok, result=result))
+
+    def _hush_for(self, page: Calibration) -> None:
+        """No words while somebody listens to the beeps."""
+        if self._state is not None and page.on != self._muted:
+            self._muted = page.on
+            self._step(events.Muted(page.on))
 
     def _say_now(self, args: dict[str, Any]) -> tuple[bool, dict[str, Any]]:
         segment, answer, text = args.get("segment"), args.get("answer"), args.get("text")

@@ -38,7 +38,8 @@ Watcher = Callable[[int, Picture], None]
 class Stage:
     """Owns base video, compositor, sink and figures; `run` returns when `leave` is called.
 
-    `change_at(n, part, sprite)` changes one part of the overlay from frame `n` on.
+    `change_at(n, part, sprite)` changes one part of the overlay from frame `n` on;
+    `av_offset_ms` may change at any time, positive shows the picture later.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class Stage:
         self.base = BaseLoop.of(bundle)
         self.compositor = Compositor(*size, self.base.size, bundle.head_middle)
         self._matrices: npt.NDArray[np.float32] = bundle.matrices
-        self._shift_s = -av_offset_ms / 1e3
+        self.av_offset_ms = av_offset_ms
         self._size = size
         self._changes: deque[tuple[int, str, Sprite | None]] = deque(maxlen=CHANGES_MAX)
         self._overlay = Overlay()
@@ -61,6 +62,11 @@ class Stage:
         self._boxes: list[Box] = []
         self.on_presented: Watcher | None = None
         self.started = threading.Event()
+
+    @property
+    def _shift_s(self) -> float:
+        """Seconds that the picture runs ahead of the sound's timeline."""
+        return -self.av_offset_ms / 1e3
 
     def open(self) -> None:
         """Open the sink and begin to decode; `run` follows in the same thread."""

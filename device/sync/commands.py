@@ -24,7 +24,7 @@ REMEMBERED_MAX = 64
 PENDING_MAX = 16
 ANSWER_WAIT_S = 20.0
 ANSWER_BYTES_MAX = 120_000
-FOR_PLAYER = ("screenshot", "say", "volume", "identify")
+FOR_PLAYER = ("screenshot", "say", "volume", "identify", "calibrate")
 PROCESSES = ("player", "ear", "agent")
 LINE_FIELDS = ("segment", "answer")
 
@@ -77,6 +77,8 @@ def _check_args(order: Order) -> None:
                 "`say` names one segment or answer of the programme; free text must be published "
                 "as a signed override."
             )
+    if order.name == "calibrate" and set(order.args) - {"seconds"}:
+        raise Refused("`calibrate` takes `seconds`; the delay itself is a signed setting.")
     if order.name == "restart" and args.get("process", "player") not in PROCESSES:
         raise Refused(f"`restart` takes one of {', '.join(PROCESSES)}.")
 
