@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 Json = dict[str, Any]
+OffsetMs = Annotated[float, msgspec.Meta(ge=-500, le=500)]
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
@@ -89,7 +90,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     language: str | None = None
     timezone: str = "Asia/Shanghai"
     # Positive shows the picture later. What was measured at the box itself goes before this.
-    av_offset_ms: Annotated[float, msgspec.Meta(ge=-500, le=500)] | None = None
+    av_offset_ms: OffsetMs | None = None
 
 
 class ContentReady(Message, tag="content_ready", frozen=True):

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import msgspec
 
+from device.messages import OffsetMs
 from device.paths import Places
 from ota.errors import Refused
 from ota.files import read_bounded, sync_directory, write_durable
@@ -25,7 +26,7 @@ Source = Literal["box", "console", "argument"]
 class _PlayerFile(msgspec.Struct, frozen=True):
     """`etc/vitrine/player.json`; further fields of other releases are left alone."""
 
-    av_offset_ms: Annotated[float, msgspec.Meta(ge=-OFFSET_MS_MAX, le=OFFSET_MS_MAX)] | None = None
+    av_offset_ms: OffsetMs | None = None
 
 
 @dataclass(frozen=True)
