@@ -36,6 +36,7 @@ from device.stage.measure import report, spread
 from device.stage.mouths import MouthMaker
 from device.stage.orders import Orders
 from device.stage.performer import Performer
+from device.stage.resume import Bookmark
 from device.stage.stage import Stage
 from device.stage.streamer import Streamer
 from device.stage.wardrobe import Wardrobe
@@ -46,6 +47,7 @@ from ota.files import read_bounded, write_durable
 BOX_BYTES_MAX = 1 << 20
 FAULT_SHOWN_S = 3.0
 SETTLE_S = 1.0
+FIRST_FRAME_S = 5.0
 SWITCH_S = 0.001
 PRIORITY = -5
 ALIVE_EVERY_FRAMES = 25
@@ -81,11 +83,14 @@ def run(places: Places, settings: PlayerSettings) -> int:
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
     with Bus(places.run, "player") as bus:
+        # The sound's clock settles while the avatar is loaded.
+        speaker = Speaker(settings.sound_device, settings.sound).start()
         try:
             bundle = load_bundle(
                 settings.avatar or repository_root() / DEFAULT_AVATAR, utc_now(), _who(places)[0])
-            player = Player(places, settings, bundle, bus)
+            player = Player(places, settings, bundle, bus, speaker=speaker)
         except VitrineError as error:
+            speaker.close()
             _confess(bus, str(error))
             raise
         return player.play()
@@ -115,8 +120,9 @@ class Player:
         self._keeper = PictureKeeper(places)
         self._streamer = Streamer(places, self.speaker)
         self._orders = Orders(self.speaker, self.stage.leave)
-        self.director = Director(
-            bus, self.performer, look, self.snapshot, self._orders, self._keeper.want)
+        self._bookmark = Bookmark(places)
+        self.director = Director(bus, self.performer, look, self.snapshot, self._orders,
+                                 self._keeper.want, self._bookmark)
         self.director.box = _who(places)[1]
         self.director.on_volume(self._orders.set_volume)
         self.director.on_calibration(
@@ -143,6 +149,7 @@ class Player:
             self._end()
         if self._crash is not None:
             raise Broken(f"The player's director failed ({self._crash!r}); restarting.")
+        self._bookmark.close()
         return EXIT_WINDOW_CLOSED if self.stage.window_closed else 0
 
     def snapshot(self) -> dict[str, Any]:
@@ -197,8 +204,6 @@ class Player:
         self._keeper.start()
         self._streamer.start()
         self.stage.on_presented = self._on_first_frame
-        if self._settings.programme is not None:
-            self.director.begin_with(self._settings.programme)
         self.speaker.settle(SETTLE_S)
         sys.setswitchinterval(SWITCH_S)
         gc.collect()
@@ -217,6 +222,10 @@ class Player:
 
     def _direct(self) -> None:
         try:
+            # The avatar is on the screen while its programme is read and drawn.
+            self.stage.started.wait(FIRST_FRAME_S)
+            if self._settings.programme is not None:
+                self.director.begin_with(self._settings.programme)
             self.director.run()
         except Exception as error:
             self._crash = error

@@ -75,10 +75,11 @@ class Speaker:
         self._guard = threading.Thread(target=self._watch, name="speaker", daemon=True)
 
     def start(self) -> Speaker:
-        """Open the device if there is one, and keep looking after it."""
-        if self._enabled:
-            self._open()
-        self._guard.start()
+        """Open the device if there is one, and keep looking after it; twice is once."""
+        if self._guard.ident is None:
+            if self._enabled:
+                self._open()
+            self._guard.start()
         return self
 
     def settle(self, seconds: float) -> None:

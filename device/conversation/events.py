@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from device.conversation.cues import Sentence
+from device.conversation.cues import Kind, Sentence
 from device.conversation.script import Script
 
 
@@ -82,6 +82,21 @@ class Muted:
     on: bool
 
 
+@dataclass(frozen=True)
+class GoOnWith:
+    """The player died while it said sentence `number` of this line: begin there, before a Tick.
+
+    `text` are the words of a notice that stands in no programme; `utc` as in Tick.
+    """
+
+    kind: Kind
+    item_id: str
+    number: int
+    language: str
+    utc: datetime
+    text: str = ""
+
+
 Event = (
     Tick
     | VoiceStarted
@@ -93,4 +108,5 @@ Event = (
     | SayNow
     | Override
     | Muted
+    | GoOnWith
 )

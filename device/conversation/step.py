@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from device.conversation import events
+from device.conversation.again import go_on_with
 from device.conversation.cues import Caption, Count, Cue, Listening, Sentence
 from device.conversation.match import Match, resembles
 from device.conversation.script import Script
@@ -63,6 +64,8 @@ def step(state: State, event: events.Event, now_s: float) -> Moved:
             return _override(state, event)
         case events.Muted():
             return _muted(state, event.on, now_s)
+        case events.GoOnWith():
+            return go_on_with(state, event, now_s)
 
 
 def upcoming(state: State) -> Sentence | None:

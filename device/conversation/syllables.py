@@ -9,8 +9,6 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from pypinyin import Style, lazy_pinyin
-
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _RUN = re.compile(r"[\u3400-\u9fff]+|[a-z][a-z']*")
 _DIGITS = str.maketrans("0123456789", "零一二三四五六七八九")
@@ -35,6 +33,9 @@ def has_han(text: str) -> bool:
 
 def syllables(text: str) -> tuple[str, ...]:
     """Toneless pinyin of the Han characters in order; Latin words stay, digits are read."""
+    # Its dictionaries take 0.4 s to load: a kiosk shows its picture before it needs them.
+    from pypinyin import Style, lazy_pinyin
+
     out: list[str] = []
     for run in _RUN.findall(text.lower().translate(_DIGITS)):
         out += lazy_pinyin(run, style=Style.NORMAL) if _HAN.match(run) else [run]

@@ -24,6 +24,7 @@ from device.conversation.step import begin, step, upcoming
 from device.render.cards import Look
 from device.stage.calibration import Calibration
 from device.stage.performer import Performer
+from device.stage.resume import Bookmark
 from device.stage.wardrobe import Wardrobe
 from ota.clock import monotonic_ns, monotonic_s, utc_now
 from ota.errors import Refused, VitrineError
@@ -64,11 +65,11 @@ class Director:
 
     def __init__(
         self, bus: Bus, performer: Performer, look: Look, snapshot: Snapshot, orders: Orders,
-        on_sentence_end: Callable[[], None],
+        on_sentence_end: Callable[[], None], bookmark: Bookmark,
     ) -> None:
         self._bus, self._performer, self._look = bus, performer, look
         self._snapshot, self._orders = snapshot, orders
-        self._on_sentence_end = on_sentence_end
+        self._on_sentence_end, self._bookmark = on_sentence_end, bookmark
         self._state: State | None = None
         self._wanted: m.ContentReady | None = None
         self._dressed: Script | None = None
@@ -184,6 +185,7 @@ class Director:
             else:
                 self._performer.perform(cue)
         if self._state.saying is not before.saying:
+            self._bookmark.keep(self._state, utc_now())
             self._report(monotonic_s())
 
     def _take(self, content: m.ContentReady) -> None:
@@ -206,10 +208,21 @@ class Director:
         if self._state is None:
             self._state = begin(script, language)
             self._due.tick_s = 0.0
+            self._go_on_after_a_death(script.programme.id)
             return
         self._step(events.ProgrammeChanged(script))
         if before is None or before.settings.language != language:
             self._step(events.LanguageChosen(language))
+
+    def _go_on_after_a_death(self, programme_id: str) -> None:
+        found = self._bookmark.found(programme_id, utc_now())
+        if found is None:
+            return
+        if found.fault is not None:
+            self._fault(found.fault)
+        self._happened("resumed", {"line": f"{found.event.kind}/{found.event.item_id}",
+                                   "sentence": found.event.number, "deaths": found.deaths})
+        self._step(found.event)
 
     def _dress(self, script: Script) -> None:
         self._dressed = script

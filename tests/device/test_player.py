@@ -26,6 +26,7 @@ from tests.sim.player_box import Box
 from tests.sim.sound import sound_server
 
 WELCOME, ANSWER = LINES["segment/welcome/zh-CN/0"], LINES["answer/price/zh-CN/0"]
+LONGJING = [LINES[f"segment/longjing/zh-CN/{number}"] for number in (0, 1)]
 FALLBACK = LINES["fallback/fallback/zh-CN/0"]
 
 
@@ -120,7 +121,7 @@ def test_a_day_in_the_shop(box: Box, tmp_path: Path) -> None:
     assert "厕所" not in json.dumps([h.detail for h in box.happened], ensure_ascii=False)
 
 
-def test_kill_nine_leaves_the_last_picture_and_the_avatar_comes_back(
+def test_kill_nine_leaves_the_last_picture_and_the_sentence_begins_again(
     box: Box, tmp_path: Path
 ) -> None:
     shop = make_programme(tmp_path / "v1")
@@ -138,9 +139,8 @@ def test_kill_nine_leaves_the_last_picture_and_the_avatar_comes_back(
     safe.look()
     assert not safe.covering and somebody_presents(box.places)
 
-    assert box.process is not None
-    box.process.kill()
-    box.process.wait()
+    box.state(lambda s: s.saying == LONGJING[0])
+    box.kill()
     safe.look()
     assert safe.covering and not somebody_presents(box.places)
     stands = sink.frame_buffer()
@@ -150,7 +150,15 @@ def test_kill_nine_leaves_the_last_picture_and_the_avatar_comes_back(
     assert back_s < 8, "3 s on a quiet machine"
     safe.look()
     assert not safe.covering
+    assert box.state(lambda s: s.saying is not None).saying == LONGJING[0], "from its first word"
+    box.kill()
+    box.start("--programme", str(shop))
+    assert box.state(lambda s: s.saying is not None).saying == LONGJING[1], "it killed twice"
+    told = [(h.kind, h.detail) for h in box.happened if h.kind in ("resumed", "fault")]
+    assert [kind for kind, _ in told] == ["resumed", "fault", "resumed"]
+    assert "ended 2 times in sentence 1 of segment longjing" in told[1][1]["what"]
     assert box.stop() == 0
+    assert not (box.places.run / "saying.json").exists(), "an ordered end leaves nothing to resume"
 
 
 def test_a_broken_programme_is_said_and_the_old_one_plays_on(box: Box, tmp_path: Path) -> None:

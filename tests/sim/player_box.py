@@ -73,6 +73,14 @@ class Box:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(15)
 
+    def kill(self) -> None:
+        """kill -9; what the dead one said is not taken for the next one's."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+        while self.agent.receive(0.0) is not None:
+            continue
+
     def log(self) -> str:
         return (self.places.root / "player.log").read_text()[-3000:]
 
