@@ -164,8 +164,9 @@ class Supervisor:
         given_up = len(recent) >= RESTARTS_MAX
         child.restarts.append(now_s)
         child.count += 1
-        # One that keeps dying is tried again slowly, never dropped: the shop has no other hands.
-        pause_s = RESTARTS_WINDOW_S if given_up else RESTART_PAUSE_S
+        # The first death is mended at once. One that keeps dying is tried again slowly, never
+        # dropped: the shop has no other hands.
+        pause_s = RESTARTS_WINDOW_S if given_up else RESTART_PAUSE_S if recent else 0.0
         child.restart_at_s = now_s + pause_s
         name = child.process.name
         self._announce(Ended(name, code, child.count, given_up, self.last_words(name)))
