@@ -28,6 +28,7 @@ from device.programme.schema import (
     Segment,
 )
 from device.programme.voices import VoiceLike, voice_name
+from device.programme.word_times import aligned_ms
 from device.tts.sentences import split
 from ota.errors import Refused, Retry
 from ota.files import sha256_file, write_durable
@@ -36,6 +37,7 @@ FILES_MAX = 20_000
 FOLDER_BYTES_MAX = 2 << 30
 _CLIP_RATE_HZ = 48_000
 Progress = Callable[[int, int], None]
+Said = tuple[int, tuple[int, ...]]  # a clip's length, and when each of its words begins, in ms
 
 
 @dataclass(frozen=True)
@@ -84,8 +86,9 @@ def build(
             file=w.file,
             text=w.text,
             language=w.language,
-            duration_ms=clips[w.file],
+            duration_ms=clips[w.file][0],
             sentences=(w.text,),
+            starts_ms=clips[w.file][1],
         )
         for w in wanted
     }
@@ -144,29 +147,32 @@ def _wanted(key: str, text: str, language: str, programme: Programme, voice: Voi
     return Wanted(key, text, language, name, f"{SPEECH_FOLDER}/{digest}.opus")
 
 
-def _known_clips(folder: Path) -> dict[str, int]:
-    """File and length of the clips that the last build made; a rotten one is taken away."""
+def _known_clips(folder: Path) -> dict[str, Said]:
+    """The clips that the last build made, by their files; a rotten one is taken away."""
     try:
         index = load_index(folder)
     except Refused:
         return {}
-    known: dict[str, int] = {}
+    known: dict[str, Said] = {}
     for clip in index.speech.values():
         path = folder / clip.file
         if clip.file in index.files and _is_whole(path, index.files[clip.file]):
-            known[clip.file] = clip.duration_ms
+            known[clip.file] = clip.duration_ms, clip.starts_ms
         else:
             path.unlink(missing_ok=True)
     return known
 
 
-def _left_clips(folder: Path, names: set[str]) -> dict[str, int]:
-    """Clips that a build wrote before it was cut off: writing is atomic, so they are whole."""
-    found: dict[str, int] = {}
+def _left_clips(folder: Path, names: set[str]) -> dict[str, Said]:
+    """Clips that a build wrote before it was cut off: writing is atomic, so they are whole.
+
+    Nobody knows any more when their words begin: the player hears it from the clip itself.
+    """
+    found: dict[str, Said] = {}
     for name in names:
         if (folder / name).is_file():
             try:
-                found[name] = _length_ms(folder / name)
+                found[name] = _length_ms(folder / name), ()
             except Refused:
                 continue
     return found
@@ -184,13 +190,13 @@ def _is_whole(path: Path, entry: IndexedFile) -> bool:
         return False
 
 
-def _synthesise(folder: Path, sentence: Wanted, voice: VoiceLike) -> int:
-    """Write the sentence's clip; returns its length in ms."""
+def _synthesise(folder: Path, sentence: Wanted, voice: VoiceLike) -> Said:
+    """Write the sentence's clip; returns its length and its words' beginnings."""
     speech = voice.synthesise(sentence.text, sentence.language, voice=sentence.voice)
     samples: Samples = speech.samples
     data = opus_bytes(samples, speech.sample_rate_hz, Path(sentence.file).stem)
     write_durable(folder / sentence.file, data)
-    return _length_ms(folder / sentence.file)
+    return _length_ms(folder / sentence.file), aligned_ms(sentence.text, speech.words)
 
 
 def _walk(folder: Path) -> Iterator[tuple[str, Path]]:

@@ -8,17 +8,21 @@ from typing import Protocol
 
 from device.audio.soundfiles import Samples
 from device.programme.schema import Programme
+from device.programme.word_times import Timing
 from ota.errors import Refused
 
 
 class SpeechLike(Protocol):
-    """Mono float32 samples in -1..1 at their rate."""
+    """Mono float32 samples in -1..1 at their rate; `words` are (text, start_ms, end_ms)."""
 
     @property
     def samples(self) -> Samples: ...
 
     @property
     def sample_rate_hz(self) -> int: ...
+
+    @property
+    def words(self) -> tuple[Timing, ...]: ...
 
 
 class VoiceLike(Protocol):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 NEVER_FIRST = frozenset("、。，．：；？！）］｝〕〉》」』】”’…—～·％℃°%,.:;?!)]}>")
 NEVER_LAST = frozenset("（［｛〔〈《「『【“‘([{<￥¥$＄£€")
+_MARKS = "".join(NEVER_FIRST)
 UNITS = frozenset("元块角分克斤两盒袋罐杯瓶件折度年月日号点时秒℃%％")
 FULL_WIDTH = {",": "，", ".": "。", "?": "？", "!": "！", ":": "：", ";": "；"}
 ELLIPSIS = "…"
@@ -37,12 +38,26 @@ def lines(text: str, width_px: float, measure: Measure) -> list[str]:
     """Break text into lines no wider than `width_px`; `measure` gives the width of a string.
 
     A single part wider than the line (a long word) is cut between characters. The last
-    line is balanced so that it never holds one lonely Han character.
+    line never holds one lonely Han character, with or without its full stop.
     """
     done: list[str] = []
     for paragraph in text.splitlines() or [""]:
         done += _paragraph(list(pieces(paragraph)), width_px, measure)
     return done
+
+
+def balanced(text: str, width_px: float, measure: Measure) -> list[str]:
+    """The lines of `lines`, no more of them, but of about the same length: for centred text."""
+    found = lines(text, width_px, measure)
+    narrow, wide = 0.0, width_px
+    while len(found) > 1 and wide - narrow > max(1.0, width_px / 64):
+        middle = (narrow + wide) / 2
+        tried = lines(text, middle, measure)
+        if len(tried) > len(found) or max(map(measure, tried)) > middle:
+            narrow = middle
+        else:
+            wide, found = middle, tried
+    return found
 
 
 def pages(text: str, width_px: float, lines_max: int, measure: Measure) -> list[list[str]]:
@@ -83,7 +98,7 @@ def _paragraph(parts: list[str], width_px: float, measure: Measure) -> list[str]
             line = []
         line += _fitting(part, width_px, measure, done)
     last = "".join(line).strip()
-    if done and len(last) == 1 and not last.isascii():
+    if done and len(last.rstrip(_MARKS)) == 1 and not last.isascii():
         previous = list(pieces(done[-1]))
         if len(previous) > 2:
             done[-1], last = "".join(previous[:-1]).rstrip(), previous[-1] + last

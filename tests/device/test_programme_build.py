@@ -28,6 +28,7 @@ TEA_SHOP = ROOT / "programmes" / "tea-shop"
 class Speech:
     samples: Samples
     sample_rate_hz: int = 24_000
+    words: tuple[tuple[str, float, float], ...] = ()
 
 
 @dataclass

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device.render.cards import CAPTION_LINES_MAX, Look, caption, caption_pages, hint
+from device.render.cards import Look, hint
 from device.render.linebreak import (
     NEVER_FIRST,
     NEVER_LAST,
@@ -46,6 +46,7 @@ def test_a_number_keeps_its_unit_and_an_english_word_stays_whole() -> None:
 
 def test_no_character_is_left_alone_on_the_last_line() -> None:
     assert lines("春山茶行欢迎您", 12, count_width) == ["春山茶行欢", "迎您"]
+    assert lines("先看看这一罐明前龙井。", 20, count_width) == ["先看看这一罐明前", "龙井。"]
 
 
 @given(MIXED, st.integers(min_value=8, max_value=40))
@@ -65,13 +66,6 @@ def test_pieces_join_to_the_text_and_keep_marks_with_their_words(text: str) -> N
     for before, after in pairwise(parts):
         assert after[0] not in NEVER_FIRST
         assert not before.rstrip() or before.rstrip()[-1] not in NEVER_LAST
-
-
-def test_a_caption_of_five_thousand_characters_becomes_pages_of_two_lines() -> None:
-    found = caption_pages("明前龙井，清香四溢。" * 500, Look())
-    assert len(found) > 100
-    assert all(len(page) <= CAPTION_LINES_MAX for page in found)
-    assert caption(found[0], Look()).width_px < 1080
 
 
 def test_pages_are_filled_evenly() -> None:
