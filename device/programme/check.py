@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -19,31 +20,35 @@ from ota.errors import Refused
 PROBLEMS_MAX = 500
 
 
-def check(folder: Path, now: datetime | None = None, warnings: bool = False) -> list[Problem]:
+def check(
+    folder: Path, now: datetime | None = None, warnings: bool = False, drawn: bool = True
+) -> list[Problem]:
     """Everything that stops the folder's programme from being published; [] when it is good.
 
     With `warnings` also what the box copes with: a missing translation, an expired product, an
-    unused variable. In the order of the file. Never raises for a bad programme.
+    unused variable. Without `drawn` nobody looks whether fonts and pictures can be drawn with,
+    which needs the drawing libraries. In the order of the file. Never raises for a bad programme.
     """
     try:
         data = read_file(folder, PROGRAMME_FILE, PROGRAMME_BYTES_MAX)
     except Refused as error:
         return [Problem(PROGRAMME_FILE, 1, "", f"无法读取:{error}", str(error))]
-    return check_bytes(data, folder, now, warnings)
+    return check_bytes(data, folder, now, warnings, drawn)
 
 
 def check_bytes(
-    data: bytes, folder: Path | None, now: datetime | None = None, warnings: bool = False
+    data: bytes, folder: Path | None, now: datetime | None = None, warnings: bool = False,
+    drawn: bool = True,
 ) -> list[Problem]:
     """The same for the bytes of a `programme.json`; without a folder its files are not looked at.
 
     For an editor, which checks before it saves.
     """
-    problems = _examined(data, folder, now or utc_now())
+    problems = _examined(data, folder, now or utc_now(), drawn)
     return problems if warnings else [each for each in problems if each.severity == "error"]
 
 
-def _examined(data: bytes, folder: Path | None, now: datetime) -> list[Problem]:
+def _examined(data: bytes, folder: Path | None, now: datetime, drawn: bool) -> list[Problem]:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -62,11 +67,18 @@ def _examined(data: bytes, folder: Path | None, now: datetime) -> list[Problem]:
         zh, en = f"字段“{doubled[-1]}”写了两次", f'the field "{doubled[-1]}" is written twice'
         faults.append(Fault(doubled, zh, en, at_key=True))
     checked = rules.Checked(programme, shape, folder, now)
-    for rule in (*rules.RULES, file_rule.files, price_rule.prices):
+    known = (*rules.RULES, file_rule.files, price_rule.prices)
+    for rule in (*known, _drawing()) if drawn else known:
         faults += [fault for fault in rule(checked) if not _follows(fault, shape.faults)]
     if not any(fault.severity == "error" for fault in faults):
         faults += _strictly_read(data)
     return _placed(document, faults)
+
+
+def _drawing() -> Callable[[rules.Checked], Iterator[Fault]]:
+    from device.programme.drawing_rule import drawing
+
+    return drawing
 
 
 def _follows(fault: Fault, first: list[Fault]) -> bool:

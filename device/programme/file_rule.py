@@ -1,8 +1,9 @@
-"""The rule that every picture is in the folder, and is a picture."""
+"""The rule that every picture and font is in the folder, and is one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path as FilePath
 
 from device.programme.load import ASSET_BYTES_MAX, inside, is_inside_path
@@ -11,16 +12,30 @@ from device.programme.problems import Fault
 from device.programme.rules import Checked
 from ota.errors import Refused
 
-_PICTURE_STARTS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF")
+
+@dataclass(frozen=True)
+class _Kind:
+    """What a file must be: how its bytes start, and its name in both languages."""
+
+    starts: tuple[bytes, ...]
+    zh: str
+    en: str
+
+
+_PICTURES = _Kind((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF"),
+                  "PNG、JPEG 或 WebP 图片", "PNG, JPEG or WebP picture")
+_FONTS = _Kind((b"\x00\x01\x00\x00", b"OTTO", b"ttcf", b"true"),
+               "TrueType 或 OpenType 字体", "TrueType or OpenType font")
 
 
 def files(checked: Checked) -> Iterator[Fault]:
-    """Pictures outside the folder, missing, too large, or no pictures."""
-    programme = checked.programme
-    named = [(checked.path(p, "image"), p.image) for p in programme.products if p.image]
-    if programme.theme.logo:
-        named.append((("theme", "logo"), programme.theme.logo))
-    for path, name in named:
+    """Pictures and fonts outside the folder, missing, too large, or something else."""
+    theme = checked.programme.theme
+    fonts: list[tuple[Path, str | None]] = [
+        (("theme", "font"), theme.font), (("theme", "bold_font"), theme.bold_font)]
+    named = [(path, name, _PICTURES) for path, name in pictures(checked)]
+    named += [(path, name, _FONTS) for path, name in fonts if name]
+    for path, name, kind in named:
         if not is_inside_path(name):
             yield Fault(
                 path,
@@ -28,10 +43,19 @@ def files(checked: Checked) -> Iterator[Fault]:
                 f'"{name}" leaves the programme\'s folder',
             )
         elif checked.folder is not None:
-            yield from _picture(checked.folder, path, name)
+            yield from _file(checked.folder, path, name, kind)
 
 
-def _picture(folder: FilePath, path: Path, name: str) -> Iterator[Fault]:
+def pictures(checked: Checked) -> list[tuple[Path, str]]:
+    """(path, name) of every picture that the programme names."""
+    programme = checked.programme
+    named = [(checked.path(p, "image"), p.image) for p in programme.products if p.image]
+    if programme.theme.logo:
+        named.append((("theme", "logo"), programme.theme.logo))
+    return named
+
+
+def _file(folder: FilePath, path: Path, name: str, kind: _Kind) -> Iterator[Fault]:
     try:
         where = inside(folder, name)
         size = where.stat().st_size if where.is_file() else None
@@ -48,9 +72,5 @@ def _picture(folder: FilePath, path: Path, name: str) -> Iterator[Fault]:
         yield Fault(
             path, f"文件“{name}”超过 {limit} MB", f'the file "{name}" is larger than {limit} MB'
         )
-    elif not start.startswith(_PICTURE_STARTS):
-        yield Fault(
-            path,
-            f"“{name}”不是 PNG、JPEG 或 WebP 图片",
-            f'"{name}" is no PNG, JPEG or WebP picture',
-        )
+    elif not start.startswith(kind.starts):
+        yield Fault(path, f"“{name}”不是 {kind.zh}", f'"{name}" is no {kind.en}')

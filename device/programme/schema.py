@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct, field
@@ -80,12 +80,18 @@ class Product(Part, frozen=True, kw_only=True):
 
 
 class Segment(Part, frozen=True, kw_only=True):
-    """A piece of the presentation: what is said, and the card that is shown beside it."""
+    """A piece of the presentation: what is said, and the card that is shown beside it.
+
+    `bumper` shows the brand over the whole picture before it; `notice` stands as an emergency
+    notice over the picture while it is said.
+    """
 
     id: Id
     say: Lines
     show: Id | None = None
     gesture: Id | None = None
+    bumper: bool = False
+    notice: dict[Language, Phrase] | None = None
     valid: Valid | None = None
 
 
@@ -135,11 +141,21 @@ class Colours(Part, frozen=True, kw_only=True):
 
 
 class Theme(Part, frozen=True, kw_only=True):
-    """The chain's look: its name, logo and colours."""
+    """The chain's look: its name, logo, colours, type and how cards and captions stand.
+
+    `font` and `bold_font` are TrueType or OpenType files of the folder; one alone serves for
+    both. `card` lies at the picture's foot or stands at its side. `captions` shows what is said
+    in no language, in the one that is spoken, or in a second one below it too.
+    """
 
     brand: Names | None = None
     logo: FilePath | None = None
     colours: Colours = Colours()
+    font: FilePath | None = None
+    bold_font: FilePath | None = None
+    card: Literal["foot", "side"] = "foot"
+    captions: Literal["off", "one", "both"] = "both"
+    bumper_at_opening: bool = False
 
 
 class Programme(Part, frozen=True, kw_only=True):
@@ -188,13 +204,17 @@ class IndexedFile(Struct, frozen=True, kw_only=True):
 
 
 class Clip(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One spoken sentence: its sound file and what it says (the caption)."""
+    """One spoken sentence: its sound file and what it says (the caption).
+
+    `starts_ms` holds the moment at which each word begins (`word_times.words` of the text).
+    """
 
     file: FilePath
     text: str
     language: Language
     duration_ms: Annotated[int, Meta(ge=0, le=600_000)]
     sentences: tuple[str, ...] = ()
+    starts_ms: tuple[Annotated[int, Meta(ge=0, le=600_000)], ...] = ()
 
 
 class Index(Struct, frozen=True, kw_only=True):

@@ -21,12 +21,14 @@ _ZH_TYPES = {
     "array": "一个列表 […]",
     "str": "一段文字",
     "int": "一个整数",
+    "bool": "true 或 false",
 }
 _EN_TYPES = {
     "object": "an object {…}",
     "array": "a list […]",
     "str": "a text",
     "int": "a whole number",
+    "bool": "true or false",
 }
 
 
@@ -61,6 +63,10 @@ class Shape:
             return self._int(kind, value, path)
         if isinstance(kind, inspect.StrType):
             return self._str(kind, value, path)
+        if isinstance(kind, inspect.BoolType):
+            return self._bool(value, path)
+        if isinstance(kind, inspect.LiteralType):
+            return self._choice(kind, value, path)
         return None
 
     def _wrong(self, path: Path, wanted: str, value: Any) -> None:
@@ -153,6 +159,20 @@ class Shape:
             self.faults.append(Fault(path, f"这里只能是 {limits}", f"this must be {limits}"))
             return kind.ge or 0
         return value
+
+    def _bool(self, value: Any, path: Path) -> bool:
+        if not isinstance(value, bool):
+            self._wrong(path, "bool", value)
+        return value is True
+
+    def _choice(self, kind: inspect.LiteralType, value: Any, path: Path) -> Any:
+        if value in kind.values:
+            return value
+        zh, en = near(str(value), [str(each) for each in kind.values])
+        known = ", ".join(f'"{each}"' for each in kind.values)
+        self.faults.append(
+            Fault(path, f"这里只能是 {known}{zh}", f"this must be one of {known}{en}"))
+        return kind.values[0]
 
     def _str(self, kind: inspect.Type, value: Any, path: Path, is_key: bool = False) -> str:
         if isinstance(kind, inspect.Metadata):

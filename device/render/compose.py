@@ -7,19 +7,23 @@ still (a still picture in the heat, a slow band) only the boxes that changed are
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from device.render import pixels
+from device.render.captions import Track, View
 from device.render.cards import Label, Look, ai_label, card_shade_px
 from device.render.dirty import Box, apart
 from device.render.pixels import Picture, Sprite
 
 MARGIN_PX = 48
 FADE_FRAMES = 6
+BUMPER_FADE_FRAMES = 12
 SLIDE_PX = 44
 CALIBRATION_TOP = 0.42
+CAPTION_ROOM_PX = 392  # under a standing card in portrait
 
 
 @dataclass(frozen=True)
@@ -53,11 +57,26 @@ class Overlay:
     """What lies over the picture now; a new object is made when any of it changes."""
 
     card: Sprite | None = None
-    caption: Sprite | None = None
+    caption: Sprite | View | None = None
     hint: Sprite | None = None
     brand: Sprite | None = None
     plate: Sprite | None = None
     gauge: Sprite | None = None
+    bumper: Sprite | None = None
+    notice: Sprite | None = None
+    said: Track | None = None
+
+    def changed(self, part: str, what: Sprite | Track | None) -> Overlay:
+        """The overlay with another `part`, which is one of its fields."""
+        change: dict[str, Any] = {part: what}
+        return replace(self, **change)
+
+    def at(self, n: int) -> Overlay:
+        """The overlay of frame `n`: itself, unless what is said comes to its next word."""
+        if self.said is None and not isinstance(self.caption, View):
+            return self
+        caption = self.said.at(n) if self.said is not None else None
+        return self if caption is self.caption else replace(self, caption=caption)
 
 
 class Compositor:
@@ -72,7 +91,8 @@ class Compositor:
     ) -> None:
         """`focus` is the base pixel (x, y) to keep in view where the canvas crops the base."""
         self.width_px, self.height_px = width_px, height_px
-        self.look = Look(k=min(width_px, height_px) / 1080, landscape=width_px > height_px)
+        self.look = Look(k=min(width_px, height_px) / 1080, landscape=width_px > height_px,
+                         canvas=(width_px, height_px))
         self.label: Label = ai_label(self.look)
         self._base_size = base_size
         self._crop = _cover_crop(base_size, (width_px, height_px), focus)
@@ -80,13 +100,14 @@ class Compositor:
             np.empty((base_size[1], base_size[0], 4), np.uint8)
             if base_size != (width_px, height_px) else None
         )
-        self._card, self._leaving = _Fade(), _Fade()
         self._drawn: Drawn | None = None
         self._clean: Picture | None = None
+        self._card, self._bumper = _Change(FADE_FRAMES), _Change(BUMPER_FADE_FRAMES)
 
     def wear(self, look: Look) -> None:
         """Take the colours of a theme; the scale stays."""
-        self.look = replace(look, k=self.look.k, landscape=self.look.landscape)
+        self.look = replace(look, k=self.look.k, landscape=self.look.landscape,
+                            canvas=self.look.canvas)
 
     def frame(
         self,
@@ -160,21 +181,21 @@ class Compositor:
     def layers(self, overlay: Overlay) -> list[Layer]:
         """Where everything lies in this frame; the AI label is always the last and on top."""
         margin = self.look.px(MARGIN_PX)
-        found: list[Layer] = []
-        for fading in self._card_fades(overlay.card):
-            found.append(fading)
-        foot = self.height_px - margin
-        if overlay.card is not None and self.height_px >= self.width_px:
-            card_px = overlay.card.height_px - 2 * card_shade_px(self.look)
-            foot -= card_px + self.look.px(28)
-        words = overlay.caption or overlay.hint
-        if words is not None:
-            x = (self._words_width(overlay) - words.width_px) // 2
-            found.append(Layer(words, x, foot - words.height_px))
+        found = [self._card_layer(card, shown)
+                 for card, shown in self._card.steps(overlay.card)]
+        found += self._words_layers(overlay, margin)
         if overlay.brand is not None:
             x = self.width_px - margin - overlay.brand.width_px
             found.append(Layer(overlay.brand, x, margin))
         found += self._calibration(overlay)
+        for bumper, shown in self._bumper.steps(overlay.bumper):
+            if shown >= 1.0:
+                found.clear()  # nothing beneath it can be seen
+            found.append(Layer(bumper, 0, 0, shown))
+        if overlay.notice is not None:
+            if overlay.notice.height_px >= self.height_px:
+                found.clear()
+            found.append(Layer(overlay.notice, 0, self.height_px - overlay.notice.height_px))
         corner = margin - self.label.margin_px
         found.append(Layer(self.label.sprite, corner, corner))
         return found
@@ -188,31 +209,30 @@ class Compositor:
                 y += sprite.height_px + self.look.px(16)
         return found
 
-    def _words_width(self, overlay: Overlay) -> int:
-        """In landscape a card takes the right side; captions keep to the rest."""
-        if overlay.card is None or self.height_px >= self.width_px:
-            return self.width_px
-        return self.width_px - overlay.card.width_px
-
-    def _card_fades(self, card: Sprite | None) -> list[Layer]:
-        if card is not self._card.sprite:
-            self._leaving = _Fade(self._card.sprite, self._card.step)
-            self._card = _Fade(card, 0)
-        self._card.step = min(FADE_FRAMES, self._card.step + 1)
-        self._leaving.step = max(0, self._leaving.step - 1)
-        found = []
-        for fade in (self._leaving, self._card):
-            if fade.sprite is not None and fade.step > 0:
-                found.append(self._card_layer(fade.sprite, fade.step / FADE_FRAMES))
-        return found
+    def _words_layers(self, overlay: Overlay, margin: int) -> list[Layer]:
+        """Caption or hint: above a lying card in portrait, in the left column in landscape."""
+        words = overlay.caption or overlay.hint
+        if words is None:
+            return []
+        portrait, card = self.height_px >= self.width_px, overlay.card
+        foot = self.height_px - margin
+        if portrait and card is not None and not _stands(card):
+            foot -= card.height_px - 2 * card_shade_px(self.look) + self.look.px(28)
+        x = (self.width_px - words.width_px) // 2 if portrait else margin
+        y = foot - words.height_px
+        if isinstance(words, View):
+            return [Layer(part.sprite, x + part.x, y + part.y) for part in words.parts]
+        return [Layer(words, x, y)]
 
     def _card_layer(self, card: Sprite, shown: float) -> Layer:
         eased = 1.0 - (1.0 - shown) ** 2
         edge = self.look.px(MARGIN_PX) - card_shade_px(self.look)
         portrait = self.height_px >= self.width_px
-        x = (self.width_px - card.width_px) // 2 if portrait else (
+        x = (self.width_px - card.width_px) // 2 if portrait and not _stands(card) else (
             self.width_px - card.width_px - edge)
         y = self.height_px - card.height_px - edge + round((1.0 - eased) * self.look.px(SLIDE_PX))
+        if portrait and _stands(card):
+            y -= self.look.px(CAPTION_ROOM_PX)
         return Layer(card, x, y, eased)
 
     def _on_canvas(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -224,12 +244,27 @@ class Compositor:
         return scaled
 
 
-@dataclass
-class _Fade:
-    """A card on its way in or out: `step` of FADE_FRAMES."""
+class _Change:
+    """One sprite comes while the one before it goes, in so many frames."""
 
-    sprite: Sprite | None = None
-    step: int = 0
+    def __init__(self, frames: int) -> None:
+        self._frames = frames
+        self._coming: tuple[Sprite | None, int] = (None, 0)
+        self._going: tuple[Sprite | None, int] = (None, 0)
+
+    def steps(self, wanted: Sprite | None) -> list[tuple[Sprite, float]]:
+        """One frame on: the sprites to show, the leaving one first, each with its share."""
+        if wanted is not self._coming[0]:
+            self._going, self._coming = self._coming, (wanted, 0)
+        self._coming = self._coming[0], min(self._frames, self._coming[1] + 1)
+        self._going = self._going[0], max(0, self._going[1] - 1)
+        return [(sprite, step / self._frames) for sprite, step in (self._going, self._coming)
+                if sprite is not None and step > 0]
+
+
+def _stands(card: Sprite) -> bool:
+    """Is it a card for the picture's side?"""
+    return card.height_px > card.width_px
 
 
 def _cover_crop(

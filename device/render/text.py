@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
+from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont, UnidentifiedImageError
 
 from device.render.pixels import Picture, Sprite, sprite_from_rgba
 
@@ -19,11 +19,15 @@ FONTS_DIR = Path(__file__).resolve().parent / "fonts"
 REGULAR, BOLD = "VitrineSans-Regular.otf", "VitrineSans-Bold.otf"
 Colour = tuple[int, int, int, int]
 Box = tuple[int, int, int, int]
+FONT_BYTES_MAX = 32 << 20
 _EDGE_SCALE = 4
 
 
 class Type:
-    """One font at one size: measures, and knows which characters it can draw."""
+    """One font at one size: measures, and knows which characters it can draw.
+
+    `weight` is a file of FONTS_DIR, or the absolute path of another font.
+    """
 
     def __init__(self, weight: str, size_px: int) -> None:
         self.size_px = size_px
@@ -54,7 +58,7 @@ class Type:
 
 @lru_cache(maxsize=64)
 def typeface(weight: str, size_px: int) -> Type:
-    """A cached Type; `weight` is REGULAR or BOLD."""
+    """A cached Type; `weight` is REGULAR, BOLD or the path of a theme's font."""
     return Type(weight, size_px)
 
 
@@ -121,6 +125,39 @@ class Board:
         image = image.copy()
         image.putalpha(ImageChops.multiply(image.getchannel("A"), mask))
         self._image.alpha_composite(image, (box[0], box[1]))
+
+
+def font_fault(data: bytes) -> str:
+    """"" when the bytes are a font that can be drawn with, else what is wrong with them."""
+    if len(data) > FONT_BYTES_MAX:
+        return f"it is larger than {FONT_BYTES_MAX >> 20} MB"
+    try:
+        kind = ImageFont.truetype(io.BytesIO(data), 40)
+        kind.getmask("A1")
+    except (OSError, ValueError, SyntaxError) as error:
+        return f"it cannot be opened ({error})"
+    return ""
+
+
+def missing_glyphs(weight: str, characters: str) -> str:
+    """Those of the characters that the font has no glyph for, each once, in order.
+
+    `weight` is REGULAR, BOLD or a font's path, which is read anew.
+    """
+    kind = typeface(weight, 40) if weight in (REGULAR, BOLD) else Type(weight, 40)
+    return "".join(c for c in dict.fromkeys(characters) if not kind.drawable(c))
+
+
+def picture_fault(data: bytes) -> str:
+    """"" when the whole picture can be read, else what is wrong with it."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            image.load()
+    except UnidentifiedImageError:
+        return "there is no picture in it"
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        return str(error)
+    return ""
 
 
 def picture_size(data: bytes) -> tuple[int, int] | None:

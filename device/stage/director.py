@@ -138,7 +138,9 @@ class Director:
             case m.Command():
                 self._command(message)
             case m.Override():
-                self._step(_override(message))
+                notice = _override(message)
+                self._performer.override(message.say, message.show, notice.until)
+                self._step(notice)
 
     def _note_answer(self, speech_end_ns: int) -> None:
         """From the end of the question to the answer's first sound at the loudspeaker."""

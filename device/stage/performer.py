@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from device.audio.speaker import RATE_HZ, Speaker
 from device.conversation import cues
 from device.render.pixels import Sprite
 from device.stage.announcer import SECONDS_MAX, Announcer
-from device.stage.clips import ClipShelf
+from device.stage.billboard import Billboard
+from device.stage.clips import Clip, ClipShelf
 from device.stage.mouths import MouthMaker
 from device.stage.stage import FPS, Stage
 from device.stage.wardrobe import Wardrobe
+from ota.clock import utc_now
 from ota.errors import Refused, Retry
 
 CAPTION_LINGER_S = 1.6
@@ -23,6 +27,7 @@ SILENT_S_MIN = 2.0
 FAULTS_MAX = 16
 WARM_S = 0.5
 IDENTIFIED_S = 15.0
+OVERRIDE_KEY = "notice/override/"
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,9 @@ class Performer:
         self.showing: str | None = None
         self.faults: deque[str] = deque(maxlen=FAULTS_MAX)
         self._last_end = 0
+        self.billboard = Billboard(stage)
+        self._wished: str | None = None
+        self._pinned: str | None = None
 
     def dress(self, wardrobe: Wardrobe) -> None:
         """A programme's colours, brand and cards, from the next frame on."""
@@ -60,7 +68,7 @@ class Performer:
         now = self._stage.now()
         self._stage.change_at(now, "brand", wardrobe.brand())
         self._stage.change_at(now, "hint", self._ask())
-        self.show_card(self.showing)
+        self.show_card(self._wished)
 
     def perform(self, cue: cues.Cue) -> None:
         """Do one cue. `Count` is not for here."""
@@ -92,22 +100,25 @@ class Performer:
     def look_after(self) -> None:
         """Begin the notice that the synthesiser has finished, or show it for its reading time.
 
-        Says what is wrong with the picture, too.
+        Ends an emergency notice in time, and says what is wrong with the picture, too.
         """
+        self.billboard.look_after(self.wardrobe, utc_now(), self.saying is not None)
+        if self._pinned != self.billboard.pinned:
+            self.show_card(self._wished)
         self.faults.extend(self._stage.faults())
         said = self.saying
         if said is None or said.say.sentence.file is not None or not said.waits:
             return
-        sentence, not_before = said.say.sentence, said.first
+        not_before = said.first
         try:
             path = self._announcer.result()
             if path is None:
                 return
-            first, length = self._sound(path, not_before)
+            first, clip = self._sound(path, not_before)
         except (Refused, Retry) as error:
             self.faults.append(str(error))
-            first, length = not_before, reading_frames(sentence.text)
-        self._place(said.say, first, length)
+            first, clip = not_before, None
+        self._place(said.say, first, clip)
 
     def done_key(self) -> str | None:
         """The line key of the sentence that has just been heard to its end, once."""
@@ -148,10 +159,18 @@ class Performer:
             except Refused as error:
                 self.faults.append(str(error))
 
+    def override(
+        self, say: Mapping[str, str] | None, show: str | None, until: datetime | None
+    ) -> None:
+        """The console's emergency notice, in words or as a card that stays; None ends it."""
+        self.billboard.order(say, show, until)
+        self.look_after()
+
     def show_card(self, product_id: str | None) -> None:
-        """Show the product's card from the next frame on, or none."""
-        self.showing = product_id
-        card = self.wardrobe.card(product_id)
+        """Show the product's card from the next frame on, or none; the console's pin wins."""
+        self._wished, self._pinned = product_id, self.billboard.pinned
+        self.showing = self._pinned or product_id
+        card = self.wardrobe.card(self.showing)
         self.faults.extend(self.wardrobe.faults)
         self.wardrobe.faults.clear()
         self._stage.change_at(self._stage.now(), "card", card)
@@ -166,35 +185,45 @@ class Performer:
         now = int(self._speaker.position_s() * RATE_HZ)
         not_before = max(now, self._last_end + round(say.pause_s * RATE_HZ))
         sentence = say.sentence
+        not_before += round(
+            self.billboard.lead_s(sentence.key, self.wardrobe, utc_now()) * RATE_HZ)
         if sentence.file is None:
             self._announcer.ask(sentence.text, sentence.language)
-            self._place(say, not_before, round((SECONDS_MAX + 5) * RATE_HZ), waits=True)
+            longest = round((SECONDS_MAX + 5) * RATE_HZ)
+            self.saying = Saying(say, not_before, not_before + longest, waits=True)
+            self._last_end = not_before
+            self._captions(sentence, not_before, None, longest)
             return
         try:
-            first, length = self._sound(sentence.file, not_before)
+            first, clip = self._sound(sentence.file, not_before)
         except (Refused, Retry) as error:
             self.faults.append(str(error))
-            first, length = not_before, reading_frames(sentence.text)
-        self._place(say, first, length)
+            first, clip = not_before, None
+        self._place(say, first, clip)
 
-    def _sound(self, path: Path, not_before: int) -> tuple[int, int]:
-        """Put the clip and its mouths onto the timeline; its first frame and its length."""
+    def _sound(self, path: Path, not_before: int) -> tuple[int, Clip]:
+        """Put the clip and its mouths onto the timeline; its first frame and the clip."""
         clip = self._shelf.take(path)
         first = self._speaker.play(clip.samples, not_before)
         self._mouths.say(self._stage.frame_at(first), clip.codes)
-        return first, len(clip.samples)
+        return first, clip
 
-    def _place(self, say: cues.Say, first: int, length: int, waits: bool = False) -> None:
-        self.saying = Saying(say, first, first + length, waits)
-        self._last_end = first + (0 if waits else length)
-        self._captions(say.sentence.text, first, length)
+    def _place(self, say: cues.Say, first: int, clip: Clip | None) -> None:
+        length = len(clip.samples) if clip else reading_frames(say.sentence.text)
+        self.saying = Saying(say, first, first + length)
+        self._last_end = first + length
+        self._captions(say.sentence, first, clip, length)
 
-    def _captions(self, text: str, first: int, length: int) -> None:
-        begin = self._stage.frame_at(first)
-        frames = length * FPS // RATE_HZ
-        for share, sprite in self.wardrobe.captions(text):
-            self._stage.change_at(begin + round(share * frames), "caption", sprite)
-        self._stage.change_at(begin + frames + round(CAPTION_LINGER_S * FPS), "caption", None)
+    def _captions(
+        self, sentence: cues.Sentence, first: int, clip: Clip | None, length: int
+    ) -> None:
+        begin, end = self._stage.frame_at(first), self._stage.frame_at(first + length)
+        sound = clip.samples if clip else reading_frames(sentence.text) * 1000 // RATE_HZ
+        # An emergency notice stands in large type already.
+        said = None if sentence.key.startswith(OVERRIDE_KEY) else self.wardrobe.captions(
+            sentence, sound, begin)
+        self._stage.change_at(begin, "said", said)
+        self._stage.change_at(end + round(CAPTION_LINGER_S * FPS), "said", None)
 
     def _hush(self) -> None:
         self._announcer.close()
@@ -203,7 +232,8 @@ class Performer:
         self._mouths.cut(self._stage.frame_at(cut) + 1)
         self._last_end = cut
         self.saying = None
-        self._stage.change_at(self._stage.frame_at(cut), "caption", None)
+        self._stage.change_at(self._stage.frame_at(cut), "said", None)
+        self.billboard.hush()
 
     def _heard(self, text: str | None) -> None:
         now = self._stage.now()

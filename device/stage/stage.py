@@ -9,13 +9,13 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from device.audio.speaker import Speaker
 from device.render.bundle import Bundle
+from device.render.captions import Track
 from device.render.compose import Compositor, Overlay
 from device.render.dirty import Box
 from device.render.pixels import Picture, Sprite
@@ -53,7 +53,7 @@ class Stage:
         self._matrices: npt.NDArray[np.float32] = bundle.matrices
         self.av_offset_ms = av_offset_ms
         self._size = size
-        self._changes: deque[tuple[int, str, Sprite | None]] = deque(maxlen=CHANGES_MAX)
+        self._changes: deque[tuple[int, str, Sprite | Track | None]] = deque(maxlen=CHANGES_MAX)
         self._overlay = Overlay()
         self._lock = threading.Lock()
         self._leave = threading.Event()
@@ -77,7 +77,7 @@ class Stage:
         """Ask `run` to end; any thread."""
         self._leave.set()
 
-    def change_at(self, n: int, part: str, sprite: Sprite | None) -> None:
+    def change_at(self, n: int, part: str, sprite: Sprite | Track | None) -> None:
         """From frame `n` on (at once when it has passed) `part` of the overlay is `sprite`.
 
         `part` is a field of Overlay. Later changes of the same part that were planned are
@@ -163,7 +163,8 @@ class Stage:
         with self._lock:
             while self._changes and self._changes[0][0] <= n:
                 _, part, sprite = self._changes.popleft()
-                self._overlay = replace(self._overlay, **{part: sprite})
+                self._overlay = self._overlay.changed(part, sprite)
+            self._overlay = self._overlay.at(n)
         return self._overlay
 
     def _wait_for(self, n: int) -> None:

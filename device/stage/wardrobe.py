@@ -5,22 +5,30 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
+from device.audio.speaker import RATE_HZ
+from device.conversation.cues import Sentence
 from device.conversation.script import Script
-from device.programme.load import ASSET_BYTES_MAX, read_file
-from device.programme.schema import Product
-from device.render.cards import (
-    Look,
-    Offer,
-    brand,
-    caption,
-    caption_pages,
-    hint,
-    product_card,
-)
+from device.programme.lines import fill
+from device.programme.load import ASSET_BYTES_MAX, inside, read_file
+from device.programme.reading import second_sentence
+from device.programme.schema import Product, Segment, Theme
+from device.programme.word_times import words
+from device.render.captions import Track, track
+from device.render.cards import Look, Offer, brand, hint, product_card
+from device.render.notices import bumper, emergency
 from device.render.pixels import IMAGE_SIDE_PX_MAX, Picture, Sprite, picture_from_bytes
-from device.render.text import picture_size
+from device.render.text import FONT_BYTES_MAX, font_fault, picture_size
+from device.stage.words import estimated_ms, spread_ms
 from ota.errors import Refused
+
+FPS = 25
+CAPTION_CHARACTERS_MAX = 600
+Sound = npt.NDArray[np.float32] | int
 
 BRAND_WIDTH_PX = 320
 CARDS_MAX = 64
@@ -34,7 +42,7 @@ class Wardrobe:
 
     def __init__(self, look: Look, script: Script | None = None) -> None:
         self.script = script
-        self.look = _dressed(look, script)
+        self.look = theme_look(look, script.programme.theme, script.folder) if script else look
         self.faults: list[str] = []
         self._cards: OrderedDict[str, Sprite | None] = OrderedDict()
         self.ask = hint(ASK_WORDS, self.look)
@@ -66,16 +74,67 @@ class Wardrobe:
                 self._cards.popitem(last=False)
         return self._cards[product.id]
 
-    def captions(self, text: str) -> list[tuple[float, Sprite]]:
-        """The pages of a sentence's caption, each with the share of the sentence it begins at."""
-        pages = caption_pages(text, self.look)
-        sizes = [sum(len(line) for line in page) for page in pages]
-        total, done = max(1, sum(sizes)), 0
-        found = []
-        for page, size in zip(pages, sizes, strict=True):
-            found.append((done / total, caption(page, self.look)))
-            done += size
-        return found
+    def captions(self, sentence: Sentence, sound: Sound, first_frame: int) -> Track | None:
+        """The caption of a sentence, word by word and in both languages as the theme wants it.
+
+        `sound` is its clip, or how many ms it is shown without one; None for no caption.
+        """
+        wish = self.script.programme.theme.captions if self.script else "one"
+        if wish == "off" and sentence.file is not None:
+            return None
+        text = sentence.text[:CAPTION_CHARACTERS_MAX]
+        second = self._second(sentence) if wish == "both" else ""
+        starts = self._starts_ms(sentence, text, sound)
+        return track(text, second, [ms * FPS // 1000 for ms in starts], self.look, first_frame)
+
+    def _second(self, sentence: Sentence) -> str:
+        if self.script is None:
+            return ""
+        line, _, variant = sentence.key.partition("@")
+        stem, number = line.rpartition("/")[0], 0
+        while f"{stem}/{number}{'@' if variant else ''}{variant}" in self.script.index.speech:
+            number += 1
+        return second_sentence(
+            self.script.programme, self.script.variables, sentence.key, number)
+
+    def _starts_ms(self, sentence: Sentence, text: str, sound: Sound) -> tuple[int, ...]:
+        """As the synthesiser said when the clip was built, else as the clip itself sounds."""
+        clip = self.script.index.speech.get(sentence.key) if self.script else None
+        if clip is not None and clip.text == text and len(clip.starts_ms) == len(words(text)):
+            return clip.starts_ms
+        if isinstance(sound, int):
+            return spread_ms(text, sentence.language, sound)
+        return estimated_ms(text, sentence.language, sound, RATE_HZ)
+
+    def segment(self, key: str) -> Segment | None:
+        """The segment whose sentence has that line key."""
+        kind, _, rest = key.partition("/")
+        if self.script is None or kind != "segment":
+            return None
+        return self.script.programme.segment(rest.partition("/")[0])
+
+    def bumper(self) -> Sprite | None:
+        """The brand over the whole picture; None where the programme names none."""
+        if self.script is None or not brand_name(self.script):
+            return None
+        theme = self.script.programme.theme
+        names = [brand_name(self.script), *(theme.brand or {}).values()]
+        second = next((each for each in names if each != names[0]), "")
+        logo = self._picture(theme.logo) if theme.logo else None
+        return bumper((names[0], second), logo, self.look)
+
+    def notice(self, texts: Mapping[str, str]) -> Sprite | None:
+        """An emergency notice in the programme's languages first; None without a word."""
+        languages = self.script.programme.languages if self.script else ()
+        order = [*(each for each in languages if each in texts), *texts]
+        found = [self._filled(texts[each], each) for each in dict.fromkeys(order)]
+        kept = [each for each in found if each.strip()]
+        return emergency(kept, self.look) if kept else None
+
+    def _filled(self, text: str, language: str) -> str:
+        if self.script is None or "{" not in text:
+            return text
+        return fill(text, self.script.programme, self.script.variables, language) or ""
 
     def heard(self, text: str) -> Sprite:
         """What the visitor was understood to have said."""
@@ -127,20 +186,31 @@ def brand_name(script: Script) -> str:
     return value if isinstance(value, str) else _first(value, programme.languages)
 
 
-
-
 def _first(texts: Mapping[str, str] | None, languages: tuple[str, ...]) -> str:
     if not texts:
         return ""
     return next((texts[each] for each in languages if each in texts), next(iter(texts.values())))
 
 
-def _dressed(look: Look, script: Script | None) -> Look:
-    if script is None:
-        return look
-    colours = script.programme.theme.colours
-    return replace(look, background=_rgb(colours.background), text=_rgb(colours.text),
-                   accent=_rgb(colours.accent))
+def theme_look(look: Look, theme: Theme, folder: Path) -> Look:
+    """The look with a theme's colours, card and fonts; a font that will not do is left out."""
+    colours = theme.colours
+    dressed = replace(look, background=_rgb(colours.background), text=_rgb(colours.text),
+                      accent=_rgb(colours.accent), side_card=theme.card == "side")
+    plain = _font(folder, theme.font or theme.bold_font)
+    bold = _font(folder, theme.bold_font or theme.font)
+    return replace(dressed, regular=plain or look.regular, bold=bold or look.bold)
+
+
+def _font(folder: Path, name: str | None) -> str | None:
+    """The font's path; None when there is none, or it cannot be opened."""
+    if name is None:
+        return None
+    try:
+        data = read_file(folder, name, FONT_BYTES_MAX)
+        return None if font_fault(data) else str(inside(folder, name))
+    except Refused:
+        return None
 
 
 def _rgb(colour: str) -> tuple[int, int, int]:

@@ -272,7 +272,7 @@ def programme_problems(folder: Path) -> list[str]:
 
     return [
         f"{problem.file}: {problem.sentence_zh} / {problem.sentence_en}"
-        for problem in check(folder)
+        for problem in check(folder, drawn=False)
     ]
 
 

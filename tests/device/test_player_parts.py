@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from device.audio.speaker import Speaker
+from device.conversation.cues import Sentence
 from device.conversation.script import Script
 from device.render.bundle import Bundle, load_bundle
 from device.render.cards import Look, hint
@@ -150,6 +151,8 @@ def test_a_programmes_cards_speak_both_languages_and_captions_come_in_pages(
     assert wardrobe.card(None) is None and wardrobe.card("unknown") is None
     assert wardrobe.brand() is not None
     assert wardrobe.card("longjing") is wardrobe.card("longjing"), "drawn once"
-    pages = wardrobe.captions("明前龙井，清明之前采摘的嫩芽，香气清雅，滋味甘醇，" * 3)
-    shares = [share for share, _ in pages]
-    assert shares[0] == 0.0 and shares == sorted(shares) and len(shares) >= 2
+    text = "明前龙井，清明之前采摘的嫩芽，香气清雅，滋味甘醇，" * 3
+    said = wardrobe.captions(Sentence("notice/said/zh-CN/0", text, "zh-CN", None), 9000, 100)
+    assert said is not None and said.begins[0] == 100 and said.at(99) is None
+    assert list(said.begins) == sorted(said.begins) and said.begins[-1] < 100 + 9 * 25
+    assert len({id(view.parts[0].sprite) for view in said.views}) >= 2, "more than one page"

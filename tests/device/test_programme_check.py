@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -17,10 +18,11 @@ from hypothesis import strategies as st
 from device.programme.check import check, check_bytes
 from device.programme.cli import run_check
 from device.programme.problems import Problem
+from device.render.pixels import png_bytes
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime(2026, 11, 25, 4, 0, tzinfo=timezone.utc)
-PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 40
+PNG = png_bytes(np.full((8, 8, 4), 128, np.uint8))
 # The example of the contract, with its own line breaks.
 EXAMPLE = """{"schema": 1, "id": "spring-tea", "version": 12, "languages": ["zh-CN", "en-US"],
  "avatar": {"id": "lin", "version": ">=3"},

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from device.render import pixels
-from device.render.cards import Look, Offer, brand_picture, caption, hint, product_card
-from device.render.compose import FADE_FRAMES, Compositor, Overlay
+from device.render.captions import track
+from device.render.cards import Look, Offer, brand_picture, hint, product_card
+from device.render.compose import BUMPER_FADE_FRAMES, FADE_FRAMES, Compositor, Overlay
+from device.render.notices import bumper, emergency
 from ota.errors import Refused
 
 SIZE = (540, 960)
@@ -92,8 +94,11 @@ def test_the_label_lies_over_everything_else(base: np.ndarray) -> None:
     compositor = Compositor(*SIZE, SIZE)
     everything = Overlay(
         card=product_card(Offer("明前龙井", price="¥128"), compositor.look),
-        caption=caption(["欢迎光临"], compositor.look), brand=hint("春山", compositor.look))
-    assert compositor.layers(everything)[-1].sprite is compositor.label.sprite
+        said=track("欢迎光临", "Welcome", [0, 5, 10, 15], compositor.look, 0),
+        brand=hint("春山", compositor.look), bumper=bumper(("春山", ""), None, compositor.look),
+        notice=emergency(["火警", "Fire"], compositor.look)).at(7)
+    for _ in range(BUMPER_FADE_FRAMES):
+        assert compositor.layers(everything)[-1].sprite is compositor.label.sprite
 
 
 def test_a_card_comes_and_goes_softly_and_leaves_no_trace(base: np.ndarray) -> None:
@@ -110,12 +115,12 @@ def test_in_portrait_captions_stand_above_the_card_and_in_landscape_beside_it() 
     for size in ((1080, 1920), (1920, 1080)):
         compositor = Compositor(*size, size)
         card = product_card(Offer("明前龙井", price="¥128"), compositor.look)
-        words = caption(["这是今年的明前龙井"], compositor.look)
+        words = track("这是今年的明前龙井", "Longjing", [0] * 9, compositor.look, 0)
         for _ in range(FADE_FRAMES + 1):
-            layers = compositor.layers(Overlay(card=card, caption=words))
+            layers = compositor.layers(Overlay(card=card, said=words).at(0))
         boxes = {id(x.sprite): (x.x, x.y, x.x + x.sprite.width_px, x.y + x.sprite.height_px)
                  for x in layers}
-        c, w = boxes[id(card)], boxes[id(words)]
+        c, w = boxes[id(card)], boxes[id(words.views[0].parts[0].sprite)]
         shade = 40
         apart = w[3] <= c[1] + shade or w[2] <= c[0] + shade
         assert apart and w[0] >= 0 and w[3] <= size[1], (size, c, w)
