@@ -83,7 +83,12 @@ class Happened(Message, tag="happened", frozen=True):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the console may set on a box; part of the desired state."""
+    """What the console may set on a box; part of the desired state.
+
+    `hours` as device.stage.hours reads them, None: always open. `volume_curve` has the loudness
+    at clock times ("21:00": 0.3), empty: `volume` all day. `rotation` (degrees clockwise) and
+    `screen_mode` ("1920x1080@50") None leave the screen as the machine set it.
+    """
 
     volume: float = 0.8
     hours: str | None = None
@@ -91,6 +96,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     timezone: str = "Asia/Shanghai"
     # Positive shows the picture later. What was measured at the box itself goes before this.
     av_offset_ms: OffsetMs | None = None
+    volume_curve: dict[str, float] = {}
+    rotation: int | None = None
+    screen_mode: str | None = None
 
 
 class ContentReady(Message, tag="content_ready", frozen=True):

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from device.audio.clock import MediaClock, delay_or
+from device.audio.gain import Gain
 from device.audio.portaudio import portaudio
 from ota.clock import Deadline, monotonic_s
 from ota.errors import Retry
@@ -61,6 +62,7 @@ class Speaker:
         self._device, self._enabled = device, enabled
         self.clock = MediaClock(RATE_HZ, monotonic_s())
         self.volume = 1.0
+        self._gain = Gain(RATE_HZ)
         self.tap: Tap | None = None
         self._clips: deque[tuple[int, Samples]] = deque(maxlen=CLIPS_MAX + 1)
         self._lock = threading.Lock()
@@ -176,8 +178,7 @@ class Speaker:
             first, last = max(start, index), min(start + len(samples), index + frames)
             if first < last:
                 block[first - index : last - index] = samples[first - start : last - start]
-        if self.volume != 1.0:
-            block *= np.float32(self.volume)
+        self._gain.apply(block, self.volume)
         return block
 
     def _watch(self) -> None:

@@ -97,6 +97,13 @@ class GoOnWith:
     text: str = ""
 
 
+@dataclass(frozen=True)
+class Resting:
+    """The shop is closed while `on`: rest from the sentence's end, deaf, without a card."""
+
+    on: bool
+
+
 Event = (
     Tick
     | VoiceStarted
@@ -109,4 +116,5 @@ Event = (
     | Override
     | Muted
     | GoOnWith
+    | Resting
 )

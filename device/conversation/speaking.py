@@ -10,7 +10,7 @@ from dataclasses import replace
 from device.conversation.cues import Count, Cue, Kind, Say, Sentence, ShowCard, StopSpeech
 from device.conversation.script import Item, Script
 from device.conversation.state import Line, Mode, State
-from device.programme.playable import may_say, may_show
+from device.programme.playable import may_say, may_show, scheduled
 from device.programme.schema import Fallback, Segment
 
 SENTENCE_PAUSE_S = 0.25
@@ -35,8 +35,12 @@ def go_on(state: State, now_s: float, pause_s: float = 0.0) -> Moved:
     state, cues = take_over(state)
     if state.muted:
         return replace(state, mode="idle"), cues
+    if state.resting and not _is_unfinished(state.line, "answer", "fallback", "notice"):
+        cues += _left(state)
+        state = replace(state, mode="idle", line=None, resume=None)
+        return _then(cues, show(state, None))
     override = active_override(state, now_s)
-    if override is not None and not _is_unfinished_notice(state.line):
+    if override is not None and not _is_unfinished(state.line, "notice"):
         state = replace(state, resume=interrupted(state), line=None)
         return _then(cues, begin_line(state, override, now_s, pause_s))
     for candidate in (state.line, state.resume):
@@ -44,12 +48,20 @@ def go_on(state: State, now_s: float, pause_s: float = 0.0) -> Moved:
             if candidate.kind == "segment":
                 state = replace(state, resume=None)
             return _then(cues, begin_line(state, candidate, now_s, pause_s))
+    cues += _left(state)
     state = replace(state, line=None, resume=None)
     return _then(cues, next_segment(state, now_s, pause_s))
 
 
-def _is_unfinished_notice(line: Line | None) -> bool:
-    return line is not None and line.kind == "notice" and not line.is_over
+def _left(state: State) -> tuple[Cue, ...]:
+    """A segment that is not said to its end, because its part of the day is over, was played."""
+    if not _is_unfinished(state.line, "segment") or state.line is None:
+        return ()
+    return (played(state, state.line, complete=False),)
+
+
+def _is_unfinished(line: Line | None, *kinds: Kind) -> bool:
+    return line is not None and line.kind in kinds and not line.is_over
 
 
 def begin_line(state: State, line: Line, now_s: float, pause_s: float = 0.0) -> Moved:
@@ -179,7 +191,7 @@ def active_override(state: State, now_s: float) -> Line | None:
 
 
 def _still_good(state: State, line: Line, now_s: float) -> bool:
-    """May the line's next sentence be said: its validity may have ended in the middle."""
+    """May the line's next sentence be said: validity or part of the day may have ended."""
     moment = state.now(now_s)
     programme = state.script.programme
     if line.kind in ("fallback", "notice") or moment is None:
@@ -189,7 +201,9 @@ def _still_good(state: State, line: Line, now_s: float) -> bool:
         if line.kind == "segment"
         else programme.answer(line.item_id)
     )
-    return found is not None and may_say(programme, found, moment)
+    if found is None or not may_say(programme, found, moment):
+        return False
+    return line.kind == "answer" or line.item_id in scheduled(programme, moment)
 
 
 def card_still_good(state: State, now_s: float) -> bool:

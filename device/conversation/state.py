@@ -54,6 +54,7 @@ class State:
     override: Line | None = None
     override_until: datetime | None = None
     muted: bool = False
+    resting: bool = False
     voice_since_s: float | None = None
     wait_until_s: float = 0.0
     last_said: str = ""

@@ -66,6 +66,8 @@ def step(state: State, event: events.Event, now_s: float) -> Moved:
             return _muted(state, event.on, now_s)
         case events.GoOnWith():
             return go_on_with(state, event, now_s)
+        case events.Resting():
+            return replace(state, resting=event.on, wait_until_s=now_s), ()
 
 
 def upcoming(state: State) -> Sentence | None:
@@ -129,7 +131,8 @@ def _heard(state: State, event: events.Heard, now_s: float) -> Moved:
         # Nobody asked anything: no reason to wait any longer.
         waits = state.mode == "listening" and state.resume is None and state.line is None
         return (state if waits else replace(state, wait_until_s=now_s)), ()
-    if state.muted or active_override(state, now_s) is not None:
+    deaf = state.muted or (state.resting and state.line is None)
+    if deaf or active_override(state, now_s) is not None:
         return state, ()
     state, cues = take_over(state)
     language = visitor_language(event.text, event.language, state.script.programme.languages)

@@ -84,7 +84,7 @@ def playable(
     hours = programme.opening_hours
     is_open = not hours or any(times.is_on(each, local) for each in hours)
     by_id = {item.id: item for item in programme.segments if fits(item)}
-    segments = tuple(by_id[each] for each in _scheduled(programme, local, zone) if each in by_id)
+    segments = tuple(by_id[each] for each in scheduled(programme, now) if each in by_id)
     why = "" if segments else "nothing scheduled"
     return Playable(segments, answers, products, why, is_open)
 
@@ -117,7 +117,10 @@ def may_show(programme: Programme, product_id: str, now: datetime) -> bool:
     )
 
 
-def _scheduled(programme: Programme, local: datetime, zone: tzinfo) -> tuple[str, ...]:
+def scheduled(programme: Programme, now: datetime) -> tuple[str, ...]:
+    """Ids of the segments of this part of the day, in the order to play; parts may overlap."""
+    zone = local_zone(programme)
+    local = now.astimezone(zone)
     if not programme.schedule:
         return tuple(item.id for item in programme.segments)
     return tuple(
