@@ -217,7 +217,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     name: Literal[
         "screenshot", "say", "reload", "restart", "reboot", "volume",
-        "identify", "logs", "selftest", "ota-check", "calibrate",
+        "identify", "logs", "selftest", "ota-check", "calibrate", "wake",
     ]
     args: Json = {}
     until: str | None = None

@@ -30,6 +30,7 @@ from device.stage import offset
 from device.stage.announcer import Announcer
 from device.stage.calibration import Calibration
 from device.stage.clips import ClipShelf
+from device.stage.day import ShopDay
 from device.stage.director import Director
 from device.stage.keeper import PictureKeeper, Presence
 from device.stage.measure import report, spread
@@ -124,6 +125,7 @@ class Player:
         self.director = Director(bus, self.performer, look, self.snapshot, self._orders,
                                  self._keeper.want, self._bookmark)
         self.director.box = _who(places)[1]
+        self.director.day = ShopDay(places.var / "clock")
         self.director.on_volume(self._orders.set_volume)
         self.director.on_calibration(
             Calibration(self.stage, self.speaker, look), self._delay_picture)

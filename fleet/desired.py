@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from device.messages import Desired, Notice, ProgrammeWanted, Settings
+from device.stage.settings import check_settings, check_zone
 from fleet.store.boxes import Box
 from ota import dsse
 from ota.errors import Refused
@@ -28,6 +29,8 @@ def next_desired(
     """
     try:
         settings = msgspec.convert(box.settings, Settings)
+        check_settings(settings)
+        check_zone(settings.timezone)
         notice = msgspec.convert(box.notice, Notice) if box.notice else None
     except msgspec.ValidationError as error:
         raise Refused(f"The settings of {box.id} are not valid ({error}); correct them.") from error

@@ -18,7 +18,7 @@ from ota.clock import Deadline, utc_now
 from ota.errors import Refused, Retry
 
 # A late volume change surprises a shop; a late reboot is still wanted.
-EXPIRY_S = {"volume": 30, "say": 30, "identify": 30, "screenshot": 30, "reboot": 600}
+EXPIRY_S = {"volume": 30, "say": 30, "identify": 30, "screenshot": 30, "wake": 30, "reboot": 600}
 EXPIRY_OTHER_S = 120
 ARGS_BYTES_MAX = 4096
 ANSWER_LOOK_S = 0.05

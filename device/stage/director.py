@@ -23,6 +23,7 @@ from device.conversation.state import State
 from device.conversation.step import begin, step, upcoming
 from device.render.cards import Look
 from device.stage.calibration import Calibration
+from device.stage.day import ShopDay
 from device.stage.performer import Performer
 from device.stage.resume import Bookmark
 from device.stage.wardrobe import Wardrobe
@@ -79,6 +80,7 @@ class Director:
         self._due = Due()
         self.fault: str | None = None
         self.box = ""
+        self.day = ShopDay()
         self.question_to_sound_ms: deque[float] = deque(maxlen=ANSWERS_KEPT)
         self._set_volume: Callable[[float], None] = lambda volume: None
         self._set_offset: Callable[[float | None], None] = lambda offset_ms: None
@@ -163,7 +165,8 @@ class Director:
             self._report(now_s)
         if now_s >= self._due.tick_s:
             self._due.tick_s = now_s + TICK_S
-            self._step(events.Tick(utc_now()))
+            self._live_the_day()
+            self._step(events.Tick(self.day.now()))
             if self._state is not None:
                 self._performer.prepare(upcoming(self._state))
         if now_s >= self._due.report_s:
@@ -173,6 +176,13 @@ class Director:
         self._collect_garbage(now_s)
         while self._performer.faults:
             self._fault(self._performer.faults.popleft())
+
+    def _live_the_day(self) -> None:
+        """Rest while the shop is closed; the loudness of the hour."""
+        rests = self.day.look().rests
+        if self._state is not None and rests != self._state.resting:
+            self._step(events.Resting(rests))
+        self._set_volume(self.day.volume())
 
     def _step(self, event: events.Event) -> None:
         if self._state is None:
@@ -195,8 +205,9 @@ class Director:
         if content == self._wanted:
             return
         before, self._wanted = self._wanted, content
-        self._set_volume(content.settings.volume)
         self._set_offset(content.settings.av_offset_ms)
+        self.day.follow(content.settings)
+        self._set_volume(self.day.volume())
         try:
             script = Script.load(Path(content.path), content.variables)
         except VitrineError as error:
@@ -249,8 +260,12 @@ class Director:
                 again, self._wanted = self._wanted, None
                 self._take(again)
                 ok, result = self.fault is None, {"fault": self.fault}
+            elif command.name == "wake":
+                ok, result = True, self.day.wake(command.args)
             else:
                 ok, result = self._orders(command)
+                if command.name == "volume":
+                    self.day.order_volume(float(command.args["volume"]))
         except VitrineError as error:
             ok, result = False, {"error": str(error)[:FAULT_CHARACTERS_MAX]}
         self._bus.publish(m.CommandDone(id=command.id, ok=ok, result=result))
@@ -287,7 +302,7 @@ class Director:
             saying=saying.say.sentence.text if saying else None,
             speaking=saying is not None,
             showing=self._performer.showing,
-            state=state.mode if state else "idle",
+            state=_mode(state),
             **{"fault": self.fault, **{k: v for k, v in known.items() if v is not None}}))
 
     def _happened(self, kind: str, detail: dict[str, Any]) -> None:
@@ -313,6 +328,12 @@ def _answers_first(script: Script) -> list[Path]:
     """The clips of a programme, those first that somebody may wait for."""
     rows = sorted(script.index.speech.items(), key=lambda row: row[0].startswith("segment/"))
     return [script.folder / clip.file for _, clip in rows][:COLD_MAX]
+
+
+def _mode(state: State | None) -> str:
+    if state is None:
+        return "idle"
+    return "resting" if state.resting and state.saying is None else state.mode
 
 
 def _override(message: m.Override) -> events.Override:

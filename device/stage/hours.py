@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone, tzinfo
+from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from functools import lru_cache
 
 from device.programme import times
@@ -127,9 +127,8 @@ def _spans(week: Week, today: date, zone: tzinfo) -> Iterator[tuple[datetime, da
 
 def _moments(day: date, minutes: int, zone: tzinfo) -> tuple[datetime, datetime]:
     """Both readings of a clock time that summer time doubles or skips; the same else."""
-    local = datetime(day.year, day.month, day.day) + timedelta(minutes=minutes)
-    first, second = (
-        local.replace(tzinfo=zone, fold=fold).astimezone(timezone.utc) for fold in (0, 1))
+    local = datetime.combine(day, time(), zone) + timedelta(minutes=minutes)
+    first, second = (local.replace(fold=fold).astimezone(timezone.utc) for fold in (0, 1))
     return first, second
 
 

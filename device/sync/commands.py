@@ -24,7 +24,7 @@ REMEMBERED_MAX = 64
 PENDING_MAX = 16
 ANSWER_WAIT_S = 20.0
 ANSWER_BYTES_MAX = 120_000
-FOR_PLAYER = ("screenshot", "say", "volume", "identify", "calibrate")
+FOR_PLAYER = ("screenshot", "say", "volume", "identify", "calibrate", "wake")
 PROCESSES = ("player", "ear", "agent")
 LINE_FIELDS = ("segment", "answer")
 

@@ -13,6 +13,7 @@ from datetime import datetime
 import msgspec
 
 from device.messages import Desired
+from device.stage.settings import check_settings
 from ota import dsse
 from ota.errors import Refused
 from ota.keys import PublicKey
@@ -111,8 +112,7 @@ def _check_values(desired: Desired, now: datetime) -> None:
         raise Refused("The desired state has a negative number; publish again.")
     if desired.expires is not None and instant(desired.expires) <= now:
         raise Refused(f"The desired state ran out at {desired.expires}; publish again.")
-    if not 0.0 <= desired.settings.volume <= 1.0:
-        raise Refused(f"The volume must be 0 to 1, not {desired.settings.volume}.")
+    check_settings(desired.settings)
     if desired.programme is not None:
         _check_target(desired.programme.target)
     if desired.override is not None:

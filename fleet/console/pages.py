@@ -14,6 +14,7 @@ import msgspec
 from fleet.console.api import Claim, make_claim
 from fleet.console.ask import LANGUAGES, Answer, Ask, NotFound, see_other
 from fleet.console.console import Console
+from fleet.console.day_form import curve_lines, day_settings
 from fleet.console.qr import qr_svg
 from fleet.console.templates import Pages
 from fleet.console.web import fresh_csrf
@@ -26,7 +27,8 @@ STATIC = Path(__file__).parent / "static"
 STATIC_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 ONLY = ("on_air", "silent", "drifted", "unlabelled")
 NOTICE_MINUTES = (10, 30, 60, 240)
-SIMPLE_COMMANDS = ("identify", "screenshot", "selftest", "reload", "restart", "reboot", "ota-check")
+SIMPLE_COMMANDS = ("identify", "screenshot", "selftest", "reload", "wake", "restart", "reboot",
+                   "ota-check")
 
 
 @cache
@@ -121,6 +123,7 @@ def _screen(console: Console, ask: Ask, fault: str = "", status: int = 200) -> A
         events=console.journal.events(box.id, limit=15),
         played=console.journal.played_on(now.date().isoformat(), box.id)[:8],
         picture=console.journal.picture(box.id),
+        curve=curve_lines(box.settings.get("volume_curve") or {}),
         commands=SIMPLE_COMMANDS,
         minutes=NOTICE_MINUTES,
         fault=fault,
@@ -201,7 +204,7 @@ def send_command(console: Console, ask: Ask) -> Answer:
 
 
 def save_screen(console: Console, ask: Ask) -> Answer:
-    """Name, programme, volume, language and the emergency notice of one box: signed state."""
+    """Name, programme, loudness, hours, screen and language of one box: signed state."""
     box = _box(console, ask)
     form = ask.form
     console.boxes.rename(box.id, form.get("label", box.label).strip())
@@ -216,6 +219,7 @@ def save_screen(console: Console, ask: Ask) -> Answer:
         console.boxes.assign(box.id, programme)
     try:
         variables = _variables(form.get("variables", ""))
+        settings.update(day_settings(form))
         console.boxes.set_wishes(box.id, settings, variables, box.notice)
         console.wishes.renew([box.id], wanted)
     except VitrineError as error:

@@ -1,4 +1,4 @@
-"""Quiet hours: the curve between its points, an order until the next, and a glide without a click."""
+"""Quiet hours: the curve between its points, an order until the next, a glide, no click."""
 
 from __future__ import annotations
 
