@@ -69,6 +69,7 @@ class PlayerState(Message, tag="player_state", frozen=True):
     avatar: str = ""
     provider: str = ""
     precision: str = ""
+    band: str = ""
     rss_bytes: int | None = None
     fault: str | None = None
 

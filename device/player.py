@@ -19,6 +19,7 @@ import msgspec
 from device import messages as m
 from device.audio.speaker import Speaker
 from device.bus import Bus
+from device.hal import Hal, open_box
 from device.hal.notify import Notifier
 from device.paths import Places, has_display, notify_socket, repository_root
 from device.processes import EXIT_WINDOW_CLOSED
@@ -40,6 +41,7 @@ from device.stage.performer import Performer
 from device.stage.resume import Bookmark
 from device.stage.stage import Stage
 from device.stage.streamer import Streamer
+from device.stage.warden import Warden
 from device.stage.wardrobe import Wardrobe
 from ota.clock import monotonic_ns, monotonic_s, process_cpu_s, sleep_s, utc_now
 from ota.errors import Broken, VitrineError
@@ -102,7 +104,7 @@ class Player:
 
     def __init__(
         self, places: Places, settings: PlayerSettings, bundle: Bundle, bus: Bus,
-        sink: Sink | None = None, speaker: Speaker | None = None,
+        sink: Sink | None = None, speaker: Speaker | None = None, hal: Hal | None = None,
     ) -> None:
         self._settings, self._bundle, self._bus = settings, bundle, bus
         self.mouth = open_mouth(bundle, settings.precision, provider=settings.provider)
@@ -112,6 +114,7 @@ class Player:
         size = (settings.width_px, settings.height_px)
         self.stage = Stage(bundle, sink or _sink(settings), self.speaker, self.mouths, size,
                            offset.bounded(settings.av_offset_ms))
+        self.warden = Warden(hal or open_box(), self.stage, bundle.manifest.fps)
         look = self.stage.compositor.look
         # Codes are computed by a second runtime: one session is for one thread.
         shelf = ClipShelf(open_mouth(bundle, settings.precision))
@@ -159,6 +162,7 @@ class Player:
         figures = self.stage.figures
         sound = self.speaker.state()
         self._tell_degraded()
+        self.performer.news.extend(("band", step) for step in self.warden.take_news())
         return {
             "ready": self.stage.started.is_set(),
             "frames_shown": figures.frames_shown,
@@ -174,6 +178,7 @@ class Player:
             "provider": self.mouth.provider,
             "precision": self.mouth.precision,
             "rss_bytes": figures.note_memory(),
+            "band": self.warden.standing.band.name,
             "fault": sound.fault if self._settings.sound else None,
         }
 
@@ -191,6 +196,7 @@ class Player:
                        self.mouth.precision, cpu_share)
         sound = self.speaker.state()
         answers_ms = list(self.director.question_to_sound_ms)
+        found["bands"] = self.warden.report()
         found["degraded"] = list(self.mouth.degraded)
         found["question_to_sound_ms"] = spread(answers_ms, "p50", "p95", "max")
         return {**found, "ai_label_px": self.stage.compositor.label.text_px, "sound": {
@@ -203,6 +209,7 @@ class Player:
         self.stage.open()
         self.mouths.start()
         self.speaker.start()
+        self.warden.start()
         self._keeper.start()
         self._streamer.start()
         self.stage.on_presented = self._on_first_frame
@@ -257,8 +264,8 @@ class Player:
         """Close everything, whatever fails first; then the report."""
         figures = self.figures()
         closers: tuple[Callable[[], None], ...] = (
-            self._announcer.close, self._streamer.close, self._keeper.close, self.speaker.close,
-            self.mouths.close, self.stage.close, self._presence.close)
+            self._announcer.close, self.warden.close, self._streamer.close, self._keeper.close,
+            self.speaker.close, self.mouths.close, self.stage.close, self._presence.close)
         for close in closers:
             close()
         if self._settings.report is not None:

@@ -41,6 +41,10 @@ class Hal(Protocol):
         """Look at all sensors; `disk` is any path on the disk to be measured."""
         ...
 
+    def hottest_c(self) -> float | None:
+        """The hottest sensor alone: cheap enough for each second."""
+        ...
+
     def screen_power(self, on: bool) -> bool:
         """Switch the screen's light; False where this machine cannot."""
         ...

@@ -100,6 +100,10 @@ class JetsonBox:
             uptime_s=self._uptime_s(),
         )
 
+    def hottest_c(self) -> float | None:
+        """Of the kernel's thermal zones; no process is started for it."""
+        return hottest(list(self._thermal_zones().values()))
+
     def screen_power(self, on: bool) -> bool:
         """Through the kernel's backlight; HDMI screens follow the player's DPMS instead."""
         return switch_backlights(self._root / "sys/class/backlight", on)

@@ -60,6 +60,10 @@ class PcBox:
             return None
         return round(100.0 * max(0.0, now[0] - before[0]) / (now[1] - before[1]), 1)
 
+    def hottest_c(self) -> float | None:
+        """Of all sensors that psutil knows."""
+        return hottest(list(_temperatures().values()))
+
     def screen_power(self, on: bool) -> bool:
         """Through the kernel's backlight, where there is one that we may write."""
         return switch_backlights(_SYS / "backlight", on)

@@ -22,6 +22,10 @@ class SimBox:
         """What the test last put in `now`."""
         return self.now
 
+    def hottest_c(self) -> float | None:
+        """Of `now`."""
+        return self.now.hottest_c
+
     def screen_power(self, on: bool) -> bool:
         """Note the wish."""
         self.screen_on = on

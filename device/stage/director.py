@@ -176,6 +176,8 @@ class Director:
         self._collect_garbage(now_s)
         while self._performer.faults:
             self._fault(self._performer.faults.popleft())
+        while self._performer.news:
+            self._happened(*self._performer.news.popleft())
 
     def _live_the_day(self) -> None:
         """Rest while the shop is closed; the loudness of the hour."""

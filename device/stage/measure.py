@@ -33,6 +33,7 @@ class Figures:
     last_s: float = 0.0
     frame_ms: deque[float] = field(default_factory=_row)
     compose_ms: deque[float] = field(default_factory=_row)
+    work_ms: deque[float] = field(default_factory=_row)
     av_offset_ms: deque[float] = field(default_factory=_row)
     rss_start_bytes: int = 0
     rss_max_bytes: int = 0
@@ -45,6 +46,10 @@ class Figures:
             self.frame_ms.append((at_s - self.last_s) * 1e3)
         self.last_s = at_s
         self.frames_shown += 1
+
+    def worked(self, presented_s: float) -> None:
+        """Presenting the frame just composed took so long; both are the frame's work."""
+        self.work_ms.append(self.compose_ms[-1] + presented_s * 1e3)
 
     def fps(self) -> float:
         """Mean since the first frame."""

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from device.render.mouths import AnyMouth, Codes
 from device.render.pixels import Picture, premultiplied_patch
+from device.stage.bands import STILL, is_shown
 from ota.clock import monotonic_ns
 
 Floats = npt.NDArray[np.float32]
@@ -22,7 +23,9 @@ AHEAD = 8
 CLOSING_FRAMES = 4
 SENTENCES_MAX = 32
 TIMES_MAX = 4096
-FRAME_MS = 40.0
+NEW_TIMES_MAX = 64
+FPS = 25
+FRAME_MS = 1000.0 / FPS
 # How much of the pace each new picture's time is.
 PACE_SHARE = 0.3
 
@@ -88,10 +91,12 @@ class MouthMaker:
         self._spoken: deque[Spoken] = deque(maxlen=SENTENCES_MAX)
         self._ready: dict[int, Picture | None] = {}
         self._shown = 0
+        self._fps = FPS
         self._version = 0
         self._stop = False
         self._change = threading.Condition()
         self.render_ms: deque[float] = deque(maxlen=TIMES_MAX)
+        self._new_ms: deque[float] = deque(maxlen=NEW_TIMES_MAX)
         self.fault: str | None = None
         self._thread = threading.Thread(target=self._work, name="mouth", daemon=True)
 
@@ -132,6 +137,16 @@ class MouthMaker:
             self._change.notify()
         return known, patch
 
+    def at_fps(self, fps: int) -> None:
+        """Only mouths of the frames that are shown at this rate are made; none for STILL."""
+        with self._change:
+            self._fps = fps
+            self._change.notify()
+
+    def take_ms(self) -> list[float]:
+        """How long the mouths took that were rendered since the last call."""
+        return [self._new_ms.popleft() for _ in range(len(self._new_ms))]
+
     def is_open(self, n: int) -> bool:
         """Is a mouth other than the closed one meant for frame `n`?"""
         with self._change:
@@ -167,7 +182,7 @@ class MouthMaker:
         """
         first = self._shown + 1 + int(self._pace_ms / FRAME_MS)
         for n in range(first, max(first, self._shown + AHEAD) + 1):
-            if n not in self._ready:
+            if n not in self._ready and self._fps != STILL and is_shown(n, FPS, self._fps):
                 return n
         return None
 
@@ -192,5 +207,6 @@ class MouthMaker:
         patch = premultiplied_patch(self._mouth.patch(code, base_index=base_index))
         took_ms = (monotonic_ns() - started_ns) / 1e6
         self.render_ms.append(took_ms)
+        self._new_ms.append(took_ms)
         self._pace_ms += PACE_SHARE * (took_ms - self._pace_ms)
         return patch

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from device.audio.speaker import RATE_HZ, Speaker
 from device.conversation import cues
@@ -44,7 +45,8 @@ class Saying:
 
 
 class Performer:
-    """One thread (the director's). `faults` are sentences for people, oldest first."""
+    """One thread (the director's). `faults` are sentences for people, `news` events
+    (kind and detail) for the console, oldest first."""
 
     def __init__(
         self, stage: Stage, speaker: Speaker, mouths: MouthMaker, shelf: ClipShelf,
@@ -57,6 +59,7 @@ class Performer:
         self.saying: Saying | None = None
         self.showing: str | None = None
         self.faults: deque[str] = deque(maxlen=FAULTS_MAX)
+        self.news: deque[tuple[str, dict[str, Any]]] = deque(maxlen=FAULTS_MAX)
         self._last_end = 0
         self.billboard = Billboard(stage)
         self._wished: str | None = None

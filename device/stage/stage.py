@@ -21,12 +21,15 @@ from device.render.dirty import Box
 from device.render.pixels import Picture, Sprite
 from device.render.sink import Sink
 from device.render.video import BaseLoop
+from device.stage.bands import STILL, next_shown, shown_between
 from device.stage.measure import Figures
 from device.stage.mouths import MouthMaker
 from ota.clock import monotonic_s, sleep_s
 
 FPS = 25
 FRAME_S = 1.0 / FPS
+# While the picture stands still: often enough for captions and cards.
+STILL_FPS = 5
 SLEEP_S_MAX = 0.02
 JUMP_S = 0.5
 CHANGES_MAX = 64
@@ -60,6 +63,9 @@ class Stage:
         self.window_closed = False
         self._patch: Picture | None = None
         self._boxes: list[Box] = []
+        self._fps = FPS
+        self._held: tuple[int, Picture] | None = None
+        self._last_n = 0
         self.on_presented: Watcher | None = None
         self.started = threading.Event()
 
@@ -98,6 +104,11 @@ class Stage:
         if not self.base.ask(name) and name not in self.figures.gestures_unknown:
             self.figures.gestures_unknown.append(str(name))
 
+    def at_fps(self, fps: int) -> None:
+        """Show `fps` pictures a second of the same timeline; STILL holds the last. Any thread."""
+        self.mouths.at_fps(fps)
+        self._fps = fps
+
     def faults(self) -> list[str]:
         """What went wrong with the avatar's gestures since the last call, for people."""
         found = []
@@ -121,6 +132,7 @@ class Stage:
             self._wait_for(n)
             now_s = monotonic_s()
             self._sink.present(now_s, self._boxes)
+            self.figures.worked(monotonic_s() - now_s)
             self._note(n, monotonic_s())
             if self.figures.frames_shown % WATCH_EVERY == 0 and self._sink.closed_by_user():
                 self.window_closed = True
@@ -134,30 +146,44 @@ class Stage:
 
     def _prepared(self, n: int) -> int:
         """Compose frame `n`, or the newest that can still be in time; returns which."""
-        late = self._position_s() * FPS - n
-        if abs(late) > JUMP_S * FPS:
-            n = self.now() + 1
-        elif late > 1.0:
-            skipped = int(late)
-            for _ in range(skipped):
-                self.base.take_now()
-            self.figures.frames_dropped += skipped
-            n += skipped
-        index, planes = self.base.take()
+        index, planes, n = self._base_frame(n)
         started_s = monotonic_s()
-        known, patch = self.mouths.at(n, index)
-        if known:
-            self._patch = patch
-        elif self.mouths.is_open(n):
-            self.figures.mouths_late += 1
-        else:
-            self._patch = None
+        self._patch = self._mouth(n, index)
         self._boxes = self.compositor.frame(
             self._sink.frame_buffer(), planes, self._patch, self._matrices[index],
             self._overlay_of(n))
         self.figures.compose_ms.append((monotonic_s() - started_s) * 1e3)
         self.figures.gestures_shown = self.base.gestures_shown
         return n
+
+    def _base_frame(self, n: int) -> tuple[int, Picture, int]:
+        """The base frame (index, planes) of `n`, or of the newest that can still be in time.
+
+        Those between two that are shown are passed over, so that the motion keeps its pace.
+        """
+        fps = self._fps or STILL_FPS
+        late = self._position_s() * FPS - n
+        if abs(late) > JUMP_S * FPS:
+            n = next_shown(self.now() + 1, FPS, fps)
+            self._last_n = n - 1
+        elif late > 1.0:
+            self.figures.frames_dropped += shown_between(n, n + int(late), FPS, fps)
+            n += int(late)
+        n = next_shown(n, FPS, fps)
+        passed, self._last_n = n - self._last_n - 1, n
+        if self._held is None or self._fps != STILL:
+            for _ in range(passed):
+                self.base.take_now()
+            self._held = self.base.take()
+        return *self._held, n
+
+    def _mouth(self, n: int, index: int) -> Picture | None:
+        """The mouth of frame `n`: the last one where it is late, None where it is closed."""
+        known, patch = self.mouths.at(n, index)
+        if self._fps == STILL or known or not self.mouths.is_open(n):
+            return None if self._fps == STILL else patch
+        self.figures.mouths_late += 1
+        return self._patch
 
     def _overlay_of(self, n: int) -> Overlay:
         with self._lock:
