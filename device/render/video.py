@@ -1,8 +1,9 @@
 """Moving pictures in and out of files: the base loop and the movie writer. Imports PyAV.
 
 One thread decodes the base forward for ever, READ_AHEAD frames before they are needed, so
-that the 33-164 ms a seek to the start takes is never seen. A gesture that was asked for is
-opened by the same thread at once and played when the next idle frame is a join.
+that the 33-164 ms a seek to the start takes is never seen. With a seed the beats between joins
+come in random order (`device.render.beats`), without one as they are in the file. A gesture that
+was asked for is opened by the same thread at once and played when the next idle frame is a join.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from device.render.beats import Reader, Reel, beats_of, scan
 from device.render.bundle import Bundle
 from device.render.gestures import Gesture, Wish, Wishes
 from device.render.pixels import Picture, bgra_to_i420
@@ -42,7 +44,8 @@ class BaseLoop:
     """
 
     def __init__(
-        self, path: Path, frames: int, gestures: Sequence[Gesture] = (), joins: Iterable[int] = ()
+        self, path: Path, frames: int, gestures: Sequence[Gesture] = (),
+        joins: Iterable[int] = (), seed: int | None = None,
     ) -> None:
         """Opens the file; raises Refused when it holds no such video."""
         self.path, self.frames = path, frames
@@ -60,13 +63,14 @@ class BaseLoop:
         self._stop = threading.Event()
         self._container, self._stream = _open_video(path)
         self.size: tuple[int, int] = _size(self._stream)
+        self._reel = None if seed is None else _reel(path, frames, sorted(self._joins), seed)
         self._thread = threading.Thread(target=self._decode, name="decode", daemon=True)
 
     @classmethod
-    def of(cls, bundle: Bundle) -> BaseLoop:
-        """The idle video of an avatar, and its gestures."""
+    def of(cls, bundle: Bundle, seed: int | None = None) -> BaseLoop:
+        """The idle video of an avatar, and its gestures; `seed` as in the module's head."""
         manifest = bundle.manifest
-        return cls(bundle.base_path, manifest.base.frames, bundle.gestures, manifest.joins)
+        return cls(bundle.base_path, manifest.base.frames, bundle.gestures, manifest.joins, seed)
 
     @property
     def waiting(self) -> bool:
@@ -116,6 +120,8 @@ class BaseLoop:
             self._thread.join(2.0)
         self._close_clip()
         self._container.close()
+        if self._reel is not None:
+            self._reel.close()
 
     def __enter__(self) -> BaseLoop:
         return self.start()
@@ -128,6 +134,8 @@ class BaseLoop:
 
     def _decode(self) -> None:
         try:
+            if self._reel is not None:
+                self._shuffled(self._reel)
             while not self._stop.is_set():
                 shown = self._once()
                 if shown == 0:
@@ -135,6 +143,18 @@ class BaseLoop:
                 self._container.seek(0)
         except (av.error.FFmpegError, ValueError) as error:
             self.fault = str(error)
+
+    def _shuffled(self, reel: Reel) -> None:
+        """Beats in random order, for ever; returns where the file does not allow it."""
+        try:
+            for index, frame in reel:
+                if self._stop.is_set():
+                    return
+                self._before(index)
+                self._put((index, _planes(frame)))
+        except (av.error.FFmpegError, ValueError) as error:
+            self.faults.append(f"The idle video {self.path.name} cannot be joined anew ({error}); "
+                               "it repeats as it is. Install the avatar again.")
 
     def _once(self) -> int:
         """One pass over the file; short files are told by their own count of frames."""
@@ -194,6 +214,22 @@ class BaseLoop:
                 self._queue.put(item, timeout=_WAIT_S)
                 self._row += 1
                 return
+
+
+def _reel(path: Path, frames: int, joins: Sequence[int], seed: int) -> Reel | None:
+    """The idle video in beats; None where it has too few, or other frames than it should."""
+    opened = _open_video(path), _open_video(path)
+    try:
+        times, keyframes = scan(*opened[0])
+    except (av.error.FFmpegError, ValueError):
+        times, keyframes = [], []
+    beats = beats_of(joins, frames, keyframes) if len(times) == frames else ()
+    first, second = (Reader(container, stream, times) for container, stream in opened)
+    if beats:
+        return Reel(beats, (first, second), seed)
+    first.close()
+    second.close()
+    return None
 
 
 class _Clip:

@@ -6,6 +6,7 @@ never sound; a mouth that is not ready is replaced by the last one.
 
 from __future__ import annotations
 
+import random
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -34,6 +35,7 @@ SLEEP_S_MAX = 0.02
 JUMP_S = 0.5
 CHANGES_MAX = 64
 WATCH_EVERY = 5
+SEEDS = 1 << 32
 
 Watcher = Callable[[int, Picture], None]
 
@@ -51,7 +53,8 @@ class Stage:
     ) -> None:
         self.speaker, self.mouths, self._sink = speaker, mouths, sink
         self.figures = Figures()
-        self.base = BaseLoop.of(bundle)
+        # Each start has its own order: a row of screens shall not move in step.
+        self.base = BaseLoop.of(bundle, seed=random.randrange(SEEDS))
         self.compositor = Compositor(*size, self.base.size, bundle.head_middle)
         self._matrices: npt.NDArray[np.float32] = bundle.matrices
         self.av_offset_ms = av_offset_ms
