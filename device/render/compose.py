@@ -82,7 +82,8 @@ class Overlay:
 class Compositor:
     """Compositor(1080, 1920, (1080, 1920)): draws frames of any base size into a canvas size.
 
-    Not thread-safe: one present loop owns it. `look.k` follows the short side.
+    Not thread-safe: one present loop owns it. `look.k` follows the short side, `shift` (x, y) in
+    pixels moves all that lies over the picture.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class Compositor:
         self.look = Look(k=min(width_px, height_px) / 1080, landscape=width_px > height_px,
                          canvas=(width_px, height_px))
         self.label: Label = ai_label(self.look)
+        self.shift = (0, 0)
         self._base_size = base_size
         self._crop = _cover_crop(base_size, (width_px, height_px), focus)
         self._scratch = (
@@ -198,7 +200,7 @@ class Compositor:
             found.append(Layer(overlay.notice, 0, self.height_px - overlay.notice.height_px))
         corner = margin - self.label.margin_px
         found.append(Layer(self.label.sprite, corner, corner))
-        return found
+        return [replace(at, x=at.x + self.shift[0], y=at.y + self.shift[1]) for at in found]
 
     def _calibration(self, overlay: Overlay) -> list[Layer]:
         """The calibration page's words and scale, one below the other, under the middle."""

@@ -14,11 +14,12 @@ from device.conversation import cues
 from device.render.pixels import Sprite
 from device.stage.announcer import SECONDS_MAX, Announcer
 from device.stage.billboard import Billboard
+from device.stage.care import Idle, idle_gestures
 from device.stage.clips import Clip, ClipShelf
 from device.stage.mouths import MouthMaker
 from device.stage.stage import FPS, Stage
 from device.stage.wardrobe import Wardrobe
-from ota.clock import utc_now
+from ota.clock import monotonic_s, utc_now
 from ota.errors import Refused, Retry
 
 CAPTION_LINGER_S = 1.6
@@ -64,17 +65,21 @@ class Performer:
         self.billboard = Billboard(stage)
         self._wished: str | None = None
         self._pinned: str | None = None
+        self._idle = Idle(idle_gestures(stage.gestures), since_s=monotonic_s())
+        self._resting: str | None = None
 
     def dress(self, wardrobe: Wardrobe) -> None:
         """A programme's colours, brand and cards, from the next frame on."""
         self.wardrobe = wardrobe
         now = self._stage.now()
-        self._stage.change_at(now, "brand", wardrobe.brand())
         self._stage.change_at(now, "hint", self._ask())
+        self._show_brand()
         self.show_card(self._wished)
 
     def perform(self, cue: cues.Cue) -> None:
         """Do one cue. `Count` is not for here."""
+        self._idle.happened(monotonic_s())
+        self._rest()
         match cue:
             case cues.Say():
                 self._say(cue)
@@ -109,6 +114,7 @@ class Performer:
         if self._pinned != self.billboard.pinned:
             self.show_card(self._wished)
         self.faults.extend(self._stage.faults())
+        self._rest()
         said = self.saying
         if said is None or said.say.sentence.file is not None or not said.waits:
             return
@@ -173,10 +179,27 @@ class Performer:
         """Show the product's card from the next frame on, or none; the console's pin wins."""
         self._wished, self._pinned = product_id, self.billboard.pinned
         self.showing = self._pinned or product_id
-        card = self.wardrobe.card(self.showing)
+        rests = self._resting == "card" and self._pinned is None
+        card = None if rests else self.wardrobe.card(self.showing)
         self.faults.extend(self.wardrobe.faults)
         self.wardrobe.faults.clear()
         self._stage.change_at(self._stage.now(), "card", card)
+
+    def _show_brand(self) -> None:
+        brand = None if self._resting == "brand" else self.wardrobe.brand()
+        self._stage.change_at(self._stage.now(), "brand", brand)
+
+    def _rest(self) -> None:
+        """Hide the part whose turn it is after long quiet; a gesture without words at times."""
+        now_s = monotonic_s()
+        if self.saying is not None:
+            self._idle.happened(now_s)
+        if (resting := self._idle.resting(now_s)) != self._resting:
+            self._resting = resting
+            self._show_brand()
+            self.show_card(self.showing)
+        if (gesture := self._idle.gesture(now_s)) is not None:
+            self._stage.gesture(gesture)
 
     def _ask(self) -> Sprite | None:
         return self.wardrobe.ask if self._hears else None

@@ -23,6 +23,7 @@ from device.render.pixels import Picture, Sprite
 from device.render.sink import Sink
 from device.render.video import BaseLoop
 from device.stage.bands import STILL, next_shown, shown_between
+from device.stage.care import shift_px
 from device.stage.measure import Figures
 from device.stage.mouths import MouthMaker
 from ota.clock import monotonic_s, sleep_s
@@ -56,6 +57,7 @@ class Stage:
         # Each start has its own order: a row of screens shall not move in step.
         self.base = BaseLoop.of(bundle, seed=random.randrange(SEEDS))
         self.compositor = Compositor(*size, self.base.size, bundle.head_middle)
+        self.gestures = tuple(each.name for each in bundle.gestures)
         self._matrices: npt.NDArray[np.float32] = bundle.matrices
         self.av_offset_ms = av_offset_ms
         self._size = size
@@ -152,6 +154,7 @@ class Stage:
         index, planes, n = self._base_frame(n)
         started_s = monotonic_s()
         self._patch = self._mouth(n, index)
+        self.compositor.shift = shift_px(n * FRAME_S, self.compositor.look.k)
         self._boxes = self.compositor.frame(
             self._sink.frame_buffer(), planes, self._patch, self._matrices[index],
             self._overlay_of(n))
