@@ -41,6 +41,9 @@ def register(commands: _Commands[argparse.ArgumentParser]) -> None:
         verbs, "ear", _run_ear, "microphone and recogniser",
         "vitrine device ear --speak question.wav",
     ))
+    eye = _verb(verbs, "eye", _run_eye, "does somebody come near? (attract mode)",
+                "vitrine device eye --camera 0")
+    eye.add_argument("--camera", default="0", help="its number, or a film instead of a camera")
     _verb(verbs, "agent", _run_agent, "the line to the fleet", "vitrine device agent")
     safe = _verb(verbs, "safe", _run_safe, "a still picture when nothing else presents",
                  "vitrine device safe")
@@ -121,6 +124,13 @@ def _run_ear(args: argparse.Namespace) -> int:
         microphone=args.microphone, speak=tuple(args.speak), echo=args.echo, threads=args.threads
     )
     return run(Places.from_environment(), settings)
+
+
+def _run_eye(args: argparse.Namespace) -> int:
+    from device.eye.watch import run
+    from device.paths import Places
+
+    return run(Places.from_environment(), args.camera)
 
 
 def _run_agent(_args: argparse.Namespace) -> int:

@@ -32,7 +32,7 @@ UPDATER_LOCK_S = 2.0
 # Player and ear speak each second; a word older than this is no proof that they still work.
 WORD_AGE_MAX_NS = 10_000_000_000
 # The player goes first: the new release has to prove its picture before anything else moves.
-MOVE_ORDER = ("player", "ear", "agent", "preview", "safe")
+MOVE_ORDER = ("player", "ear", "eye", "agent", "preview", "safe")
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):

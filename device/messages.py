@@ -47,6 +47,18 @@ class EarState(Message, tag="ear_state", frozen=True):
     rss_bytes: int | None = None
 
 
+class Seen(Message, tag="seen", frozen=True):
+    """eye -> player: is the camera on, and which share of its picture moved in (0..1).
+
+    Nothing else of what it sees leaves the eye.
+    """
+
+    at_ns: int
+    on: bool
+    size: float = 0.0
+    fault: str | None = None
+
+
 class PlayerState(Message, tag="player_state", frozen=True):
     """player -> agent and ear, each second and at each change of what is said."""
 
@@ -70,6 +82,7 @@ class PlayerState(Message, tag="player_state", frozen=True):
     provider: str = ""
     precision: str = ""
     band: str = ""
+    attract: bool = False
     rss_bytes: int | None = None
     fault: str | None = None
 
@@ -100,6 +113,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     volume_curve: dict[str, float] = {}
     rotation: int | None = None
     screen_mode: str | None = None
+    attract: bool = False
 
 
 class ContentReady(Message, tag="content_ready", frozen=True):
@@ -138,7 +152,7 @@ class Override(Message, tag="override", frozen=True):
 
 
 BusMessage = (
-    Voice | Heard | EarState | PlayerState | Happened
+    Voice | Heard | EarState | Seen | PlayerState | Happened
     | ContentReady | Command | CommandDone | Override
 )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from device import messages as m
 
-PLAYER, EAR, AGENT, WATCH = "player", "ear", "agent", "watch"
+PLAYER, EAR, EYE, AGENT, WATCH = "player", "ear", "eye", "agent", "watch"
 TECHNICIAN = "technician"  # a command line at the box, while it runs
 
 
@@ -25,7 +25,8 @@ TOPICS: tuple[Topic, ...] = (
     Topic(m.Voice, (EAR,), (PLAYER,), 512),
     Topic(m.Heard, (EAR,), (PLAYER, WATCH), 4096),
     Topic(m.EarState, (EAR,), (PLAYER, AGENT, WATCH), 1024, stale_after_ms=5000),
-    Topic(m.PlayerState, (PLAYER,), (AGENT, EAR, WATCH), 4096, stale_after_ms=5000),
+    Topic(m.Seen, (EYE,), (PLAYER, WATCH), 1024, stale_after_ms=5000),
+    Topic(m.PlayerState, (PLAYER,), (AGENT, EAR, EYE, WATCH), 4096, stale_after_ms=5000),
     Topic(m.Happened, (PLAYER, EAR, AGENT), (AGENT, WATCH), 8192),
     Topic(m.ContentReady, (AGENT,), (PLAYER, EAR), 16384),
     Topic(m.Command, (AGENT, TECHNICIAN), (PLAYER, EAR), 16384),

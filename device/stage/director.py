@@ -22,6 +22,7 @@ from device.conversation.script import Script
 from device.conversation.state import State
 from device.conversation.step import begin, step, upcoming
 from device.render.cards import Look
+from device.stage.attract import Attract, greeting_of
 from device.stage.calibration import Calibration
 from device.stage.day import ShopDay
 from device.stage.performer import Performer
@@ -35,7 +36,8 @@ REPORT_S = 1.0
 WAIT_S_MAX = 0.25
 WAIT_S_MIN = 0.004
 GC_S = 10.0
-DEAF_S = 5.0  # an EarState older than this says nothing any more
+DEAF_S = 5.0  # an EarState, or a Seen, older than this says nothing any more
+BUSY = ("listening", "answering", "fallback", "notice")
 GC_FULL_S = 600.0
 COLD_MAX = 512
 FAULT_CHARACTERS_MAX = 400
@@ -53,6 +55,7 @@ class Due:
     gc_s: float = 0.0
     gc_full_s: float = 0.0
     deaf_s: float = 0.0
+    blind_s: float = 0.0
 
 ANSWERS_KEPT = 1000
 
@@ -78,6 +81,7 @@ class Director:
         self._cold: deque[Path] = deque(maxlen=COLD_MAX)
         self._leave = threading.Event()
         self._due = Due()
+        self._attract = Attract()
         self.fault: str | None = None
         self.box = ""
         self.day = ShopDay()
@@ -133,6 +137,8 @@ class Director:
             case m.Heard():
                 self._step(events.Heard(message.text, message.language, message.confidence))
                 self._note_answer(message.speech_end_ns)
+            case m.Seen():
+                self._seen(message)
             case m.EarState():
                 self._due.deaf_s = monotonic_s() + DEAF_S if message.ready else 0.0
             case m.ContentReady():
@@ -163,6 +169,7 @@ class Director:
             self._on_sentence_end()
             self._step(events.SentenceDone(key))
             self._report(now_s)
+            self._greet(now_s)
         if now_s >= self._due.tick_s:
             self._due.tick_s = now_s + TICK_S
             self._live_the_day()
@@ -171,6 +178,7 @@ class Director:
                 self._performer.prepare(upcoming(self._state))
         if now_s >= self._due.report_s:
             self._performer.hears(now_s < self._due.deaf_s)
+            self._performer.camera(now_s < self._due.blind_s)
             self._performer.warm(self._cold)
             self._report(now_s)
         self._collect_garbage(now_s)
@@ -185,6 +193,27 @@ class Director:
         if self._state is not None and rests != self._state.resting:
             self._step(events.Resting(rests))
         self._set_volume(self.day.volume())
+
+    def _seen(self, seen: m.Seen) -> None:
+        now_s = monotonic_s()
+        self._due.blind_s = now_s + DEAF_S if seen.on else 0.0
+        self._performer.camera(seen.on)
+        self._attract.see(seen.size, now_s, self._is_busy())
+        if self._performer.saying is None:
+            self._greet(now_s)
+
+    def _is_busy(self) -> bool:
+        return self._state is None or self._state.mode in BUSY
+
+    def _greet(self, now_s: float) -> None:
+        """Say the greeting that is due, between two sentences."""
+        if not self._attract.take(now_s, self._is_busy()) or self._state is None:
+            return
+        segment_id = greeting_of(self._state.script.programme)
+        if segment_id is not None:
+            self._step(events.SayNow(segment_id=segment_id))
+            self._performer.greet()
+            self._happened("attract", {"segment": segment_id})
 
     def _step(self, event: events.Event) -> None:
         if self._state is None:
@@ -210,6 +239,7 @@ class Director:
         self._set_offset(content.settings.av_offset_ms)
         self.day.follow(content.settings)
         self._set_volume(self.day.volume())
+        self._attract.on = content.settings.attract
         try:
             script = Script.load(Path(content.path), content.variables)
         except VitrineError as error:
@@ -305,6 +335,7 @@ class Director:
             speaking=saying is not None,
             showing=self._performer.showing,
             state=_mode(state),
+            attract=self._attract.on,
             **{"fault": self.fault, **{k: v for k, v in known.items() if v is not None}}))
 
     def _happened(self, kind: str, detail: dict[str, Any]) -> None:

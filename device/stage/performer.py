@@ -11,10 +11,11 @@ from typing import Any
 
 from device.audio.speaker import RATE_HZ, Speaker
 from device.conversation import cues
+from device.render.pills import below
 from device.render.pixels import Sprite
 from device.stage.announcer import SECONDS_MAX, Announcer
 from device.stage.billboard import Billboard
-from device.stage.care import Idle, idle_gestures
+from device.stage.care import WELCOME, Idle, idle_gestures
 from device.stage.clips import Clip, ClipShelf
 from device.stage.mouths import MouthMaker
 from device.stage.stage import FPS, Stage
@@ -67,6 +68,7 @@ class Performer:
         self._pinned: str | None = None
         self._idle = Idle(idle_gestures(stage.gestures), since_s=monotonic_s())
         self._resting: str | None = None
+        self._camera_on = False
 
     def dress(self, wardrobe: Wardrobe) -> None:
         """A programme's colours, brand and cards, from the next frame on."""
@@ -98,6 +100,17 @@ class Performer:
         if on != self._hears:
             self._hears = on
             self._stage.change_at(self._stage.now(), "hint", self._ask())
+
+    def camera(self, on: bool) -> None:
+        """The mark that says so whenever the camera is on."""
+        if on != self._camera_on:
+            self._camera_on = on
+            self._show_brand()
+
+    def greet(self) -> None:
+        """Wave, if this avatar can: somebody has come."""
+        if WELCOME in self._stage.gestures:
+            self._stage.gesture(WELCOME)
 
     def identify(self, box: str) -> None:
         """Write this box's name on the screen for a while: which one of the five is it?"""
@@ -187,6 +200,8 @@ class Performer:
 
     def _show_brand(self) -> None:
         brand = None if self._resting == "brand" else self.wardrobe.brand()
+        if self._camera_on:
+            brand = below(brand, self.wardrobe.camera, self.wardrobe.look)
         self._stage.change_at(self._stage.now(), "brand", brand)
 
     def _rest(self) -> None:
@@ -197,7 +212,7 @@ class Performer:
         if (resting := self._idle.resting(now_s)) != self._resting:
             self._resting = resting
             self._show_brand()
-            self.show_card(self.showing)
+            self.show_card(self._wished)
         if (gesture := self._idle.gesture(now_s)) is not None:
             self._stage.gesture(gesture)
 

@@ -21,6 +21,7 @@ from device.programme.word_times import words
 from device.render.captions import Track, track
 from device.render.cards import Look, Offer, brand, hint, product_card
 from device.render.notices import bumper, emergency
+from device.render.pills import camera_pill
 from device.render.pixels import IMAGE_SIDE_PX_MAX, Picture, Sprite, picture_from_bytes
 from device.render.text import FONT_BYTES_MAX, font_fault, picture_size
 from device.stage.words import estimated_ms, spread_ms
@@ -46,6 +47,7 @@ class Wardrobe:
         self.faults: list[str] = []
         self._cards: OrderedDict[str, Sprite | None] = OrderedDict()
         self.ask = hint(ASK_WORDS, self.look)
+        self.camera = camera_pill(self.look)
         self.listening = hint(LISTENING_WORDS, self.look, accent=True)
 
     def name_plate(self, box: str) -> Sprite:
