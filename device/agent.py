@@ -18,6 +18,7 @@ import msgspec
 from device.bus import Bus
 from device.hal import Hal, open_box
 from device.hal.notify import Notifier
+from device.live.link import LiveDoor
 from device.messages import Message
 from device.paths import Places, notify_socket, repository_root
 from device.sync.consent import avatar_problems
@@ -229,6 +230,7 @@ def desk_parts(
     following = Following(
         places.desired, places.var / "desired-seq", identity.desired_keys, box.chain, box.box
     )
+    door = LiveDoor(places, identity)
     return DeskParts(
         topic_root=identity.topic_root,
         following=following,
@@ -245,4 +247,5 @@ def desk_parts(
         telemetry_s=settings.telemetry_s,
         release=lambda: release_and_slot(places.var),
         install=lambda version: give_order(places.run, Order("install", version)),
+        live=lambda args: door.open(args, clock.now()),
     )

@@ -232,10 +232,25 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     name: Literal[
         "screenshot", "say", "reload", "restart", "reboot", "volume",
-        "identify", "logs", "selftest", "ota-check", "calibrate", "wake",
+        "identify", "logs", "selftest", "ota-check", "calibrate", "wake", "live",
     ]
     args: Json = {}
     until: str | None = None
+
+
+class LiveGrant(msgspec.Struct, frozen=True, kw_only=True):
+    """Signed (DSSE), inside the order `live`: this box may dial the server's relay, once.
+
+    `speak` false only shows the screen; true lets `who` speak as the avatar. `until` (UTC, ISO
+    8601) is when the permission to dial ends.
+    """
+
+    chain: str
+    box: str
+    session: str
+    who: str
+    until: str
+    speak: bool = False
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -284,6 +299,7 @@ WIRE: dict[str, type[msgspec.Struct]] = {
     "status": Status,
     "event": Event,
     "command": Order,
+    "live": LiveGrant,
     "result": Answer,
     "ticket": Ticket,
     "box": BoxSettings,

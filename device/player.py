@@ -21,6 +21,7 @@ from device.audio.speaker import Speaker
 from device.bus import Bus
 from device.hal import Hal, open_box
 from device.hal.notify import Notifier
+from device.live.voice import LiveVoice
 from device.paths import Places, has_display, notify_socket, repository_root
 from device.processes import EXIT_WINDOW_CLOSED
 from device.render import pixels
@@ -117,10 +118,13 @@ class Player:
         self.warden = Warden(hal or open_box(), self.stage, bundle.manifest.fps)
         look = self.stage.compositor.look
         # Codes are computed by a second runtime: one session is for one thread.
-        shelf = ClipShelf(open_mouth(bundle, settings.precision))
+        codes = open_mouth(bundle, settings.precision)
+        shelf = ClipShelf(codes)
         self._announcer = Announcer(places)
         self.performer = Performer(
             self.stage, self.speaker, self.mouths, shelf, Wardrobe(look), self._announcer)
+        self._live = self.performer.live = LiveVoice(
+            places, self.speaker, self.mouths, codes, -settings.av_offset_ms / 1e3)
         self._keeper = PictureKeeper(places)
         self._streamer = Streamer(places, self.speaker)
         self._orders = Orders(self.speaker, self.stage.leave)
@@ -212,6 +216,7 @@ class Player:
         self.warden.start()
         self._keeper.start()
         self._streamer.start()
+        self._live.start()
         self.stage.on_presented = self._on_first_frame
         self.speaker.settle(SETTLE_S)
         sys.setswitchinterval(SWITCH_S)
@@ -264,8 +269,8 @@ class Player:
         """Close everything, whatever fails first; then the report."""
         figures = self.figures()
         closers: tuple[Callable[[], None], ...] = (
-            self._announcer.close, self.warden.close, self._streamer.close, self._keeper.close,
-            self.speaker.close, self.mouths.close, self.stage.close, self._presence.close)
+            self._announcer.close, self._live.close, self.warden.close, self._streamer.close,
+            self._keeper.close, self.speaker.close, self.mouths.close, self.stage.close, self._presence.close)
         for close in closers:
             close()
         if self._settings.report is not None:

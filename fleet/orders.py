@@ -18,9 +18,12 @@ from ota.clock import Deadline, utc_now
 from ota.errors import Refused, Retry
 
 # A late volume change surprises a shop; a late reboot is still wanted.
-EXPIRY_S = {"volume": 30, "say": 30, "identify": 30, "screenshot": 30, "wake": 30, "reboot": 600}
+EXPIRY_S = {"volume": 30, "say": 30, "identify": 30, "screenshot": 30, "wake": 30, "live": 10,
+            "reboot": 600}
 EXPIRY_OTHER_S = 120
 ARGS_BYTES_MAX = 4096
+# A signed permission inside a command: of no use to a reader of the audit.
+SEALED = "envelope"
 ANSWER_LOOK_S = 0.05
 
 
@@ -36,8 +39,10 @@ class Orders:
         self._send = send
         self._pause = threading.Event()
 
-    def send(self, box: str, name: str, args: dict[str, Any], who: str) -> str:
-        """Send one command; returns its id.
+    def send(
+        self, box: str, name: str, args: dict[str, Any], who: str, noted: bool = True
+    ) -> str:
+        """Send one command; returns its id. `noted` false: it changes nothing, no audit line.
 
         Raises Refused (no such box or command, arguments too large) or Retry (no broker now).
         """
@@ -56,10 +61,12 @@ class Orders:
         payload = msgspec.json.encode(order)
         if len(payload) > ARGS_BYTES_MAX:
             raise Refused(f"The command is {len(payload)} bytes long; keep it below 4 KiB.")
+        shown = {key: value for key, value in args.items() if key != SEALED}
         at = now.isoformat(timespec="milliseconds")
-        line = OrderLine(order_id, box, name, args, at, until, who, None, {}, "", False)
+        line = OrderLine(order_id, box, name, shown, at, until, who, None, {}, "", False)
         self._journal.ordered(line)
-        self._journal.note(who, f"command.{name}", box, now, {"id": order_id, **args})
+        if noted:
+            self._journal.note(who, f"command.{name}", box, now, {"id": order_id, **shown})
         sent = self._send(
             Outgoing(
                 f"{self._root}/{box}/command",

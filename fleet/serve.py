@@ -13,13 +13,16 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from asyncio import BaseTransport
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import uvicorn
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from device.paths import assets_dir, repository_root
 from fleet.authority import DEFAULT_CHAIN, Authority
@@ -27,6 +30,7 @@ from fleet.broker import write_config
 from fleet.console.access import api_token
 from fleet.console.console import Console, open_console
 from fleet.console.routes import BOX_ROUTES, CONSOLE_ROUTES, error_page
+from fleet.console.sockets import PACKET_BYTES_MAX
 from fleet.console.web import build_app
 from fleet.places import FleetPlaces
 from fleet.studio import SpeechStudio, Studio
@@ -145,6 +149,30 @@ def _leave(_number: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
 
+class _LiveProtocol(WebSocketsSansIOProtocol):
+    """Tells the application whose verified certificate is at the other end."""
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        super().connection_made(transport)
+        tls = transport.get_extra_info("ssl_object")
+        peer, app = peer_of(tls.getpeercert() if tls is not None else None), self.app
+
+        async def told(scope: Any, receive: Any, send: Any) -> None:
+            extensions = {**scope.get("extensions", {}), "vitrine.peer": peer}
+            await app({**scope, "extensions": extensions}, receive, send)
+
+        self.app = told
+
+
+def peer_of(certificate: Mapping[str, Any] | None) -> tuple[str, int]:
+    """Common name and serial number of a verified certificate as `ssl` gives it; ("", -1) of
+    none."""
+    found = certificate or {}
+    names = [value for part in found.get("subject", ()) for key, value in part
+             if key == "commonName"]
+    return (str(names[0]), int(found["serialNumber"], 16)) if names else ("", -1)
+
+
 class _Listener(uvicorn.Server):
     """Two servers share the loop: the signals are taken once, outside."""
 
@@ -165,11 +193,15 @@ async def _serve(
         ssl_certfile=str(console.places.https / "cert.pem"),
         ssl_keyfile=str(console.places.https / "key.pem"),
         ssl_version=ssl.PROTOCOL_TLS_SERVER,
+        # Asked for, needed only at the live relay: a new box has none yet.
+        ssl_cert_reqs=ssl.CERT_OPTIONAL,
+        ssl_ca_certs=str(console.authority.ca_path),
     )
     secure = _Listener(config)
 
     def stop() -> None:
         console.hub.close()
+        console.relay.close_all()
         plain.should_exit = secure.should_exit = True
 
     loop = asyncio.get_running_loop()
@@ -200,6 +232,9 @@ def _config(app: object, **more: object) -> uvicorn.Config:
         limit_concurrency=512,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=SHUTDOWN_S,
+        ws=_LiveProtocol,
+        ws_max_size=PACKET_BYTES_MAX,
+        ws_per_message_deflate=False,
         **more,  # type: ignore[arg-type]
     )
 

@@ -16,11 +16,12 @@ from securesystemslib.signer import CryptoSigner, Key, SSlibKey
 from ota.errors import Refused
 from ota.keys import PublicKey, SigningKey
 
-__all__ = ["CONSENT", "DESIRED", "TICKET", "Key", "public_key", "sign", "signer", "verify"]
+__all__ = ["CONSENT", "DESIRED", "LIVE", "TICKET", "Key", "public_key", "sign", "signer", "verify"]
 
 ENVELOPE_BYTES_MAX = 1 << 20
 SIGNATURES_MAX = 16
 DESIRED = "application/vnd.vitrine.desired+json"
+LIVE = "application/vnd.vitrine.live+json"
 TICKET = "application/vnd.vitrine.ticket+json"
 CONSENT = "application/vnd.vitrine.consent+json"
 

@@ -37,6 +37,8 @@ _CHANNELS = 2
 
 Samples = npt.NDArray[np.float32]
 Tap = Callable[[int, Samples], None]
+# (first frame, frames) -> what a living voice adds to them, None for nothing; must not wait.
+Source = Callable[[int, int], "Samples | None"]
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class Speaker:
         self.volume = 1.0
         self._gain = Gain(RATE_HZ)
         self.tap: Tap | None = None
+        self.source: Source | None = None
         self._clips: deque[tuple[int, Samples]] = deque(maxlen=CLIPS_MAX + 1)
         self._lock = threading.Lock()
         self._next = 0
@@ -123,6 +126,11 @@ class Speaker:
                 return cut + FADE_FRAMES
             return cut
 
+    def horizon(self) -> int:
+        """The first frame that the device does not have yet."""
+        with self._lock:
+            return self._horizon()
+
     def position_s(self) -> float:
         """Seconds of the timeline audible now."""
         return self.clock.position_s(monotonic_s())
@@ -178,6 +186,9 @@ class Speaker:
             first, last = max(start, index), min(start + len(samples), index + frames)
             if first < last:
                 block[first - index : last - index] = samples[first - start : last - start]
+        live = self.source(index, frames) if self.source is not None else None
+        if live is not None:
+            block += live
         self._gain.apply(block, self.volume)
         return block
 

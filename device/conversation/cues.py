@@ -65,15 +65,23 @@ class Listening:
 
 
 @dataclass(frozen=True)
+class OnAir:
+    """Let the person who wants to speak as the avatar be heard, or take the screen back."""
+
+    on: bool
+
+
+@dataclass(frozen=True)
 class Count:
-    """Something to count: kind "played" or "asked"; the detail never holds a visitor's words.
+    """Something to count: kind "played", "asked" or "live"; the detail never holds words.
 
     played: {"segment"|"answer", "language", "complete", "version", "price" or None}
     asked: {"answer_id" or None, "language", "score", "why"}
+    live: {"seconds"}, when a person has spoken as the avatar
     """
 
     kind: str
     detail: dict[str, str | int | float | bool | None] = field(default_factory=dict)
 
 
-Cue = Say | StopSpeech | ShowCard | Caption | Listening | Count
+Cue = Say | StopSpeech | ShowCard | Caption | Listening | OnAir | Count

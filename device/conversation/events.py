@@ -104,6 +104,13 @@ class Resting:
     on: bool
 
 
+@dataclass(frozen=True)
+class Driven:
+    """A person begins or ends to speak as the avatar: meanwhile no script and no answers."""
+
+    on: bool
+
+
 Event = (
     Tick
     | VoiceStarted
@@ -117,4 +124,5 @@ Event = (
     | Muted
     | GoOnWith
     | Resting
+    | Driven
 )

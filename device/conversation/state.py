@@ -9,7 +9,7 @@ from typing import Literal
 from device.conversation.cues import Kind, Sentence
 from device.conversation.script import Script
 
-Mode = Literal["idle", "presenting", "listening", "answering", "fallback", "notice"]
+Mode = Literal["idle", "presenting", "listening", "answering", "fallback", "notice", "live"]
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,7 @@ class State:
     override_until: datetime | None = None
     muted: bool = False
     resting: bool = False
+    driven_since_s: float | None = None
     voice_since_s: float | None = None
     wait_until_s: float = 0.0
     last_said: str = ""
@@ -63,6 +64,11 @@ class State:
     def now(self, now_s: float) -> datetime | None:
         """The trusted wall clock at `now_s`; None before the first Tick."""
         return self.utc and self.utc + timedelta(seconds=max(0.0, now_s - self.utc_at_s))
+
+    @property
+    def driven(self) -> bool:
+        """Does a person speak as the avatar now?"""
+        return self.driven_since_s is not None
 
     @property
     def presenting_language(self) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from device.conversation import events
 from device.conversation.again import go_on_with
 from device.conversation.cues import Caption, Count, Cue, Listening, Sentence
+from device.conversation.driving import driven, taken_back
 from device.conversation.match import Match, resembles
 from device.conversation.script import Script
 from device.conversation.speaking import (
@@ -51,6 +52,8 @@ def step(state: State, event: events.Event, now_s: float) -> Moved:
         case events.Heard():
             return _heard(state, event, now_s)
         case events.VoiceStarted():
+            if state.driven:
+                return state, ()
             return replace(state, voice_since_s=now_s), (Listening(True),)
         case events.VoiceEnded():
             return _voice_ended(state, now_s)
@@ -61,17 +64,21 @@ def step(state: State, event: events.Event, now_s: float) -> Moved:
         case events.SayNow():
             return _say_now(state, event, now_s)
         case events.Override():
-            return _override(state, event)
+            return _override(state, event, now_s)
         case events.Muted():
             return _muted(state, event.on, now_s)
         case events.GoOnWith():
             return go_on_with(state, event, now_s)
         case events.Resting():
             return replace(state, resting=event.on, wait_until_s=now_s), ()
+        case events.Driven():
+            return driven(state, event.on, now_s)
 
 
 def upcoming(state: State) -> Sentence | None:
     """The sentence that most likely comes after the one that sounds now: prepare its sound."""
+    if state.driven:
+        return None
     for line in (state.line, state.resume):
         if line is not None and not line.is_over and state.pending is None:
             return line.sentences[line.next_number]
@@ -82,6 +89,8 @@ def _tick(state: State, now_s: float) -> Moved:
     cues: tuple[Cue, ...] = ()
     if not card_still_good(state, now_s):
         state, cues = show(state, None)
+    if state.driven:
+        return state, cues
     if state.saying is not None:
         if now_s < state.saying_until_s:
             return state, cues
@@ -120,6 +129,8 @@ def _sentence_done(state: State, key: str, now_s: float) -> Moved:
 
 def _voice_ended(state: State, now_s: float) -> Moved:
     state = replace(state, voice_since_s=None)
+    if state.driven:
+        return state, ()
     if state.saying is None:
         state = replace(state, wait_until_s=max(state.wait_until_s, now_s + HEARD_WAIT_S))
     return state, (Listening(False),)
@@ -127,6 +138,8 @@ def _voice_ended(state: State, now_s: float) -> Moved:
 
 def _heard(state: State, event: events.Heard, now_s: float) -> Moved:
     state = replace(state, voice_since_s=None)
+    if state.driven:
+        return state, ()
     if _is_own_voice(state, event.text, now_s) or not any(c.isalnum() for c in event.text):
         # Nobody asked anything: no reason to wait any longer.
         waits = state.mode == "listening" and state.resume is None and state.line is None
@@ -208,21 +221,22 @@ def _say_now(state: State, event: events.SayNow, now_s: float) -> Moved:
             line = line and replace(line, kind="notice")
     elif event.sentences:
         line = Line("notice", "said", event.sentences, 0, event.show)
-    if line is None or state.muted:
+    if line is None or state.muted or state.driven:
         return state, ()
     state, cues = hush(state)
     state, more = begin_line(state, line, now_s)
     return state, (*cues, *more)
 
 
-def _override(state: State, event: events.Override) -> Moved:
+def _override(state: State, event: events.Override, now_s: float) -> Moved:
     line = Line("notice", "override", event.sentences, 0, event.show) if event.sentences else None
     state = replace(state, override=line, override_until=event.until)
     if line is None and state.mode == "notice" and state.line is not None:
         # Taken back: the sentence that sounds is the last one.
         ended = replace(state.line, next_number=len(state.line.sentences))
         state = replace(state, line=ended)
-    return state, ()
+    # An emergency does not wait for whoever speaks: the next tick says the notice.
+    return taken_back(state, now_s) if line is not None else (state, ())
 
 
 def _muted(state: State, on: bool, now_s: float) -> Moved:
@@ -230,5 +244,6 @@ def _muted(state: State, on: bool, now_s: float) -> Moved:
         return state, ()
     if not on:
         return replace(state, muted=False, wait_until_s=now_s), ()
+    state, back = taken_back(state, now_s)
     state, cues = hush(state)
-    return replace(state, muted=True, mode="idle"), cues
+    return replace(state, muted=True, mode="idle"), (*back, *cues)

@@ -1,6 +1,6 @@
 """`vitrine device preview`: one page on loopback with the kiosk's picture and sound.
 
-Connects to the player only while a browser watches. Imports websockets (threads, no asyncio).
+Connects to the player only while a browser watches (threads, no asyncio).
 """
 
 from __future__ import annotations
@@ -14,13 +14,17 @@ from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from websockets.datastructures import Headers
-from websockets.exceptions import ConnectionClosed
-from websockets.http11 import Request, Response
-from websockets.sync.server import Server, ServerConnection, serve
-
 from device.paths import Places
-from device.preview.wire import SAFE, packet, read_packet, socket_path
+from device.preview.websocket import (
+    ConnectionClosed,
+    Headers,
+    Request,
+    Response,
+    Server,
+    ServerConnection,
+    serve,
+)
+from device.preview.wire import FULL, SAFE, packet, read_packet, socket_path
 from device.render.cards import Look, brand_picture
 from device.render.pixels import jpeg_bytes
 from device.stage.keeper import last_picture_path
@@ -127,6 +131,7 @@ class Preview:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as player:
             player.settimeout(SILENCE_S_MAX)
             player.connect(str(socket_path(self._places)))
+            player.sendall(FULL)
             while self._somebody.is_set() and not self._stop.is_set():
                 data = read_packet(player)
                 if data is None:

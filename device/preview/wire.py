@@ -3,6 +3,7 @@
 A packet is 1 byte kind, 8 bytes big-endian float64 (seconds of the sound timeline), then the
 payload. On the Unix stream socket 4 bytes of length go before it; on the WebSocket one packet
 is one binary message. Kinds: J picture (JPEG), P sound (s16le mono at 48 kHz), S no player.
+A watcher begins with two bytes: pictures a second, and 1 for sound.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from device.paths import Places
 from ota.errors import Refused
 
 PICTURE, SOUND, SAFE = b"J", b"P", b"S"
+FULL, PICTURES_ONLY = bytes((25, 1)), bytes((6, 0))
+WISH_BYTES = 2
 PACKET_BYTES_MAX = 1 << 20
 _HEAD = struct.Struct(">cd")
 _LENGTH = struct.Struct(">I")

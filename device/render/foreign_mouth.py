@@ -87,6 +87,18 @@ class ForeignMouth:
         heard = self._ears.hear(logmel.normalised(samples, speech_db), frames)
         return WindowCodes(heard, mouth.soft_gate(gate, frames), self.rest)
 
+    def code_at(
+        self, samples_16k: Floats, frame: int, speech_db: float, gate_db: float
+    ) -> Floats:
+        """The code of one frame of a stream that is known up to the end of `samples_16k`."""
+        samples = np.ascontiguousarray(samples_16k, np.float32)
+        gate = logmel.speech_gate(logmel.frame_level_db(samples, GATE_HOP), gate_db)
+        share = mouth.soft_gate(gate, max(frame + 1, -(-len(gate) // mouth.STEPS_PER_FRAME)))
+        if share[frame] <= 0:
+            return self.rest
+        heard = self._ears.hear(logmel.normalised(samples, speech_db), frame + 1)
+        return WindowCodes(heard, share, self.rest)[frame]
+
     def patch(
         self, code: Floats, base_patch: Picture | None = None, base_index: int = 0
     ) -> Picture:

@@ -17,6 +17,8 @@ RISE_STEPS, FALL_STEPS = 8, 12
 # Codes nearer to the rest than this are the rest: a mouth must not tremble.
 DEADZONE = 0.03
 BLOCK_FRAMES = 250
+# So many frames before a stream's frame are heard with it; more than the network's history.
+CONTEXT_FRAMES = 9
 
 
 class Mouth:
@@ -34,6 +36,7 @@ class Mouth:
         self.precision = precision
         self.rest = np.array(manifest.code.rest, np.float32)
         self._features = manifest.features
+        self._hop = self._features.sample_rate_hz * self._features.hop_ms // 1000
         source = bundle.renderer_path(ladder.source_precision(precision))
         self._renderer = ladder.open_renderer(source, precision, threads, provider)
         self._voice = ort.open_session(bundle.voice_path, 1, "cpu")
@@ -63,7 +66,7 @@ class Mouth:
         nobody speaks the code is exactly `rest`.
         """
         samples = np.ascontiguousarray(samples_16k, np.float32)
-        hop = self._features.sample_rate_hz * self._features.hop_ms // 1000
+        hop = self._hop
         frames = -(-len(samples) // (hop * STEPS_PER_FRAME))
         if frames == 0:
             return np.zeros((0, len(self.rest)), np.float32)
@@ -75,13 +78,39 @@ class Mouth:
         mel = logmel.log_mel(logmel.normalised(samples, speech_db), self._features)
         return self._gated(self._predict(mel, frames), gate)
 
+    def code_at(
+        self, samples_16k: Floats, frame: int, speech_db: float, gate_db: float
+    ) -> Floats:
+        """(K,) the code of `frame` of a stream, of which `samples_16k` is what is known.
+
+        `speech_db` is the running level of speech, `gate_db` what the gate takes for it. Where the
+        network would hear further than is known, the last known sound goes on: with 100 ms ahead
+        the codes are those of `codes` to 0.99 (silence instead: 0.95; see docs/adr/0005).
+        """
+        samples = np.ascontiguousarray(samples_16k, np.float32)
+        levels_db = logmel.frame_level_db(samples, self._hop)
+        gate = logmel.speech_gate(levels_db, gate_db)
+        weight = soft_gate(gate, max(frame + 1, -(-len(gate) // STEPS_PER_FRAME)))[frame]
+        if weight <= 0:
+            return self.rest
+        mel = logmel.log_mel(logmel.normalised(samples, speech_db), self._features)
+        missing = (frame + 1) * STEPS_PER_FRAME + self._look_steps - len(mel)
+        if missing > 0:
+            # The last one sees half a window of nothing: the one before is whole.
+            known = mel[: max(1, len(mel) - 1)]
+            mel = np.concatenate([known, np.repeat(known[-1:], missing + 1, axis=0)])
+        first = max(0, frame - CONTEXT_FRAMES)
+        code = self._predict(mel[first * STEPS_PER_FRAME :], frame - first + 1)[-1:]
+        return self._faded(code, weight[None])[0]
+
     def _predict(self, mel: Floats, frames: int) -> Floats:
         """Run the voice network in blocks with its full history and look-ahead around each."""
         past = -(-self._past_steps // STEPS_PER_FRAME) * STEPS_PER_FRAME
         ahead = -(-self._look_steps // STEPS_PER_FRAME) * STEPS_PER_FRAME
         silence = np.float32((np.log(logmel.FLOOR) + 4.0) / 6.0)
         whole = np.full((past + frames * STEPS_PER_FRAME + ahead, logmel.BANDS), silence)
-        whole[past : past + len(mel)] = mel
+        known = mel[: len(whole) - past]
+        whole[past : past + len(known)] = known
         parts = []
         for first in range(0, frames, BLOCK_FRAMES):
             count = min(BLOCK_FRAMES, frames - first)
@@ -93,7 +122,10 @@ class Mouth:
 
     def _gated(self, codes: Floats, gate: NDArray[np.bool_]) -> Floats:
         """Fade to the rest where the gate is shut; clamp; what is almost the rest is the rest."""
-        weight = soft_gate(gate, len(codes))
+        return self._faded(codes, soft_gate(gate, len(codes)))
+
+    def _faded(self, codes: Floats, weight: Floats) -> Floats:
+        """Codes (n, K) faded to the rest by weights (n,)."""
         moved = np.clip(codes - self.rest, -0.2, 1.1) * weight[:, None]
         moved[np.abs(moved).max(axis=1) < DEADZONE] = 0
         result: Floats = (self.rest + moved).astype(np.float32)

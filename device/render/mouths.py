@@ -47,6 +47,14 @@ class AnyMouth(Protocol):
     def codes(self, samples_16k: Floats) -> Codes:
         """The codes of a clip of mono sound at 16 kHz: ceil(duration * 25) frames."""
 
+    def code_at(
+        self, samples_16k: Floats, frame: int, speech_db: float, gate_db: float
+    ) -> Floats:
+        """The code (K,) of one frame of a stream that is known up to the end of `samples_16k`.
+
+        `speech_db` is the running level of the speech, `gate_db` what the gate takes for it.
+        """
+
     def patch(
         self, code: Floats, base_patch: NDArray[np.uint8] | None = None, base_index: int = 0
     ) -> NDArray[np.uint8]:

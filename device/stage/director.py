@@ -165,6 +165,9 @@ class Director:
         if self._calibration is not None:
             self._calibration.turn()
             self._hush_for(self._calibration)
+        if (driven := self._performer.live_change()) is not None:
+            self._step(events.Driven(driven))
+            self._report(now_s)
         if (key := self._performer.done_key()) is not None:
             self._on_sentence_end()
             self._step(events.SentenceDone(key))
@@ -309,6 +312,8 @@ class Director:
             self._step(events.Muted(page.on))
 
     def _say_now(self, args: dict[str, Any]) -> tuple[bool, dict[str, Any]]:
+        if self._state is not None and self._state.driven:
+            raise Refused("A person speaks through this screen now; try again afterwards.")
         segment, answer, text = args.get("segment"), args.get("answer"), args.get("text")
         if isinstance(segment, str):
             self._step(events.SayNow(segment_id=segment))

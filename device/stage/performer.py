@@ -11,6 +11,7 @@ from typing import Any
 
 from device.audio.speaker import RATE_HZ, Speaker
 from device.conversation import cues
+from device.live.voice import LiveVoice
 from device.render.pills import below
 from device.render.pixels import Sprite
 from device.stage.announcer import SECONDS_MAX, Announcer
@@ -58,6 +59,8 @@ class Performer:
         self._stage, self._speaker, self._mouths, self._shelf = stage, speaker, mouths, shelf
         self.wardrobe = wardrobe
         self._hears = False
+        self.live: LiveVoice | None = None
+        self._on_air = False
         self.saying: Saying | None = None
         self.showing: str | None = None
         self.faults: deque[str] = deque(maxlen=FAULTS_MAX)
@@ -91,6 +94,8 @@ class Performer:
                 self.show_card(cue.product_id)
             case cues.Caption():
                 self._heard(cue.text)
+            case cues.OnAir():
+                self._put_on_air(cue.on)
             case cues.Listening():
                 sprite = self.wardrobe.listening if cue.on else self._ask()
                 self._stage.change_at(self._stage.now(), "hint", sprite)
@@ -172,6 +177,8 @@ class Performer:
 
     def warm(self, files: deque[Path]) -> None:
         """Compute the codes of one more clip, if the sentence at hand leaves the time for it."""
+        if self._on_air:
+            return  # the network that computes codes belongs to the person who speaks
         left_s = self.left_s()
         while files and (left_s is None or left_s > WARM_S):
             path = files.popleft()
@@ -207,7 +214,7 @@ class Performer:
     def _rest(self) -> None:
         """Hide the part whose turn it is after long quiet; a gesture without words at times."""
         now_s = monotonic_s()
-        if self.saying is not None:
+        if self.saying is not None or self._on_air:
             self._idle.happened(now_s)
         if (resting := self._idle.resting(now_s)) != self._resting:
             self._resting = resting
@@ -216,7 +223,19 @@ class Performer:
         if (gesture := self._idle.gesture(now_s)) is not None:
             self._stage.gesture(gesture)
 
+    def live_change(self) -> bool | None:
+        """Somebody asks to speak as the avatar (True) or has ended (False), each once."""
+        return self.live.change() if self.live is not None else None
+
+    def _put_on_air(self, on: bool) -> None:
+        self._on_air = on
+        if self.live is not None:
+            self.live.on() if on else self.live.off()
+        self._stage.change_at(self._stage.now(), "hint", self._ask())
+
     def _ask(self) -> Sprite | None:
+        if self._on_air:
+            return self.wardrobe.on_air
         return self.wardrobe.ask if self._hears else None
 
     def _say(self, say: cues.Say) -> None:

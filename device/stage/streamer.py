@@ -1,4 +1,4 @@
-"""The player's side of the live preview: encodes only while somebody is connected."""
+"""The player's side of the live preview: scales and encodes only while somebody is connected."""
 
 from __future__ import annotations
 
@@ -6,36 +6,55 @@ import contextlib
 import queue
 import socket
 import threading
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from device.audio.speaker import RATE_HZ, Samples, Speaker
 from device.paths import Places
-from device.preview.wire import PICTURE, SOUND, framed, packet, socket_path
+from device.preview.wire import PICTURE, SOUND, WISH_BYTES, framed, packet, socket_path
 from device.render.pixels import Picture, jpeg_bytes, resize_into
-from device.stage.stage import FRAME_S
+from device.stage.stage import FPS, FRAME_S
 from ota.errors import Broken
 
 SHORT_SIDE_PX = 540
 JPEG_QUALITY = 75
 QUEUE_MAX = 64
 PICTURES_WAITING_MAX = 8
+WATCHERS_MAX = 4
 SEND_S_MAX = 1.0
 
 Item = tuple[bytes, float, Picture | Samples]
 
 
+@dataclass
+class Watcher:
+    """One connection: every `every`-th picture, and the sound or not."""
+
+    line: socket.socket
+    every: int
+    sound: bool
+    mail: queue.Queue[bytes | None] = field(default_factory=lambda: queue.Queue(QUEUE_MAX))
+
+    def wants(self, kind: bytes, at_s: float) -> bool:
+        """Is this packet for it?"""
+        return self.sound if kind == SOUND else round(at_s * FPS) % self.every == 0
+
+
 class Streamer:
-    """One watcher (the preview process) at a time; a new one replaces the old."""
+    """A few watchers at a time (the preview page, the console): what one wants is made once."""
 
     def __init__(self, places: Places, speaker: Speaker) -> None:
         self._path = socket_path(places)
         self._speaker = speaker
         self._queue: queue.Queue[Item | None] = queue.Queue(QUEUE_MAX)
-        self._watched = threading.Event()
+        self._watchers: tuple[Watcher, ...] = ()
+        self._every = 0  # the smallest distance of pictures that anybody wants, 0 for nobody
+        self._lock = threading.Lock()
         self._stop = threading.Event()
         self._listener: socket.socket | None = None
-        self._thread = threading.Thread(target=self._work, name="streamer", daemon=True)
+        self._threads = [threading.Thread(target=work, name="streamer", daemon=True)
+                         for work in (self._accept, self._encode)]
 
     def start(self) -> Streamer:
         """Listen. Raises Broken when the socket cannot be made."""
@@ -46,13 +65,14 @@ class Streamer:
             self._listener.bind(str(self._path))
         except OSError as error:
             raise Broken(f"The preview socket {self._path} cannot be opened ({error}).") from error
-        self._listener.listen(1)
-        self._thread.start()
+        self._listener.listen(WATCHERS_MAX)
+        for thread in self._threads:
+            thread.start()
         return self
 
     def presented(self, n: int, canvas: Picture) -> None:
         """Called by the present loop for each frame: costs nothing unwatched, else one scaling."""
-        if not self._watched.is_set() or self._queue.qsize() > PICTURES_WAITING_MAX:
+        if not self._every or n % self._every or self._queue.qsize() > PICTURES_WAITING_MAX:
             return
         scale = SHORT_SIDE_PX / min(canvas.shape[:2])
         small = np.empty((round(canvas.shape[0] * scale), round(canvas.shape[1] * scale), 4),
@@ -61,7 +81,7 @@ class Streamer:
         self._offer((PICTURE, n * FRAME_S, small))
 
     def close(self) -> None:
-        """End the thread and leave no socket behind."""
+        """End the threads and leave no socket behind."""
         self._stop.set()
         if self._listener is not None:
             with contextlib.suppress(OSError):
@@ -70,8 +90,11 @@ class Streamer:
             self._path.unlink(missing_ok=True)
         with contextlib.suppress(queue.Full):
             self._queue.put_nowait(None)
-        if self._thread.is_alive():
-            self._thread.join(2.0)
+        for watcher in self._watchers:
+            _drop_in(watcher.mail, None)
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(2.0)
 
     def _sound(self, index: int, block: Samples) -> None:
         """The speaker's tap, in the audio callback: only hands over."""
@@ -81,31 +104,62 @@ class Streamer:
         with contextlib.suppress(queue.Full):
             self._queue.put_nowait(item)
 
-    def _work(self) -> None:
+    def _accept(self) -> None:
         while not self._stop.is_set() and self._listener is not None:
             try:
-                watcher, _ = self._listener.accept()
+                line, _ = self._listener.accept()
             except OSError:
                 return
-            with watcher:
-                watcher.settimeout(SEND_S_MAX)
-                self._serve(watcher)
+            line.settimeout(SEND_S_MAX)
+            threading.Thread(target=self._serve, args=(line,), name="watcher", daemon=True).start()
 
-    def _serve(self, watcher: socket.socket) -> None:
-        while not self._queue.empty():
-            self._queue.get_nowait()
-        self._speaker.tap = self._sound
-        self._watched.set()
+    def _serve(self, line: socket.socket) -> None:
+        """One watcher, until it goes or is too slow."""
+        with line, contextlib.suppress(OSError):
+            wish = line.recv(WISH_BYTES)
+            if len(wish) < WISH_BYTES or not 0 < wish[0] <= FPS:
+                return
+            watcher = Watcher(line, FPS // wish[0], bool(wish[1]))
+            if not self._count(watcher, come=True):
+                return
+            try:
+                while (data := watcher.mail.get()) is not None:
+                    line.sendall(data)
+            finally:
+                self._count(watcher, come=False)
+
+    def _count(self, watcher: Watcher, come: bool) -> bool:
+        """Add or remove a watcher; False when there are too many."""
+        with self._lock:
+            rest = tuple(each for each in self._watchers if each is not watcher)
+            if come and len(rest) >= WATCHERS_MAX:
+                return False
+            self._watchers = (*rest, watcher) if come else rest
+            self._every = min((each.every for each in self._watchers), default=0)
+            heard = any(each.sound for each in self._watchers)
+            self._speaker.tap = self._sound if heard else None
+            return True
+
+    def _encode(self) -> None:
+        while not self._stop.is_set() and (item := self._queue.get()) is not None:
+            kind, at_s, what = item
+            takers = [each for each in self._watchers if each.wants(kind, at_s)]
+            if not takers:
+                continue
+            if kind == PICTURE:
+                data = jpeg_bytes(np.asarray(what, np.uint8), JPEG_QUALITY)
+            else:
+                data = (np.clip(what, -1.0, 1.0) * 32767).astype("<i2").tobytes()
+            for taker in takers:
+                _drop_in(taker.mail, framed(packet(kind, at_s, data)))
+
+
+def _drop_in(mail: queue.Queue[bytes | None], data: bytes | None) -> None:
+    """Newest first: a slow watcher loses its oldest packet, never the others theirs."""
+    while True:
         try:
-            while (item := self._queue.get()) is not None:
-                kind, at_s, what = item
-                if kind == PICTURE:
-                    data = jpeg_bytes(np.asarray(what, np.uint8), JPEG_QUALITY)
-                else:
-                    data = (np.clip(what, -1.0, 1.0) * 32767).astype("<i2").tobytes()
-                watcher.sendall(framed(packet(kind, at_s, data)))
-        except OSError:
+            mail.put_nowait(data)
             return
-        finally:
-            self._watched.clear()
-            self._speaker.tap = None
+        except queue.Full:
+            with contextlib.suppress(queue.Empty):
+                mail.get_nowait()

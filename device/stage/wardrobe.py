@@ -35,6 +35,7 @@ BRAND_WIDTH_PX = 320
 CARDS_MAX = 64
 HEARD_CHARACTERS_MAX = 80
 ASK_WORDS = "有问题请直接问我 / Just ask me"
+ON_AIR_WORDS = "真人讲解 / Live: a person speaks"
 LISTENING_WORDS = "正在听… / Listening…"
 
 
@@ -48,6 +49,7 @@ class Wardrobe:
         self._cards: OrderedDict[str, Sprite | None] = OrderedDict()
         self.ask = hint(ASK_WORDS, self.look)
         self.camera = camera_pill(self.look)
+        self.on_air = hint(ON_AIR_WORDS, self.look, accent=True)
         self.listening = hint(LISTENING_WORDS, self.look, accent=True)
 
     def name_plate(self, box: str) -> Sprite:

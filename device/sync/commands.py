@@ -1,7 +1,8 @@
 """Orders of the console: judged, carried out once, answered once. The judgement is pure.
 
 Orders are not signed, so none of them can change what a screen shows: `say` names a line of the
-verified programme, and free text travels only in the signed desired state (`override`).
+verified programme, and free text travels only in the signed desired state (`override`). `live`
+carries its own signed permission (`device.live.grant`).
 """
 
 from __future__ import annotations

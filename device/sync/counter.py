@@ -23,7 +23,7 @@ LOG_LINES = 100
 
 @dataclass(frozen=True)
 class CounterParts:
-    """What the counter needs: the way to the broker, to the bus, to the worker."""
+    """What the counter needs: the way to the broker, to the bus, to the worker, to the relay."""
 
     topic_root: str
     worker: Worker
@@ -32,6 +32,7 @@ class CounterParts:
     send: Callable[[Outgoing], bool]
     say: Callable[[Message], None]
     reload: Callable[[], None]
+    live: Callable[[Json], None]
 
 
 class Counter:
@@ -103,6 +104,9 @@ class Counter:
             self._parts.say(Command(id=order.id, name=order.name, args=args))
         elif order.name == "reload":
             self._parts.reload()
+            self._answer(order, caller, True, {})
+        elif order.name == "live":
+            self._parts.live(args)
             self._answer(order, caller, True, {})
         elif order.name == "logs":
             lines = args.get("lines", LOG_LINES)

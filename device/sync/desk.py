@@ -16,6 +16,7 @@ from device.messages import (
     EarState,
     Event,
     Happened,
+    Json,
     Message,
     PlayerState,
     Status,
@@ -69,6 +70,7 @@ class DeskParts:
     telemetry_s: float
     release: Callable[[], tuple[str | None, str | None]]
     install: Callable[[str], None]
+    live: Callable[[Json], None]
 
 
 class Desk:
@@ -88,7 +90,7 @@ class Desk:
         self._counter = Counter(
             CounterParts(
                 parts.topic_root, parts.worker, parts.local, parts.clock, parts.send, parts.say,
-                self._follower.reload,
+                self._follower.reload, parts.live,
             )
         )
         self._player: PlayerState | None = None

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from fleet.console.ask import Ask, Person
 from ota.files import read_bounded, write_durable
 
-LOCAL_ADMIN = Person("local", frozenset({"viewer", "editor", "admin"}))
+LOCAL_ADMIN = Person("local", frozenset({"viewer", "editor", "operator", "admin"}))
 NOBODY = Person("nobody", frozenset())
 LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]", "::1")
 CSRF_COOKIE = "vitrine_csrf"

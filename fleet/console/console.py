@@ -14,6 +14,7 @@ from fleet.mqtt import Address, Line
 from fleet.orders import Orders
 from fleet.places import CONSOLE_ID, FleetPlaces
 from fleet.publisher import Publisher, Tables
+from fleet.relay import Relay
 from fleet.repository import open_or_create
 from fleet.store.boxes import Boxes
 from fleet.store.database import Database
@@ -41,6 +42,7 @@ class Console:
     wishes: Wishes
     orders: Orders
     publisher: Publisher
+    relay: Relay
     repository: Repository
     token: str
     started_at: datetime
@@ -133,6 +135,7 @@ def open_console(places: FleetPlaces, studio: Studio, token: str) -> Console:
         orders=Orders(tables.boxes, tables.journal, root, line.publish),
         publisher=Publisher(places, tables, repository, studio, wishes, hub,
                             settings.chain),
+        relay=Relay(),
         repository=repository,
         token=token,
         started_at=utc_now(),

@@ -1,4 +1,4 @@
-"""The only importer of Starlette: turns requests into `Ask`, answers into responses.
+"""Turns requests into `Ask`, answers into responses; imports Starlette, as `sockets.py` does.
 
 Handlers are plain functions run in a thread pool. Every body is bounded, every page carries the
 headers that keep scripts and frames of others out.
@@ -17,12 +17,14 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, Response, StreamingResponse
+from starlette.routing import BaseRoute
 from starlette.routing import Route as StarletteRoute
 from starlette.types import ASGIApp
 
 from fleet.console.access import CSRF_COOKIE, is_forged, new_csrf, person_of
 from fleet.console.ask import BODY_BYTES_MAX, Answer, Ask, NotFound, Route, json_answer
 from fleet.console.console import Console
+from fleet.console.sockets import socket_routes
 from fleet.live import CLOSING, News
 from fleet.publisher import NotPlayable
 from ota.errors import Retry, VitrineError
@@ -48,13 +50,14 @@ def build_app(
     console: Console, routes: Sequence[Route], secure: bool, error_page: ErrorPage
 ) -> ASGIApp:
     """The application of one listener; `secure` is the HTTPS one that boxes reach."""
-    table = [
+    table: list[BaseRoute] = [
         StarletteRoute(
             route.path, _endpoint(console, route, secure, error_page), methods=[route.method]
         )
         for route in routes
     ]
     table.append(StarletteRoute("/tuf/{path:path}", _tuf(console.places.tuf), methods=["GET"]))
+    table.extend(socket_routes(console, secure))
     if not secure:
         table.append(StarletteRoute("/live", _live(console), methods=["GET"]))
 

@@ -1,0 +1,1 @@
+"""A person speaks as the avatar: from a signed permission to sound and mouths on the box."""
