@@ -270,7 +270,8 @@ class Player:
         figures = self.figures()
         closers: tuple[Callable[[], None], ...] = (
             self._announcer.close, self._live.close, self.warden.close, self._streamer.close,
-            self._keeper.close, self.speaker.close, self.mouths.close, self.stage.close, self._presence.close)
+            self._keeper.close, self.speaker.close, self.mouths.close, self.stage.close,
+            self._presence.close)
         for close in closers:
             close()
         if self._settings.report is not None:

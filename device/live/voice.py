@@ -190,7 +190,7 @@ class LiveVoice:
         self._came_s = monotonic_s()
         return True
 
-    def _hear(self, samples: np.ndarray) -> None:  # type: ignore[type-arg]
+    def _hear(self, samples: Samples) -> None:
         with self._lock:
             if not self._is_on:
                 return

@@ -101,7 +101,8 @@ class Mouth:
             mel = np.concatenate([known, np.repeat(known[-1:], missing + 1, axis=0)])
         first = max(0, frame - CONTEXT_FRAMES)
         code = self._predict(mel[first * STEPS_PER_FRAME :], frame - first + 1)[-1:]
-        return self._faded(code, weight[None])[0]
+        faded: Floats = self._faded(code, weight[None])[0]
+        return faded
 
     def _predict(self, mel: Floats, frames: int) -> Floats:
         """Run the voice network in blocks with its full history and look-ahead around each."""

@@ -14,7 +14,7 @@ import pytest
 
 from device import messages as m
 from device.paths import Places
-from device.preview.wire import PICTURE, read_packet, socket_path
+from device.preview.wire import FULL, PICTURE, read_packet, socket_path
 from device.render.pixels import picture_from_bytes
 from device.render.sink import NullSink
 from device.safe import Safe
@@ -38,6 +38,7 @@ class Watcher(threading.Thread):
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(5)
         self.socket.connect(str(socket_path(places)))
+        self.socket.sendall(FULL)
         self.light: list[float] = []
         self.at_s: list[float] = []
         self.sounds = 0
