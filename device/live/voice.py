@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from device.audio.resample import resample
-from device.audio.speaker import RATE_HZ, Speaker
+from device.audio.speaker import RATE_HZ, Samples, Speaker
 from device.live.level import VoiceLevel
 from device.live.placement import DELAY_FRAMES, Placement
 from device.live.ring import Ring
