@@ -17,10 +17,10 @@ from cli.benches.figure import Figure, median_ms
 from cli.benches.renderer import AVATAR
 from device.paths import repository_root
 from device.render import pixels
+from device.render.baseloop import BaseLoop
 from device.render.bundle import Bundle, load_bundle
 from device.render.compose import Compositor, Overlay
 from device.render.mouth import Mouth
-from device.render.video import BaseLoop
 from ota.clock import utc_now
 from ota.errors import Broken
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from device.render.baseloop import BaseLoop
 from device.render.bundle import Bundle
 from device.render.compose import Compositor, Overlay
 from device.render.mouth import Floats, Mouth
 from device.render.pixels import Picture, premultiplied_patch
-from device.render.video import BaseLoop
 
 SILENCE_S = 10
 RATE_HZ = 16000

@@ -12,7 +12,6 @@ import socket
 import threading
 
 import msgspec
-import numpy as np
 
 from device.audio.resample import resample
 from device.audio.speaker import RATE_HZ, Samples, Speaker

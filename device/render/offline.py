@@ -15,11 +15,12 @@ from device.audio.resample import resample
 from device.audio.soundfiles import read
 from device.audio.speaker import RATE_HZ
 from device.conversation.script import Script
+from device.render.baseloop import BaseLoop
 from device.render.bundle import Bundle, load_bundle
 from device.render.compose import Compositor, Overlay
 from device.render.mouths import AnyMouth, Codes, open_mouth
 from device.render.pixels import Picture, premultiplied_patch, use_one_thread
-from device.render.video import BaseLoop, MovieWriter
+from device.render.video import MovieWriter
 from device.stage.clips import CODE_RATE_HZ
 from device.stage.measure import Figures, report
 from device.stage.wardrobe import Wardrobe

@@ -15,13 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from device.audio.speaker import Speaker
+from device.render.baseloop import BaseLoop
 from device.render.bundle import Bundle
 from device.render.captions import Track
 from device.render.compose import Compositor, Overlay
 from device.render.dirty import Box
 from device.render.pixels import Picture, Sprite
 from device.render.sink import Sink
-from device.render.video import BaseLoop
 from device.stage.bands import STILL, next_shown, shown_between
 from device.stage.care import shift_px
 from device.stage.measure import Figures

@@ -98,9 +98,9 @@ def _write_jpeg(path: Path, rgb: Bytes) -> None:
 
 def _full_frames(found: Examination, bundle: Bundle, folder: Path) -> list[tuple[str, str]]:
     """(file, caption): the whole picture at each of the ten visemes, INT8, on the idle video."""
+    from device.render.baseloop import BaseLoop
     from device.render.mouth import Mouth
     from device.render.pixels import i420_to_bgra, lay_patch, premultiplied_patch
-    from device.render.video import BaseLoop
 
     mouth, result = Mouth(bundle, "int8"), []
     with BaseLoop(bundle.base_path, bundle.manifest.base.frames) as loop:

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from device.render.baseloop import BaseLoop
 from device.render.bundle import Bundle
 from device.render.mouth import Mouth
 from device.render.pixels import Picture, i420_to_bgra, lay_patch, premultiplied_patch
-from device.render.video import BaseLoop
 from models.measure.pictures import Bytes, change_per_frame, drawn, opened
 
 Floats = NDArray[np.float32]

@@ -20,12 +20,13 @@ from device.conversation import cues, events
 from device.conversation.script import Script
 from device.conversation.step import begin, step
 from device.paths import Places
+from device.render.baseloop import BaseLoop
 from device.render.bundle import Bundle, load_bundle
 from device.render.gestures import WISH_FRAMES_MAX, Wish, Wishes
 from device.render.mouth import Mouth
 from device.render.offline import Job, render
 from device.render.sink import NullSink
-from device.render.video import BaseLoop, read_movie
+from device.render.video import read_movie
 from device.stage.announcer import Announcer
 from device.stage.clips import ClipShelf
 from device.stage.mouths import MouthMaker

@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device.paths import repository_root
+from device.render.baseloop import BaseLoop
 from device.render.beats import Beat, Order, beats_of
 from device.render.bundle import load_bundle
-from device.render.video import BaseLoop, write_base
+from device.render.video import write_base
 
 FRAMES, JOINS = 80, (0, 20, 40, 60)
 SIZE = (96, 128)

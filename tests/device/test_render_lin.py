@@ -12,9 +12,10 @@ import pytest
 from device.audio.soundfiles import read
 from device.paths import repository_root
 from device.player import DEFAULT_AVATAR
+from device.render.baseloop import BaseLoop
 from device.render.bundle import Bundle, load_bundle
 from device.render.offline import Job, render
-from device.render.video import BaseLoop, read_movie
+from device.render.video import read_movie
 
 CLIPS = Path(__file__).with_name("clips")
 HALF = (540, 960)

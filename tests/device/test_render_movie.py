@@ -15,8 +15,9 @@ import pytest
 from cli.main import main
 from device.audio.soundfiles import write_wav
 from device.paths import repository_root
+from device.render.baseloop import BaseLoop
 from device.render.offline import Job, code_at, render
-from device.render.video import BaseLoop, read_movie
+from device.render.video import read_movie
 from ota.errors import Refused, Retry, VitrineError
 from tests.sim.avatar_bundle import make_bundle
 from tests.sim.built_programme import RATE_HZ, make_programme, murmur

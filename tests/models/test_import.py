@@ -19,8 +19,8 @@ import pytest
 from cli.main import main
 from device.audio.soundfiles import write_wav
 from device.render import offline, pixels
+from device.render.baseloop import BaseLoop
 from device.render.bundle import load_bundle
-from device.render.video import BaseLoop
 from models.importing.bundle import Order, import_avatar, make_loop
 from models.importing.loop import calmest, ends_match
 from ota import dsse
