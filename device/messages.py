@@ -76,6 +76,9 @@ class PlayerState(Message, tag="player_state", frozen=True):
     render_p50_ms: float | None = None
     av_offset_p95_ms: float | None = None
     av_offset_set_ms: float = 0.0
+    volume: float = 1.0
+    underflows: int = 0
+    sound_drift_ppm: float | None = None
     ai_label: bool = False
     ai_label_px: int = 0
     avatar: str = ""

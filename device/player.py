@@ -176,6 +176,9 @@ class Player:
             "av_offset_p95_ms": spread(
                 [abs(v) for v in list(figures.av_offset_ms)[-2000:]], "p95")["p95"],
             "av_offset_set_ms": self.stage.av_offset_ms,
+            "volume": self.speaker.volume,
+            "underflows": sound.underflows,
+            "sound_drift_ppm": sound.drift_ppm,
             "ai_label": True,
             "ai_label_px": self.stage.compositor.label.text_px,
             "avatar": f"{self._bundle.manifest.id}/{self._bundle.manifest.version}",
@@ -206,7 +209,7 @@ class Player:
         return {**found, "ai_label_px": self.stage.compositor.label.text_px, "sound": {
             "running": sound.running, "device": sound.device, "underflows": sound.underflows,
             "reopened": sound.reopened, "clock_jumps": self.speaker.clock.jumps,
-            "fault": sound.fault}}
+            "fault": sound.fault, "drift_ppm": sound.drift_ppm, "latency_ms": sound.latency_ms}}
 
     def _begin(self) -> None:
         self._delay_picture(None)

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from device.audio.drift import Drift
+
 GAIN_FIRST, GAIN_LATER = 0.5, 0.02
 FIRST_TICKS = 10
 JUMP_S = 0.08
@@ -32,6 +34,7 @@ class MediaClock:
     def __post_init__(self) -> None:
         self._offset_s = -self.started_s
         self._strays = 0
+        self.drift = Drift()
 
     def tick(self, now_s: float, frame_index: int, delay_s: float) -> None:
         """The device took frame `frame_index` at `now_s` and lets it be heard in `delay_s`."""
@@ -39,19 +42,24 @@ class MediaClock:
         error = measured - self._offset_s
         if self.ticks == 0:
             self._offset_s = measured
+            self.drift.forget()
         elif abs(error) > JUMP_S:
             self._strays += 1
             if self._strays >= STRAYS_MAX:
                 self._offset_s, self.jumps, self._strays = measured, self.jumps + 1, 0
+                self.drift.forget()
         else:
             gain = GAIN_FIRST if self.ticks < FIRST_TICKS else GAIN_LATER
             self._offset_s += error * gain
             self._strays = 0
+            if self.ticks >= FIRST_TICKS:
+                self.drift.note(now_s, self._offset_s)
         self.ticks += 1
 
     def restart(self) -> None:
         """A new stream begins: trust its first ticks again, without a jump of the timeline."""
         self.ticks = 1
+        self.drift.forget()
 
     def position_s(self, now_s: float) -> float:
         """Seconds of the timeline that are audible at `now_s`."""

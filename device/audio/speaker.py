@@ -21,13 +21,15 @@ import numpy.typing as npt
 from device.audio.clock import MediaClock, delay_or
 from device.audio.gain import Gain
 from device.audio.portaudio import portaudio
+from device.audio.underflow import LATENCIES_S, TOLD_EVERY_S, Underflows
 from ota.clock import Deadline, monotonic_s
 from ota.errors import Retry
 
 RATE_HZ = 48_000
-LATENCY_S = 0.12
+LATENCY_S = LATENCIES_S[0]
 GRID_FRAMES = RATE_HZ // 25
 CLIPS_MAX = 16
+NEWS_MAX = 8
 STALL_S = 0.5
 RETRY_S = 2.0
 START_S_MAX, YOUNG_S = 2.0, 3.0
@@ -50,6 +52,8 @@ class SpeakerState:
     underflows: int
     reopened: int
     fault: str | None
+    drift_ppm: float | None = None
+    latency_ms: float = LATENCY_S * 1e3
 
 
 class Speaker:
@@ -75,7 +79,11 @@ class Speaker:
         self._stream_latency_s = LATENCY_S
         self._last_callback_s = self._opened_s = 0.0
         self._name, self._fault = "", None if enabled else "off"
-        self._underflows = self._reopened = 0
+        self._reopened = 0
+        self._underflows = Underflows()
+        self._deepen = self._fresh = False
+        self._told_lost_s = -TOLD_EVERY_S
+        self._news: deque[str] = deque(maxlen=NEWS_MAX)
         self._stop = threading.Event()
         self._guard = threading.Thread(target=self._watch, name="speaker", daemon=True)
 
@@ -138,8 +146,18 @@ class Speaker:
     def state(self) -> SpeakerState:
         """For reports: what is open and what went wrong."""
         running = self._alive() and monotonic_s() - self._last_callback_s < STALL_S
-        return SpeakerState(running, self._name, self._underflows, self._reopened,
-                            self._fault)
+        return SpeakerState(
+            running, self._name, self._underflows.count, self._reopened, self._fault,
+            self.clock.drift.ppm, self._underflows.latency_s * 1e3)
+
+    def news(self) -> list[str]:
+        """What went wrong with the sound since the last call, for people; each thing seldom."""
+        found = []
+        while self._news:
+            found.append(self._news.popleft())
+        if (broke_off := self._underflows.news(monotonic_s())) is not None:
+            found.append(broke_off)
+        return found
 
     def close(self) -> None:
         """Stop the guard and give the device back."""
@@ -166,12 +184,17 @@ class Speaker:
         now_s = monotonic_s()
         delay_s = delay_or(times.outputBufferDacTime, times.currentTime, self._stream_latency_s)
         with self._lock:
+            if self._fresh:  # a new stream may wake up late: it begins where the timeline is
+                self._fresh = False
+                heard_s = self.clock.position_s(now_s) + delay_s
+                self._next = max(self._next, int(heard_s * RATE_HZ))
             index = self._next
             self.clock.tick(now_s, index, delay_s)
             block = self._block(index, frames)
             self._next = index + frames
             self._last_callback_s = now_s
-            self._underflows += bool(status)
+            if status.output_underflow and now_s - self._opened_s > START_S_MAX:
+                self._deepen |= self._underflows.note(now_s)
         out[:] = block[:, None]
         tap = self.tap
         if tap is not None:
@@ -195,13 +218,29 @@ class Speaker:
     def _watch(self) -> None:
         """Reopen a stalled device, look for a missing one; serve the tap without a device."""
         while not self._stop.wait(RETRY_S if self._stream is None else STALL_S / 2):
-            if not self._enabled or self._alive():
+            if not self._enabled or (self._alive() and not self._better_anew()):
                 continue
             if self._stream is not None:
-                self._fault = "stalled"
+                if not self._alive():
+                    self._fault = "stalled"
                 self._reopened += 1
                 self._shut()
             self._open()
+            self._tell_lost()
+
+    def _better_anew(self) -> bool:
+        """Does the running stream need a deeper buffer, and is it silent now?"""
+        with self._lock:
+            anew = self._deepen and self._busy_until() <= self._next
+            self._deepen &= not anew
+        return anew
+
+    def _tell_lost(self) -> None:
+        now_s = monotonic_s()
+        if self._fault is not None and now_s - self._told_lost_s >= TOLD_EVERY_S:
+            self._told_lost_s = now_s
+            self._news.append(f"The loudspeaker gives no sound: {self._fault}. The picture goes "
+                              f"on, and it is looked for each {RETRY_S:.0f} s.")
 
     def _open(self) -> None:
         try:
@@ -211,14 +250,16 @@ class Speaker:
                     sounddevice._terminate()
                     sounddevice._initialize()
                 stream = sounddevice.OutputStream(
-                    samplerate=RATE_HZ, channels=_CHANNELS, dtype="float32", latency=LATENCY_S,
-                    device=self._device, callback=self._callback)
+                    samplerate=RATE_HZ, channels=_CHANNELS, dtype="float32",
+                    device=self._device, latency=self._underflows.latency_s,
+                    callback=self._callback)
                 self._stream_latency_s = float(stream.latency)
                 with self._lock:
                     now_s = monotonic_s()
                     heard = self.clock.position_s(now_s) + self._stream_latency_s
                     self._next = max(self._next, int(heard * RATE_HZ))
                     self._last_callback_s = self._opened_s = now_s
+                    self._fresh = True
                     if self.clock.ticks:
                         self.clock.restart()
                 stream.start()

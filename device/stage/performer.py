@@ -123,6 +123,10 @@ class Performer:
         self._stage.change_at(now, "hint", self.wardrobe.name_plate(box))
         self._stage.change_at(now + round(IDENTIFIED_S * FPS), "hint", self._ask())
 
+    def news(self) -> list[str]:
+        """What happened to the sound, for people."""
+        return self._speaker.news()
+
     def look_after(self) -> None:
         """Begin the notice that the synthesiser has finished, or show it for its reading time.
 

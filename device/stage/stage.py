@@ -34,6 +34,7 @@ FRAME_S = 1.0 / FPS
 STILL_FPS = 5
 SLEEP_S_MAX = 0.02
 JUMP_S = 0.5
+BACK_FRAMES = 2.5
 CHANGES_MAX = 64
 WATCH_EVERY = 5
 SEEDS = 1 << 32
@@ -169,7 +170,8 @@ class Stage:
         """
         fps = self._fps or STILL_FPS
         late = self._position_s() * FPS - n
-        if abs(late) > JUMP_S * FPS:
+        if late > JUMP_S * FPS or late < -BACK_FRAMES:
+            # The timeline was set anew, back when the sound had to wait: go on there at once.
             n = next_shown(self.now() + 1, FPS, fps)
             self._last_n = n - 1
         elif late > 1.0:

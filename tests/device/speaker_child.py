@@ -1,19 +1,22 @@
 """Run by the speaker tests in their own sound environment: plays, records the sink, prints JSON.
 
-usage: speaker_child.py sync AVATAR SECONDS | say | stall CONTROL
+usage: speaker_child.py sync AVATAR SECONDS | say | lost FOLDER
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
 
+from cli.sound import SPEAKER_SINK, virtual_sound
 from device.audio.portaudio import portaudio
 from device.audio.speaker import GRID_FRAMES, RATE_HZ, Speaker
 from device.render.bundle import load_bundle
@@ -23,6 +26,7 @@ from device.render.sink import NullSink
 from device.stage.mouths import MouthMaker
 from device.stage.stage import Stage
 from ota.clock import Deadline, monotonic_s, sleep_s
+from tests.sim.sound import start_server
 
 BEEP = (0.7 * np.sin(2 * np.pi * 1000 * np.arange(RATE_HZ // 10) / RATE_HZ)).astype(np.float32)
 
@@ -130,32 +134,100 @@ def say() -> dict[str, object]:
             "cut_after_second": cut > second, "largest_step": float(steps.max())}
 
 
-def stall(sink: str) -> dict[str, object]:
-    """The sink is suspended for two seconds; the clock must live and the stream come back."""
+def lost(folder: Path) -> dict[str, object]:
+    """The sink is suspended, taken away and given back, and its server killed and started again.
+
+    After each the tone must come out of the sink; the timeline must never stop meanwhile.
+    """
+    sound = virtual_sound(folder)
+    os.environ.update(sound.environment)
+    del os.environ["PULSE_SINK"]  # as on a box: the stream follows the default sink
+    server = start_server(sound)
+    pactl("set-default-sink", SPEAKER_SINK)
     speaker = Speaker().start()
     speaker.settle(2.0)
-    sleep_s(3.2)
+    found: dict[str, object] = {"at_first": heard(speaker)}
+    pace = Pace(speaker)
 
-    def pactl(*words: str) -> None:
-        subprocess.run(["pactl", *words], check=True, timeout=10)
+    pactl("suspend-sink", SPEAKER_SINK, "1")
+    found["stalled"] = wait_for(lambda: not speaker.state().running)
+    pactl("suspend-sink", SPEAKER_SINK, "0")
+    wait_for(lambda: speaker.state().running)
+    found["after_suspend"] = heard(speaker)
 
-    pactl("suspend-sink", sink, "1")
-    before_s, wall_s = speaker.position_s(), monotonic_s()
-    stalled = False
-    for _ in range(20):
-        sleep_s(0.1)
-        stalled = stalled or not speaker.state().running
-    moved, waited = speaker.position_s() - before_s, monotonic_s() - wall_s
-    pactl("suspend-sink", sink, "0")
-    end = Deadline(15)
-    while not speaker.state().running and not end.passed:
-        sleep_s(0.1)
-    ticks = speaker.clock.ticks
-    sleep_s(1.0)
-    state = speaker.state()
+    modules = [line.split() for line in pactl("list", "short", "modules").splitlines()]
+    sink = next(row for row in modules if f"sink_name={SPEAKER_SINK}" in row)
+    pactl("unload-module", sink[0])
+    pactl("load-module", *sink[1:])
+    wait_for(lambda: speaker.state().running)
+    found["after_unplugging"] = heard(speaker)
+
+    server.kill()
+    server.wait()
+    found["dead"] = wait_for(lambda: speaker.state().fault is not None)
+    server = start_server(sound)
+    pactl("set-default-sink", SPEAKER_SINK)
+    wait_for(lambda: speaker.state().running and speaker.state().fault is None)
+    found["after_the_server"] = heard(speaker)
+    found["news"], found["reopened"] = speaker.news(), speaker.state().reopened
+    found["pace"] = pace.end()
     speaker.close()
-    return {"moved_s": moved, "waited_s": waited, "stalled": stalled, "running": state.running,
-            "reopened": state.reopened, "ticking": speaker.clock.ticks > ticks}
+    server.kill()
+    server.wait()
+    return found
+
+
+class Pace(threading.Thread):
+    """Watches the timeline 50 times a second: it may wait for the sound, never run away."""
+
+    def __init__(self, speaker: Speaker) -> None:
+        super().__init__(daemon=True)
+        self._speaker, self._over = speaker, threading.Event()
+        self._seen: list[tuple[float, float]] = []
+        self.start()
+
+    def run(self) -> None:
+        while not self._over.wait(0.02):
+            self._seen.append((monotonic_s(), self._speaker.position_s()))
+
+    def end(self) -> dict[str, float]:
+        """The largest leap forward, and how far it fell behind in all, in seconds."""
+        self._over.set()
+        self.join()
+        wall, heard = np.diff(np.array(self._seen), axis=0).T
+        behind = (wall - heard)[wall - heard > 0.05].sum()
+        return {"leap_s": float((heard - wall).max()), "behind_s": float(behind),
+                "slips": int((wall - heard > 0.05).sum())}
+
+
+def heard(speaker: Speaker) -> bool:
+    """Does the tone that is played now come out of the sink?"""
+    recorder = subprocess.Popen(
+        ["parec", "-d", f"{SPEAKER_SINK}.monitor", "--format=float32le", "--channels=1",
+         f"--rate={RATE_HZ}", "--latency-msec=20"], stdout=subprocess.PIPE)
+    assert recorder.stdout is not None
+    try:
+        speaker.play(np.tile(BEEP, 5))
+        for _ in range(60):
+            block = np.frombuffer(recorder.stdout.read(RATE_HZ // 10 * 4), np.float32)
+            if len(block) and np.abs(block).max() > 0.3:
+                return True
+        return False
+    finally:
+        recorder.kill()
+        recorder.wait()
+
+
+def wait_for(wanted: Callable[[], bool], seconds: float = 15.0) -> bool:
+    end = Deadline(seconds)
+    while not wanted() and not end.passed:
+        sleep_s(0.02)
+    return wanted()
+
+
+def pactl(*words: str) -> str:
+    return subprocess.run(
+        ["pactl", *words], check=True, timeout=10, capture_output=True, text=True).stdout
 
 
 if __name__ == "__main__":
@@ -164,8 +236,8 @@ if __name__ == "__main__":
             found = sync(Path(avatar), float(seconds))
         case ["say"]:
             found = say()
-        case ["stall", sink]:
-            found = stall(sink)
+        case ["lost", folder]:
+            found = lost(Path(folder))
         case _:
             raise SystemExit(2)
     print(json.dumps(found))
