@@ -7,6 +7,7 @@ import importlib
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from ota.errors import Refused
 
@@ -14,9 +15,11 @@ EXIT_MISSED = 1
 RENDERER = "renderer"
 FRAMES_MIN, FRAMES_MAX = 100, 10_000_000
 SUITES = (RENDERER, "stage", "speech", "sync", "ota", "fleet")
+SOAK = "soak"  # only when asked for: it takes as long as it is told
 EPILOG = """examples:
   ./vitrine bench                   all suites
   ./vitrine bench renderer --json   one suite, for programs
+  ./vitrine bench soak --minutes 30 --out /tmp   the stage's memory over 10,000 sentences
   ./vitrine bench renderer --frames 100000   watch the renderer's memory for an hour of speech
 """
 
@@ -30,11 +33,16 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("suite", nargs="?", choices=SUITES, help="one suite; all by default")
+    parser.add_argument("suite", nargs="?", choices=(*SUITES, SOAK),
+                        help="one suite; by default all but the soak")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     parser.add_argument(
         "--frames", type=int, metavar="N",
         help="renderer: watch its memory over N frames (by default 3000)")
+    parser.add_argument("--minutes", type=float, default=10.0, metavar="N",
+                        help="soak: for how long (by default 10)")
+    parser.add_argument("--out", type=Path, default=Path(), metavar="DIR",
+                        help="soak: where soak.json and soak.png go (by default here)")
     parser.set_defaults(run=run)
 
 
@@ -47,7 +55,8 @@ def run(args: argparse.Namespace) -> int:
     for name in suites:
         print(f"vitrine: measuring {name} ...", file=sys.stderr, flush=True)
         figures = importlib.import_module(f"cli.benches.{name}").measure(
-            **(options if name == RENDERER else {}))
+            **(options if name == RENDERER else {}),
+            **({"minutes": args.minutes, "out": args.out} if name == SOAK else {}))
         missed += sum(figure.met is False for figure in figures)
         result[name] = [figure.as_json() for figure in figures]
         if not args.json:

@@ -19,6 +19,7 @@ from typing import Any
 from device import messages as m
 from device.asr.decoder import Decoder
 from device.asr.gate import EchoGate
+from device.asr.ownvoice import OwnVoice
 from device.asr.recogniser import Recogniser, Transcript
 from device.asr.turns import Began, Ended, Event, Paused, Turns, WentOn
 from device.asr.vad import Vad
@@ -84,6 +85,7 @@ class Ear:
         self._decoder = Decoder(recogniser)
         self._bus = bus
         self._gate = gate
+        self._own = OwnVoice()
         self._turns = Turns()
         self._hearing = Hearing(languages)
         self._state_due = Deadline(0)
@@ -121,7 +123,8 @@ class Ear:
             m.EarState(
                 at_ns=monotonic_ns(), ready=ready, recogniser=self._recogniser.name,
                 level_dbfs=None if level is None else round(level, 1),
-                fault=self._source.fault or self._hearing.fault, rss_bytes=_rss_bytes(),
+                fault=self._source.fault or self._own.fault or self._hearing.fault,
+                rss_bytes=_rss_bytes(),
             )
         )  # fmt: skip
 
@@ -133,6 +136,7 @@ class Ear:
     def _take(self, message: m.Message) -> None:
         if isinstance(message, m.PlayerState):
             self._gate.avatar(message.speaking, message.saying, message.at_ns)
+            self._own.avatar(message.speaking, message.saying, message.volume)
             if message.ready and self._waiting_to_speak.seconds > _SPEAK_AFTER_S:
                 self._waiting_to_speak = Deadline(_SPEAK_AFTER_S)
         elif isinstance(message, m.ContentReady):
@@ -165,6 +169,7 @@ class Ear:
         probability = self._vad.probability(chunk.samples)
         if self._source.is_room:
             self._gate.listened(probability, chunk.end_ns)
+            self._own.listened(probability, not chunk.samples.any())
             if self._gate.closed(chunk.end_ns):
                 self._turns.drop()
                 self._voice(False, chunk.end_ns)

@@ -109,6 +109,7 @@ class Speaker:
         already has. Returns the start frame. Raises Retry when too many clips wait.
         """
         with self._lock:
+            self._forget_before(self._horizon())
             if len(self._clips) >= CLIPS_MAX:
                 raise Retry("Too many sentences wait to be spoken; try again in a moment.")
             start = max(not_before, self._horizon() + lead, self._busy_until())
@@ -203,8 +204,7 @@ class Speaker:
     def _block(self, index: int, frames: int) -> Samples:
         """`frames` samples of the timeline from `index`, silence where nothing is scheduled."""
         block = np.zeros(frames, np.float32)
-        while self._clips and self._clips[0][0] + len(self._clips[0][1]) <= index:
-            self._clips.popleft()
+        self._forget_before(index)
         for start, samples in self._clips:
             first, last = max(start, index), min(start + len(samples), index + frames)
             if first < last:
@@ -214,6 +214,11 @@ class Speaker:
             block += live
         self._gain.apply(block, self.volume)
         return block
+
+    def _forget_before(self, index: int) -> None:
+        """Without a device nobody takes the clips: their time passes all the same."""
+        while self._clips and self._clips[0][0] + len(self._clips[0][1]) <= index:
+            self._clips.popleft()
 
     def _watch(self) -> None:
         """Reopen a stalled device, look for a missing one; serve the tap without a device."""
