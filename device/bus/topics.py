@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from device import messages as m
 
-PLAYER, EAR, EYE, AGENT, WATCH = "player", "ear", "eye", "agent", "watch"
+PLAYER, EAR, EYE, AGENT = "player", "ear", "eye", "agent"
+WATCH, SAFE = "watch", "safe"
 TECHNICIAN = "technician"  # a command line at the box, while it runs
 
 
@@ -27,9 +28,9 @@ TOPICS: tuple[Topic, ...] = (
     Topic(m.EarState, (EAR,), (PLAYER, AGENT, WATCH), 1024, stale_after_ms=5000),
     Topic(m.Seen, (EYE,), (PLAYER, WATCH), 1024, stale_after_ms=5000),
     Topic(m.PlayerState, (PLAYER,), (AGENT, EAR, EYE, WATCH), 4096, stale_after_ms=5000),
-    Topic(m.Happened, (PLAYER, EAR, AGENT), (AGENT, WATCH), 8192),
-    Topic(m.ContentReady, (AGENT,), (PLAYER, EAR), 16384),
-    Topic(m.Command, (AGENT, TECHNICIAN), (PLAYER, EAR), 16384),
+    Topic(m.Happened, (PLAYER, EAR, AGENT, SAFE), (AGENT, WATCH), 8192),
+    Topic(m.ContentReady, (AGENT,), (PLAYER, EAR, SAFE), 16384),
+    Topic(m.Command, (AGENT, TECHNICIAN), (PLAYER, EAR, SAFE), 16384),
     Topic(m.CommandDone, (PLAYER, EAR), (AGENT, TECHNICIAN), 16384),
     Topic(m.Override, (AGENT,), (PLAYER,), 16384),
 )

@@ -144,6 +144,14 @@ def resize_into(source: Picture, out: Picture) -> None:
         np.copyto(out, cv2.resize(source, (width, height), interpolation=way))
 
 
+def blurred_ground(picture: Picture, width_px: int, height_px: int) -> Picture:
+    """A dim, blurred copy of a picture that fills the rectangle: ground for the picture itself."""
+    small = cover(picture, max(2, width_px // 16), max(2, height_px // 16))
+    soft = cv2.GaussianBlur(small, (0, 0), 4.0)
+    filled = cv2.resize(soft, (width_px, height_px), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.convertScaleAbs(filled, alpha=0.5), np.uint8)
+
+
 def jpeg_bytes(canvas: Picture, quality: int) -> bytes:
     """JPEG of a BGRA canvas, quality 0..100."""
     bgr = cv2.cvtColor(canvas, cv2.COLOR_BGRA2BGR)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from device.hal.xwindow import restack
 from device.paths import owns_screen, prepare_sdl
 from device.render.dirty import Box
 from device.render.pixels import Picture, resize_into
@@ -32,6 +33,7 @@ class WindowSink:
         self._presented = 0
         self._last_s: float | None = None
         self._visible = self._exposed = True
+        self._mapped = False
         self._pygame: Any = None
 
     def open(self, width_px: int, height_px: int) -> None:
@@ -57,6 +59,8 @@ class WindowSink:
 
     def present(self, at_s: float, boxes: Sequence[Box] | None = None) -> None:
         """Bring the drawn frame, or what changed of it, to the screen."""
+        if self._visible and not self._mapped:
+            self._map()
         if self._canvas is not self._inner:
             resize_into(self._canvas, self._inner)
             self._pygame.display.flip()
@@ -70,6 +74,12 @@ class WindowSink:
                 for box in boxes])
         self._presented += 1
         self._last_s = at_s
+
+    def _map(self) -> None:
+        """pygame shows a new window black: ours is hidden until its first frame is drawn."""
+        self._pygame.Window.from_display_module().show()
+        self._pygame.event.pump()
+        self._mapped = self._exposed = True
 
     def closed_by_user(self) -> bool:
         """Handle events: F11, Esc, and the window's close button."""
@@ -86,12 +96,24 @@ class WindowSink:
                 elif event.key == pygame.K_ESCAPE and self._full:
                     self._full = False
                     self._make_window()
+        self._follow_desktop()
         return False
 
     def show(self, visible: bool) -> None:
         """Show or hide the window (the safe picture waits hidden behind the player)."""
         changed, self._visible = visible != self._visible, visible
         if changed and self._pygame is not None:
+            self._make_window()
+
+    def restack(self, above: bool) -> None:
+        """Put the window above or below all others, where no window manager does it."""
+        restack(self._pygame.display.get_wm_info().get("window"), above)
+
+    def _follow_desktop(self) -> None:
+        """A screen that was turned or exchanged has another size: fill that one."""
+        size = self._pygame.display.get_desktop_sizes()[0]
+        if self._full and size != self._desktop:
+            self._desktop = size
             self._make_window()
 
     def state(self) -> SinkState:
@@ -107,14 +129,17 @@ class WindowSink:
         wide, high = self._size
         if self._full:
             outer = self._desktop
-            flags = pygame.FULLSCREEN | pygame.NOFRAME
+            # SDL's own full screen comes some frames after the window: black frames. A bare
+            # window of the screen's size is whole at once; a person's F11 may take its time.
+            flags = pygame.NOFRAME | (pygame.FULLSCREEN if self._mapped else 0)
         else:
             room = min(1.0, self._desktop[0] * _DESKTOP_SHARE / wide,
                        self._desktop[1] * _DESKTOP_SHARE / high)
             outer = self._size if self._fits() else (round(wide * room), round(high * room))
             flags = pygame.NOFRAME if outer == self._desktop else 0
-        if not self._visible:
+        if not (self._visible and self._mapped):
             flags |= pygame.HIDDEN
+            self._mapped = False
         screen = pygame.display.set_mode(outer, flags, 32)
         pygame.mouse.set_visible(not self._full)
         memory = np.ndarray((outer[1], outer[0], 4), np.uint8, buffer=screen.get_buffer(),
