@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,14 +45,15 @@ def soak(folder: Path, seconds: float, factor: float) -> int:
     from device.paths import Places, repository_root
     from device.player import Player, PlayerSettings
     from device.render.bundle import load_bundle
+    from device.render.dirty import Box
     from device.render.pixels import use_one_thread
     from device.render.sink import NullSink
 
     class PatientSink(NullSink):
         """Takes a moment for each frame, so that the processor is left to the sentences."""
 
-        def present(self, at_s: float) -> None:
-            super().present(at_s)
+        def present(self, at_s: float, boxes: Sequence[Box] | None = None) -> None:
+            super().present(at_s, boxes)
             clock.sleep_s(FRAME_REAL_S * factor)
 
     class HurriedBus(Bus):

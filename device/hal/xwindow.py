@@ -8,10 +8,13 @@ _LIBRARY = "libX11.so.6"
 _ON_ERROR = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
 
 
-@_ON_ERROR
 def _ignore(_display: int | None, _event: int | None) -> int:
     """A window that is gone is no reason to end the process, as Xlib would."""
     return 0
+
+
+# Kept here: Xlib holds no reference of its own.
+_IGNORE = _ON_ERROR(_ignore)
 
 
 def restack(window: int | None, above: bool) -> bool:
@@ -27,7 +30,7 @@ def restack(window: int | None, above: bool) -> bool:
     display = x11.XOpenDisplay(None)
     if not display:
         return False
-    before = x11.XSetErrorHandler(_ignore)
+    before = x11.XSetErrorHandler(_IGNORE)
     order = x11.XRaiseWindow if above else x11.XLowerWindow
     order(ctypes.c_void_p(display), ctypes.c_ulong(window))
     x11.XSync(ctypes.c_void_p(display), 0)

@@ -185,7 +185,7 @@ class Director:
             self._performer.warm(self._cold)
             self._report(now_s)
         self._collect_garbage(now_s)
-        for sentence in self._performer.news():
+        for sentence in self._performer.sound_news():
             self._happened("fault", {"from": "sound", "what": sentence})
         while self._performer.faults:
             self._fault(self._performer.faults.popleft())

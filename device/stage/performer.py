@@ -123,7 +123,7 @@ class Performer:
         self._stage.change_at(now, "hint", self.wardrobe.name_plate(box))
         self._stage.change_at(now + round(IDENTIFIED_S * FPS), "hint", self._ask())
 
-    def news(self) -> list[str]:
+    def sound_news(self) -> list[str]:
         """What happened to the sound, for people."""
         return self._speaker.news()
 
