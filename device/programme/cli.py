@@ -165,13 +165,14 @@ def _bar(done: int, total: int) -> None:
 
 
 def run_show(args: argparse.Namespace) -> int:
-    """Print what the programme is, and write pictures of its cards."""
+    """Print what the programme is, and write pictures of its cards and screens."""
     from device.programme.load import load
-    from device.programme.show import contact_sheet, summary
+    from device.programme.show import contact_sheet, screens, summary
 
     programme = load(args.folder)
     out = args.out or Path(f"preview-{programme.id}")
-    pictures = contact_sheet(programme, args.folder, out)
+    cards = contact_sheet(programme, args.folder, out)
+    pictures = [*cards, *screens(programme, args.folder, out)]
     found = summary(programme, args.folder)
     if args.json:
         print(json.dumps({**found, "pictures": [str(p) for p in pictures]}, ensure_ascii=False))
@@ -180,6 +181,6 @@ def run_show(args: argparse.Namespace) -> int:
         print(f"{name}: {value}", file=sys.stderr)
     for picture in pictures:
         print(picture, file=sys.stderr)
-    if not pictures:
+    if not cards:
         raise Refused("The programme has no product; there is no card to draw.")
     return 0

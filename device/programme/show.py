@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +10,21 @@ import numpy as np
 from device.programme.check import check
 from device.programme.lines import fill, in_language
 from device.programme.load import ASSET_BYTES_MAX, load_index, read_file
+from device.programme.look import theme_look
 from device.programme.schema import Product, Programme
-from device.render.cards import Look, Offer, product_card
-from device.render.pixels import Picture, blend, picture_from_bytes, png_bytes
+from device.render.captions import track
+from device.render.cards import Look, Offer, brand, product_card
+from device.render.compose import BUMPER_FADE_FRAMES, Compositor, Overlay
+from device.render.notices import bumper
+from device.render.pixels import Picture, Sprite, blend, picture_from_bytes, png_bytes
+from device.tts.sentences import split
 from ota.errors import Refused, Retry
 
 SHEET_SCALE = 0.5
 GAP_PX = 24
 CARDS_MAX = 200
+BRAND_WIDTH = 320
+SCREENS_PX = {"portrait": (1080, 1920), "landscape": (1920, 1080)}
 
 
 def summary(programme: Programme, folder: Path) -> dict[str, object]:
@@ -46,13 +54,7 @@ def summary(programme: Programme, folder: Path) -> dict[str, object]:
 
 def contact_sheet(programme: Programme, folder: Path, out: Path) -> list[Path]:
     """Write one PNG a product card, and `cards.png` with all of them; returns their paths."""
-    colours = programme.theme.colours
-    look = Look(
-        k=SHEET_SCALE,
-        background=_rgb(colours.background),
-        text=_rgb(colours.text),
-        accent=_rgb(colours.accent),
-    )
+    look = theme_look(Look(k=SHEET_SCALE), programme.theme, folder)
     cards = {
         product.id: _card(product, programme, folder, look)
         for product in programme.products[:CARDS_MAX]
@@ -62,7 +64,65 @@ def contact_sheet(programme: Programme, folder: Path, out: Path) -> list[Path]:
     width = max(card.shape[1] for card in cards.values())
     gap = np.full((GAP_PX, width, 4), 255, np.uint8)
     rows = [part for card in cards.values() for part in (card, gap)][:-1]
-    pictures = {**cards, "cards": np.concatenate(rows)}
+    return _written({**cards, "cards": np.concatenate(rows)}, out)
+
+
+def screens(programme: Programme, folder: Path, out: Path) -> list[Path]:
+    """Write how the theme looks on a screen: card, caption, brand and bumper, on plain grey."""
+    pictures: dict[str, Picture] = {}
+    for name, size in SCREENS_PX.items():
+        compositor = Compositor(*size, size)
+        compositor.wear(theme_look(compositor.look, programme.theme, folder))
+        overlay = _overlay(programme, folder, compositor.look)
+        pictures[f"screen-{name}"] = _shot(compositor, overlay)
+        if words := _brand_names(programme):
+            moment = bumper(words, _logo(programme, folder), compositor.look)
+            pictures[f"bumper-{name}"] = _shot(compositor, Overlay(bumper=moment))
+    return _written(pictures, out)
+
+
+def _shot(compositor: Compositor, overlay: Overlay) -> Picture:
+    """The overlays, faded in, on grey."""
+    canvas: Picture = np.full((compositor.height_px, compositor.width_px, 4), 96, np.uint8)
+    for _ in range(BUMPER_FADE_FRAMES):
+        layers = compositor.layers(overlay)
+    for layer in layers:
+        blend(canvas, layer.sprite, layer.x, layer.y, layer.opacity)
+    return canvas
+
+
+def _overlay(programme: Programme, folder: Path, look: Look) -> Overlay:
+    """The first segment with a card, half said."""
+    segment = next((each for each in programme.segments if each.show), None)
+    product = programme.product(segment.show) if segment else None
+    names, logo = _brand_names(programme), _logo(programme, folder)
+    plate = brand(names[0], logo, look, look.px(BRAND_WIDTH)) if names else None
+    card = _card_sprite(product, programme, folder, look) if product else None
+    caption = None
+    if segment is not None and programme.theme.captions != "off":
+        said = [fill(segment.say[each], programme, programme.variables, each) or ""
+                for each in programme.languages if each in segment.say]
+        first = split(said[0], programme.languages[0])[0] if said and said[0] else ""
+        second = split(said[1], programme.languages[1])[0] if len(said) > 1 and said[1] else ""
+        both = second if programme.theme.captions == "both" else ""
+        views = track(first, both, [], look, 0).views
+        caption = views[len(views) // 2] if views else None
+    return Overlay(card=card, caption=caption, brand=plate)
+
+
+def _brand_names(programme: Programme) -> tuple[str, str] | None:
+    """The brand in the programme's first and in another language; None for no brand."""
+    known = programme.theme.brand or {}
+    names = [known[each] for each in programme.languages if each in known]
+    return (names[0], names[1] if len(names) > 1 else "") if names else None
+
+
+def _logo(programme: Programme, folder: Path) -> Picture | None:
+    name = programme.theme.logo
+    return picture_from_bytes(read_file(folder, name, ASSET_BYTES_MAX), name) if name else None
+
+
+def _written(pictures: Mapping[str, Picture], out: Path) -> list[Path]:
     written = []
     for name, picture in pictures.items():
         path = out / f"{name}.png"
@@ -76,6 +136,13 @@ def contact_sheet(programme: Programme, folder: Path, out: Path) -> list[Path]:
 
 
 def _card(product: Product, programme: Programme, folder: Path, look: Look) -> Picture:
+    sprite = _card_sprite(product, programme, folder, look)
+    canvas: Picture = np.full((sprite.height_px, sprite.width_px, 4), 255, np.uint8)
+    blend(canvas, sprite, 0, 0)
+    return canvas
+
+
+def _card_sprite(product: Product, programme: Programme, folder: Path, look: Look) -> Sprite:
     def text(texts: dict[str, str] | None, language: str) -> str:
         return in_language(texts or {}, language) or ""
 
@@ -95,11 +162,4 @@ def _card(product: Product, programme: Programme, folder: Path, look: Look) -> P
         picture=picture,
         qr=product.qr,
     )
-    sprite = product_card(offer, look)
-    canvas: Picture = np.full((sprite.height_px, sprite.width_px, 4), 255, np.uint8)
-    blend(canvas, sprite, 0, 0)
-    return canvas
-
-
-def _rgb(colour: str) -> tuple[int, int, int]:
-    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+    return product_card(offer, look)

@@ -23,7 +23,7 @@ from device.render.text import BOLD, REGULAR, Board, Type
 T = TypeVar("T")
 PANEL = (10, 14, 14, 204)
 DIM, SECOND_DIM = 150, 205
-PAGES_MAX = 12
+PAGES_MAX, CHARACTERS_MAX = 12, 600
 _BLEED_PX = 6  # glyphs reach a little over their advance
 _RIGHT_TO_LEFT = ("R", "AL")
 
@@ -98,6 +98,7 @@ def track(
     counted from `first_frame`.
     """
     room = Room.of(look)
+    text, second = text[:CHARACTERS_MAX], second[:CHARACTERS_MAX]
     kind = caption_type(text, look)
     rows = _rows(text, kind, look.px(room.width - 96))
     small = look.face(REGULAR, room.second_size, second)
@@ -129,7 +130,8 @@ def _rows(text: str, kind: Type, width_px: int) -> list[Row]:
     owner = [0] * len(text)
     for number, (start, end) in enumerate(words(text)):
         owner[start:end] = [number] * (end - start)
-    kept = [(c, n) for c, n in zip(typeset(text), owner, strict=True) if kind.drawable(c)]
+    kept = [(drawn, n) for c, n in zip(typeset(text), owner, strict=True)
+            if (drawn := kind.drawable(c))]
     owners = iter([n for c, n in kept if not c.isspace()])
     return [
         _row(line, owners, kind)

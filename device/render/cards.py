@@ -135,7 +135,7 @@ def _foot_card(offer: Offer, look: Look) -> Sprite:
 
 def _side_card(offer: Offer, look: Look) -> Sprite:
     """Picture above, words below it, the QR in the lower right corner."""
-    height = SIDE_HEIGHT if offer.picture is not None else SIDE_HEIGHT - SIDE_PICTURE
+    height = SIDE_HEIGHT if offer.picture is not None else SIDE_HEIGHT - SIDE_PICTURE // 2
     board, (left, top, right, foot) = _panel(SIDE_WIDTH, height, look)
     left, right = left + look.px(SIDE_PAD), right - look.px(SIDE_PAD)
     if offer.picture is not None:
@@ -285,10 +285,11 @@ def _draw_price(board: Board, offer: Offer, box: Box, look: Look) -> None:
     """The price at the foot of the box, its unit beside it, or above it where it is narrow."""
     x, _, right, foot = box
     size, room = 84, right - x
-    while size > 40 and look.face(BOLD, size, offer.price).width_px(offer.price) > room:
+    price = look.face(BOLD, size, offer.price).drawable(offer.price).strip()
+    while size > 40 and look.face(BOLD, size, price).width_px(price) > room:
         size -= 4
-    kind = look.face(BOLD, size, offer.price)
-    price = shortened(kind.drawable(offer.price), room, kind.width_px)
+    kind = look.face(BOLD, size, price)
+    price = shortened(price, room, kind.width_px)
     if not price:
         return
     base = foot - look.px(PAD + 10)

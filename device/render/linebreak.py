@@ -9,7 +9,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Iterator
 
-NEVER_FIRST = frozenset("、。，．：；？！）］｝〕〉》」』】”’…—～·％℃°%,.:;?!)]}>")
+NEVER_FIRST = frozenset("、。，．：；？！）］｝〕〉》」』】”’…—～·・ー々％℃°%,.:;?!)]}>")
 NEVER_LAST = frozenset("（［｛〔〈《「『【“‘([{<￥¥$＄£€")
 _MARKS = "".join(NEVER_FIRST)
 UNITS = frozenset("元块角分克斤两盒袋罐杯瓶件折度年月日号点时秒℃%％")
@@ -60,22 +60,12 @@ def balanced(text: str, width_px: float, measure: Measure) -> list[str]:
     return found
 
 
-def pages(text: str, width_px: float, lines_max: int, measure: Measure) -> list[list[str]]:
-    """Cut a caption into pages of at most `lines_max` lines, filled about evenly."""
-    found = lines(text, width_px, measure)
-    if not found:
-        return []
-    count = -(-len(found) // lines_max)
-    each = -(-len(found) // count)
-    return [found[start : start + each] for start in range(0, len(found), each)]
-
-
 def typeset(text: str) -> str:
     """Half-width marks that follow a Han character, as people type them, made full-width."""
     out = ""
     for character in text:
         wide = FULL_WIDTH.get(character)
-        out += wide if wide and out and _is_wide(out[-1]) else character
+        out += wide if wide and out and _is_written_wide(out[-1]) else character
     return out
 
 
@@ -133,6 +123,11 @@ def _may_break(before: str, after: str) -> bool:
 
 def _is_wide(character: str) -> bool:
     return unicodedata.east_asian_width(character) in ("W", "F")
+
+
+def _is_written_wide(character: str) -> bool:
+    """A wide letter or mark; an emoji is wide too, but the text around it is not."""
+    return _is_wide(character) and unicodedata.category(character)[0] in "LNP"
 
 
 def _is_mark(character: str) -> bool:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from device.render.cards import Look, brand_picture
-from device.render.linebreak import balanced, shortened, typeset
+from device.render.linebreak import balanced, lines, shortened, typeset
 from device.render.pixels import Picture, Sprite
 from device.render.text import BOLD, Board, Type
 
 NOTICE_TITLE = "紧急通知 / Emergency notice"
 NOTICE_GROUND, NOTICE_INK = (176, 22, 22, 255), (255, 255, 255, 255)
 NOTICE_STRIPE = (255, 209, 0, 255)
-NOTICE_TEXTS_MAX = 2
+NOTICE_TEXTS_MAX, NOTICE_CHARACTERS_MAX = 2, 600
 NOTICE_HEIGHT_SHARE, NOTICE_HEIGHT_SHARE_LANDSCAPE = 0.5, 0.8
 NOTICE_SIZES = (120, 96, 76, 64, 54, 46, 40, 34)
 _PAD, _STRIPE, _TITLE, _BADGE = 64, 18, 52, 76
@@ -70,21 +70,20 @@ def _draw_title(board: Board, look: Look, top: int) -> None:
 def _fitting(texts: list[str], look: Look, room_px: int) -> tuple[Type, list[list[str]]]:
     """The largest type in which all texts fit, and their lines."""
     width = look.canvas[0] - 2 * look.px(_PAD)
-    texts = texts[:NOTICE_TEXTS_MAX]
+    texts = [typeset(each[:NOTICE_CHARACTERS_MAX]) for each in texts[:NOTICE_TEXTS_MAX]]
     for size in NOTICE_SIZES:
         kind = look.face(BOLD, size, "".join(texts))
-        rows = [balanced(kind.drawable(typeset(each)), width, kind.width_px) for each in texts]
+        rows = [lines(kind.drawable(each), width, kind.width_px) for each in texts]
         rows_max = room_px // round(kind.size_px * 1.36) - 1
         if sum(len(each) for each in rows) <= rows_max:
-            break
-    else:
-        each_max = max(1, rows_max // max(1, len(texts)))
-        rows = [_cut(each, each_max, width, kind) for each in rows]
-    return kind, rows
+            return kind, [balanced(kind.drawable(each), width, kind.width_px) for each in texts]
+    each_max = max(1, rows_max // max(1, len(texts)))
+    return kind, [_cut(each, each_max, width, kind) for each in rows]
 
 
 def _cut(rows: list[str], count: int, width: int, kind: Type) -> list[str]:
     if len(rows) <= count:
         return rows
-    return [*rows[: count - 1], shortened("".join(rows[count - 1 : count + 1]), width,
-                                          kind.width_px)]
+    glue = " " if rows[count - 1][-1:].isascii() else ""
+    rest = glue.join(rows[count - 1 : count + 1])
+    return [*rows[: count - 1], shortened(rest, width, kind.width_px)]

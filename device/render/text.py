@@ -7,6 +7,7 @@ Pillow build has it. All sizes are pixels of the canvas.
 from __future__ import annotations
 
 import io
+import unicodedata
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,6 +22,7 @@ Colour = tuple[int, int, int, int]
 Box = tuple[int, int, int, int]
 FONT_BYTES_MAX = 32 << 20
 _EDGE_SCALE = 4
+_BREAKS = ("Cc", "Zl", "Zp", "Cs")
 
 
 class Type:
@@ -44,8 +46,12 @@ class Type:
         return int(bottom - top)
 
     def drawable(self, text: str) -> str:
-        """`text` without the characters this font has no glyph for (emoji, other scripts)."""
-        return "".join(c for c in text if c.isspace() or self._has(c))
+        """`text` without the characters this font has no glyph for (emoji, other scripts).
+
+        Line ends and other controls become spaces: shaping stumbles over them.
+        """
+        return "".join(" " if unicodedata.category(c) in _BREAKS else c
+                       for c in text if c.isspace() or self._has(c))
 
     @lru_cache(maxsize=8192)  # noqa: B019 - types live as long as the process
     def _has(self, character: str) -> bool:
@@ -94,9 +100,15 @@ class Board:
         self, text: str, kind: Type, x: int, y: int, fill: Colour, anchor: str = "ls"
     ) -> None:
         """One line of text; `y` is the baseline unless `anchor` (Pillow's) says else."""
-        layer = Image.new("RGBA", self._image.size, (fill[0], fill[1], fill[2], 0))
-        ImageDraw.Draw(layer).text((x, y), text, font=kind.font, fill=fill, anchor=anchor)
-        self._image.alpha_composite(layer)
+        left, top, right, bottom = (round(edge) for edge in kind.font.getbbox(text, anchor=anchor))
+        wide, high = min(right - left + 4, self._image.width * 2), bottom - top + 4
+        layer = Image.new("RGBA", (wide, high), (fill[0], fill[1], fill[2], 0))
+        ImageDraw.Draw(layer).text(
+            (2 - left, 2 - top), text, font=kind.font, fill=fill, anchor=anchor)
+        at_x, at_y = x + left - 2, y + top - 2
+        source = (max(0, -at_x), max(0, -at_y))
+        if source[0] < wide and source[1] < high:
+            self._image.alpha_composite(layer, (max(0, at_x), max(0, at_y)), source)
 
     def rule(self, box: Box, fill: Colour) -> None:
         """A plain filled rectangle: separators and bars."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -14,21 +13,21 @@ from device.audio.speaker import RATE_HZ
 from device.conversation.cues import Sentence
 from device.conversation.script import Script
 from device.programme.lines import fill
-from device.programme.load import ASSET_BYTES_MAX, inside, read_file
+from device.programme.load import ASSET_BYTES_MAX, read_file
+from device.programme.look import theme_look
 from device.programme.reading import second_sentence
-from device.programme.schema import Product, Segment, Theme
+from device.programme.schema import Product, Segment
 from device.programme.word_times import words
 from device.render.captions import Track, track
 from device.render.cards import Look, Offer, brand, hint, product_card
 from device.render.notices import bumper, emergency
 from device.render.pills import camera_pill
 from device.render.pixels import IMAGE_SIDE_PX_MAX, Picture, Sprite, picture_from_bytes
-from device.render.text import FONT_BYTES_MAX, font_fault, picture_size
+from device.render.text import picture_size
 from device.stage.words import estimated_ms, spread_ms
 from ota.errors import Refused
 
 FPS = 25
-CAPTION_CHARACTERS_MAX = 600
 Sound = npt.NDArray[np.float32] | int
 
 BRAND_WIDTH_PX = 320
@@ -47,6 +46,7 @@ class Wardrobe:
         self.look = theme_look(look, script.programme.theme, script.folder) if script else look
         self.faults: list[str] = []
         self._cards: OrderedDict[str, Sprite | None] = OrderedDict()
+        self._bumper: Sprite | None = None
         self.ask = hint(ASK_WORDS, self.look)
         self.camera = camera_pill(self.look)
         self.on_air = hint(ON_AIR_WORDS, self.look, accent=True)
@@ -86,10 +86,9 @@ class Wardrobe:
         wish = self.script.programme.theme.captions if self.script else "one"
         if wish == "off" and sentence.file is not None:
             return None
-        text = sentence.text[:CAPTION_CHARACTERS_MAX]
         second = self._second(sentence) if wish == "both" else ""
-        starts = self._starts_ms(sentence, text, sound)
-        return track(text, second, [ms * FPS // 1000 for ms in starts], self.look, first_frame)
+        starts = self._starts_ms(sentence, sound)
+        return track(sentence.text, second, [ms * FPS // 1000 for ms in starts], self.look, first_frame)
 
     def _second(self, sentence: Sentence) -> str:
         if self.script is None:
@@ -101,8 +100,9 @@ class Wardrobe:
         return second_sentence(
             self.script.programme, self.script.variables, sentence.key, number)
 
-    def _starts_ms(self, sentence: Sentence, text: str, sound: Sound) -> tuple[int, ...]:
+    def _starts_ms(self, sentence: Sentence, sound: Sound) -> tuple[int, ...]:
         """As the synthesiser said when the clip was built, else as the clip itself sounds."""
+        text = sentence.text
         clip = self.script.index.speech.get(sentence.key) if self.script else None
         if clip is not None and clip.text == text and len(clip.starts_ms) == len(words(text)):
             return clip.starts_ms
@@ -119,13 +119,14 @@ class Wardrobe:
 
     def bumper(self) -> Sprite | None:
         """The brand over the whole picture; None where the programme names none."""
-        if self.script is None or not brand_name(self.script):
-            return None
+        if self._bumper is not None or self.script is None or not brand_name(self.script):
+            return self._bumper
         theme = self.script.programme.theme
         names = [brand_name(self.script), *(theme.brand or {}).values()]
         second = next((each for each in names if each != names[0]), "")
         logo = self._picture(theme.logo) if theme.logo else None
-        return bumper((names[0], second), logo, self.look)
+        self._bumper = bumper((names[0], second), logo, self.look)
+        return self._bumper
 
     def notice(self, texts: Mapping[str, str]) -> Sprite | None:
         """An emergency notice in the programme's languages first; None without a word."""
@@ -145,10 +146,14 @@ class Wardrobe:
         return hint(f"「{text[:HEARD_CHARACTERS_MAX]}」", self.look, accent=True)
 
     def draw_all(self) -> None:
-        """Draw every card now: later nothing has to be drawn while the avatar speaks."""
-        if self.script is not None:
-            for product in self.script.programme.products[:CARDS_MAX]:
-                self.card(product.id)
+        """Draw cards and bumper now: later nothing has to be drawn while the avatar speaks."""
+        if self.script is None:
+            return
+        programme = self.script.programme
+        for product in programme.products[:CARDS_MAX]:
+            self.card(product.id)
+        if programme.theme.bumper_at_opening or any(each.bumper for each in programme.segments):
+            self.bumper()
 
     def _draw(self, product: Product) -> Sprite | None:
         languages = self.script.programme.languages if self.script else ()
@@ -194,28 +199,3 @@ def _first(texts: Mapping[str, str] | None, languages: tuple[str, ...]) -> str:
     if not texts:
         return ""
     return next((texts[each] for each in languages if each in texts), next(iter(texts.values())))
-
-
-def theme_look(look: Look, theme: Theme, folder: Path) -> Look:
-    """The look with a theme's colours, card and fonts; a font that will not do is left out."""
-    colours = theme.colours
-    dressed = replace(look, background=_rgb(colours.background), text=_rgb(colours.text),
-                      accent=_rgb(colours.accent), side_card=theme.card == "side")
-    plain = _font(folder, theme.font or theme.bold_font)
-    bold = _font(folder, theme.bold_font or theme.font)
-    return replace(dressed, regular=plain or look.regular, bold=bold or look.bold)
-
-
-def _font(folder: Path, name: str | None) -> str | None:
-    """The font's path; None when there is none, or it cannot be opened."""
-    if name is None:
-        return None
-    try:
-        data = read_file(folder, name, FONT_BYTES_MAX)
-        return None if font_fault(data) else str(inside(folder, name))
-    except Refused:
-        return None
-
-
-def _rgb(colour: str) -> tuple[int, int, int]:
-    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)

@@ -12,8 +12,8 @@ from device.render.cards import Look, hint
 from device.render.linebreak import (
     NEVER_FIRST,
     NEVER_LAST,
+    balanced,
     lines,
-    pages,
     pieces,
     shortened,
     typeset,
@@ -68,9 +68,33 @@ def test_pieces_join_to_the_text_and_keep_marks_with_their_words(text: str) -> N
         assert not before.rstrip() or before.rstrip()[-1] not in NEVER_LAST
 
 
-def test_pages_are_filled_evenly() -> None:
-    found = pages("一二三四五六七八九十" * 3, 20, 2, count_width)
-    assert [len(page) for page in found] == [2, 1]
+@pytest.mark.parametrize(("text", "width", "wanted"), [
+    ("《茶经》说：“茶者，南方之嘉木也。”", 12, ["《茶经》说：", "“茶者，南方", "之嘉木也。”"]),
+    ("陆羽著（约七六〇年）……很早", 16, ["陆羽著（约七六〇", "年）……很早"]),
+    ("温度-10℃～45℃，折扣30%起", 14, ["温度-10℃～", "45℃，折扣30%起"]),
+    ("只要¥8,999元，送WiFi盒子", 14, ["只要¥8,999元，", "送WiFi盒子"]),
+    ("艾伦·图灵与约翰·冯·诺伊曼", 14, ["艾伦·图灵与约", "翰·冯·诺伊曼"]),
+])
+def test_hard_lines_break_where_a_typesetter_would(
+    text: str, width: int, wanted: list[str]
+) -> None:
+    assert lines(text, width, count_width) == wanted
+
+
+def test_centred_lines_are_of_about_the_same_length_and_no_more_of_them() -> None:
+    assert balanced("先看看这一罐明前龙井。", 20, count_width) == ["先看看这一罐", "明前龙井。"]
+    assert balanced("茶", 20, count_width) == ["茶"] and balanced("", 20, count_width) == [""]
+
+
+@given(MIXED, st.integers(min_value=8, max_value=40))
+def test_balancing_loses_nothing(text: str, width: int) -> None:
+    found = balanced(text, width, count_width)
+    assert "".join("".join(found).split()) == "".join(text.split())
+    assert len(found) <= len(lines(text, width, count_width))
+
+
+def test_an_emoji_makes_no_comma_wide() -> None:
+    assert typeset("tea 🍵, please") == "tea 🍵, please"
 
 
 def test_half_width_marks_after_chinese_become_full_width_and_english_stays() -> None:
