@@ -24,10 +24,10 @@ from device.render.notices import bumper, emergency
 from device.render.pills import camera_pill
 from device.render.pixels import IMAGE_SIDE_PX_MAX, Picture, Sprite, picture_from_bytes
 from device.render.text import picture_size
+from device.stage.stage import FPS
 from device.stage.words import estimated_ms, spread_ms
 from ota.errors import Refused
 
-FPS = 25
 Sound = npt.NDArray[np.float32] | int
 
 BRAND_WIDTH_PX = 320
@@ -88,7 +88,8 @@ class Wardrobe:
             return None
         second = self._second(sentence) if wish == "both" else ""
         starts = self._starts_ms(sentence, sound)
-        return track(sentence.text, second, [ms * FPS // 1000 for ms in starts], self.look, first_frame)
+        frames = [ms * FPS // 1000 for ms in starts]
+        return track(sentence.text, second, frames, self.look, first_frame)
 
     def _second(self, sentence: Sentence) -> str:
         if self.script is None:
