@@ -88,6 +88,7 @@ class PlayerState(Message, tag="player_state", frozen=True):
     attract: bool = False
     rss_bytes: int | None = None
     fault: str | None = None
+    frozen_s: float = 0.0
 
 
 class Happened(Message, tag="happened", frozen=True):

@@ -23,7 +23,7 @@ from device.hal import Hal, open_box
 from device.hal.notify import Notifier
 from device.live.voice import LiveVoice
 from device.paths import Places, has_display, notify_socket, repository_root
-from device.processes import EXIT_WINDOW_CLOSED
+from device.processes import EXIT_FROZEN, EXIT_WINDOW_CLOSED
 from device.render import pixels
 from device.render.bundle import Bundle, load_bundle
 from device.render.mouths import open_mouth
@@ -35,6 +35,7 @@ from device.stage.clips import ClipShelf
 from device.stage.day import ShopDay
 from device.stage.director import Director
 from device.stage.keeper import PictureKeeper, Presence
+from device.stage.liveness import Liveness, PictureGuard
 from device.stage.measure import report, spread
 from device.stage.mouths import MouthMaker
 from device.stage.orders import Orders
@@ -138,6 +139,9 @@ class Player:
             Calibration(self.stage, self.speaker, look), self._delay_picture)
         self._places = places
         self._presence = Presence(places)
+        self.liveness = Liveness()
+        self.liveness.still = bundle.manifest.base.frames < 2
+        self._guard = PictureGuard(self.liveness, self._give_up)
         self._notifier = Notifier(notify_socket())
         self._crash: BaseException | None = None
         self._cpu_start_s = self._wall_start_s = 0.0
@@ -168,7 +172,8 @@ class Player:
         self._tell_degraded()
         self.performer.news.extend(("band", step) for step in self.warden.take_news())
         return {
-            "ready": self.stage.started.is_set(),
+            "ready": self.liveness.alive,
+            "frozen_s": round(self.liveness.frozen_s(), 1),
             "frames_shown": figures.frames_shown,
             "frames_dropped": figures.frames_dropped,
             "fps": round(figures.recent_fps(), 2),
@@ -237,6 +242,14 @@ class Player:
         chosen = offset.choose(on_box, of_console, self._settings.av_offset_ms)
         self.stage.av_offset_ms = chosen.av_offset_ms
 
+    def _give_up(self) -> None:
+        """The picture hangs, and what hangs may not be asked to end: leave at once.
+
+        The kernel drops the lock, the safe picture stands, and whoever started us starts us again.
+        """
+        self.director.picture_froze(self.liveness.frozen_s())
+        os._exit(EXIT_FROZEN)
+
     def _direct(self) -> None:
         try:
             # The avatar is on the screen while its programme is read and drawn.
@@ -251,6 +264,8 @@ class Player:
     def _on_first_frame(self, n: int, canvas: pixels.Picture) -> None:
         self.stage.figures.note_memory()
         self._presence.hold()
+        self.liveness.note(canvas)
+        self._guard.start()
         self._notifier.ready()
         self._wall_start_s, self._cpu_start_s = monotonic_s(), process_cpu_s()
         self._keeper.want()
@@ -258,12 +273,14 @@ class Player:
         self.stage.on_presented = self._on_frame
 
     def _on_frame(self, n: int, canvas: pixels.Picture) -> None:
+        self.liveness.note(canvas)
         self._keeper.presented(canvas)
         self._streamer.presented(n, canvas)
         self._orders.presented(canvas)
         shown = self.stage.figures.frames_shown
         if shown % ALIVE_EVERY_FRAMES == 0:
-            self._notifier.alive()
+            if self.liveness.alive:
+                self._notifier.alive()
             limit_s = self._settings.seconds
             if limit_s is not None and monotonic_s() - self._wall_start_s >= limit_s:
                 self.stage.leave()
@@ -272,9 +289,9 @@ class Player:
         """Close everything, whatever fails first; then the report."""
         figures = self.figures()
         closers: tuple[Callable[[], None], ...] = (
-            self._announcer.close, self._live.close, self.warden.close, self._streamer.close,
-            self._keeper.close, self.speaker.close, self.mouths.close, self.stage.close,
-            self._presence.close)
+            self._guard.close, self._announcer.close, self._live.close, self.warden.close,
+            self._streamer.close, self._keeper.close, self.speaker.close, self.mouths.close,
+            self.stage.close, self._presence.close)
         for close in closers:
             close()
         if self._settings.report is not None:

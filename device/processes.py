@@ -12,6 +12,8 @@ RESTARTS_MAX = 20
 RESTARTS_WINDOW_S = 60.0
 # The player's end when a person at the machine closed its window, told from an ordered end.
 EXIT_WINDOW_CLOSED = 4
+# The player's own end when its picture does not move any more.
+EXIT_FROZEN = 5
 
 
 @dataclass(frozen=True)

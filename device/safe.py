@@ -30,6 +30,7 @@ AGAIN_EACH_S = 1.0
 GRACE_S = 3.0
 DARK_MEAN = 8.0
 SIZE_PX = (1080, 1920)
+SIDE_PX_MIN = 240  # X keeps a desktop of a few pixels while its screen is off
 BRAND, PROMISE = "Vitrine", "马上就来 / Back in a moment"
 
 
@@ -96,7 +97,7 @@ class Safe:
 
     def resize(self, size: tuple[int, int]) -> None:
         """The screen has another size now: a new window for it."""
-        if size != self._size:
+        if size != self._size and min(size) >= SIDE_PX_MIN:
             self._sink.close()
             self._size, self._drawn, self.covering = size, None, False
             self.open()

@@ -32,7 +32,8 @@ MODELINES = {
 _DESKTOP = re.compile(r"current (\d+) x (\d+)")
 _OUTPUT = re.compile(
     r"^(\S+) (connected|disconnected)(?: primary)?(?: (\d+x\d+)\+-?\d+\+-?\d+)?(?: (\w+))?")
-_MODE = re.compile(r"^ +(\d+x\d+)i?\S*( +[\d. *+]+)$")
+_MODE = re.compile(r"^ +(\S+)( +[\d. *+]+)$")
+_SIZE = re.compile(r"\d+x\d+")
 _RATE = re.compile(r"([\d.]+)([ *+]*)")
 _MONITOR = re.compile(r"Monitor is (\w+)")
 
@@ -114,10 +115,7 @@ class RealScreen:
         if mode is None:
             order.append("--auto")
         else:
-            size, _, rate = mode.partition("@")
-            self._add_mode(output, mode)
-            order += ["--mode", f"vitrine-{mode}" if self._described(mode) else size]
-            order += ["--rate", rate] if rate and not self._described(mode) else []
+            order += self._described(output, mode)
         if rotation is not None:
             order += ["--rotate", ROTATION_WORDS[rotation]]
         return self._run(order) is not None
@@ -129,15 +127,19 @@ class RealScreen:
             self._run(("xset", "dpms", "0", "0", "0"))
             self._awake_told = True
 
-    def _described(self, mode: str) -> bool:
-        outputs, _ = read_outputs(self._run(("xrandr", "--current")) or "")
-        return mode in MODELINES and not any(mode in each.modes for each in outputs)
-
-    def _add_mode(self, output: str, mode: str) -> None:
-        if self._described(mode):
-            name = f"vitrine-{mode}"
-            self._run(("xrandr", "--newmode", name, *MODELINES[mode].split()))
-            self._run(("xrandr", "--addmode", output, name))
+    def _described(self, output: str, mode: str) -> list[str]:
+        """The mode in xrandr's words; one that the monitor does not offer gets a name of ours."""
+        text = self._run(("xrandr", "--current")) or ""
+        ours = mode.replace("@", "_vitrine")
+        if ours in text:
+            return ["--mode", ours]
+        offered = any(mode in each.modes for each in read_outputs(text)[0] if each.name == output)
+        if offered or mode not in MODELINES:
+            size, _, rate = mode.partition("@")
+            return ["--mode", size, *(["--rate", rate] if rate else [])]
+        self._run(("xrandr", "--newmode", ours, *MODELINES[mode].split()))
+        self._run(("xrandr", "--addmode", output, ours))
+        return ["--mode", ours]
 
     def _lit(self, outputs: Sequence[Output]) -> bool | None:
         if outputs and not any(output.mode for output in outputs):
@@ -195,7 +197,8 @@ def read_outputs(text: str) -> tuple[tuple[Output, ...], tuple[int, int] | None]
             turn = _TURNS.get(head[4] or "", 0) if head[3] else 0
             found.append(Output(head[1], head[2] == "connected", None, turn))
         elif found and (row := _MODE.match(line)):
-            found[-1] = _with_mode(found[-1], row[1], row[2])
+            size_found = _SIZE.search(row[1])
+            found[-1] = _with_mode(found[-1], size_found[0] if size_found else row[1], row[2])
     size = (int(desktop[1]), int(desktop[2])) if desktop else None
     return tuple(found), size
 

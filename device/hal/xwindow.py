@@ -1,8 +1,11 @@
-"""The order of X windows, which SDL does not know: one call of libX11, on a line of its own."""
+"""What SDL does not tell of X: the order of windows and the screen's size now, from libX11."""
 
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 _LIBRARY = "libX11.so.6"
 _ON_ERROR = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
@@ -19,21 +22,39 @@ _IGNORE = _ON_ERROR(_ignore)
 
 def restack(window: int | None, above: bool) -> bool:
     """Raise or lower a window by its X id; False without X."""
-    if not window:
-        return False
+    with _opened() as (x11, display):
+        if not window or not display:
+            return False
+        before = x11.XSetErrorHandler(_IGNORE)
+        order = x11.XRaiseWindow if above else x11.XLowerWindow
+        order(ctypes.c_void_p(display), ctypes.c_ulong(window))
+        x11.XSync(ctypes.c_void_p(display), 0)
+        x11.XSetErrorHandler(ctypes.c_void_p(before))
+    return True
+
+
+def desktop_size() -> tuple[int, int] | None:
+    """Width and height of X's screen as it is now; None without X."""
+    with _opened() as (x11, display):
+        if not display:
+            return None
+        pointer, screen = ctypes.c_void_p(display), x11.XDefaultScreen(ctypes.c_void_p(display))
+        return x11.XDisplayWidth(pointer, screen), x11.XDisplayHeight(pointer, screen)
+
+
+@contextmanager
+def _opened() -> Iterator[tuple[Any, int | None]]:
+    """libX11 and a connection of our own; (None, None) without X."""
     try:
         x11 = ctypes.CDLL(_LIBRARY)
     except OSError:
-        return False
+        yield None, None
+        return
     x11.XOpenDisplay.restype = ctypes.c_void_p
     x11.XSetErrorHandler.restype = ctypes.c_void_p
     display = x11.XOpenDisplay(None)
-    if not display:
-        return False
-    before = x11.XSetErrorHandler(_IGNORE)
-    order = x11.XRaiseWindow if above else x11.XLowerWindow
-    order(ctypes.c_void_p(display), ctypes.c_ulong(window))
-    x11.XSync(ctypes.c_void_p(display), 0)
-    x11.XSetErrorHandler(ctypes.c_void_p(before))
-    x11.XCloseDisplay(ctypes.c_void_p(display))
-    return True
+    try:
+        yield x11, display
+    finally:
+        if display:
+            x11.XCloseDisplay(ctypes.c_void_p(display))

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from device.hal.xwindow import restack
+from device.hal.xwindow import desktop_size, restack
 from device.paths import owns_screen, prepare_sdl
 from device.render.dirty import Box
 from device.render.pixels import Picture, resize_into
@@ -19,6 +19,8 @@ from device.render.sink import SinkState
 from ota.errors import Broken
 
 _DESKTOP_SHARE = 0.9
+_DESKTOP_LOOK = 10
+_DESKTOP_PX_MIN = 240
 
 
 class WindowSink:
@@ -34,6 +36,7 @@ class WindowSink:
         self._last_s: float | None = None
         self._visible = self._exposed = True
         self._mapped = False
+        self._looks = 0
         self._pygame: Any = None
 
     def open(self, width_px: int, height_px: int) -> None:
@@ -111,9 +114,13 @@ class WindowSink:
 
     def _follow_desktop(self) -> None:
         """A screen that was turned or exchanged has another size: fill that one."""
-        size = self._pygame.display.get_desktop_sizes()[0]
-        if self._full and size != self._desktop:
-            self._desktop = size
+        self._looks += 1
+        size = desktop_size() if self._full and self._looks % _DESKTOP_LOOK == 0 else None
+        # A screen that is switched off leaves X a desktop of a few pixels: wait for its return.
+        if size is not None and min(size) >= _DESKTOP_PX_MIN and size != self._desktop:
+            self._pygame.display.quit()  # SDL believes in the size that it found at its start
+            self._pygame.display.init()
+            self._desktop, self._mapped = size, False
             self._make_window()
 
     def state(self) -> SinkState:

@@ -354,6 +354,12 @@ class Director:
         self.fault = sentence[:FAULT_CHARACTERS_MAX]
         self._happened("fault", {"from": "player", "what": self.fault})
 
+    def picture_froze(self, seconds: float) -> None:
+        """Any thread: the last word before this process leaves."""
+        self._happened("fault", {"from": "player", "fault": "picture-frozen", "what": (
+            f"画面停住 {seconds:.0f} 秒,播放重新启动 / "
+            f"The picture stood still for {seconds:.0f} s; the player starts again.")})
+
     def _collect_garbage(self, now_s: float) -> None:
         """The collector is off in the player: young objects often, old ones between sentences."""
         if now_s >= self._due.gc_full_s and self._performer.saying is None:
