@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import Any
 
 _LIBRARY = "libX11.so.6"
-_ON_ERROR = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
 
 
 def _ignore(_display: int | None, _event: int | None) -> int:

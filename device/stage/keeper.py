@@ -10,6 +10,7 @@ import fcntl
 import os
 import queue
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 from device.paths import Places
@@ -21,6 +22,7 @@ from ota.files import read_bounded, write_durable
 PICTURE_S_MIN = 30.0
 PICTURE_BYTES_MAX = 8 << 20
 JPEG_QUALITY = 90
+CLOSE_S = 2.0
 
 
 def last_picture_path(places: Places) -> Path:
@@ -80,6 +82,7 @@ class PictureKeeper:
     def __init__(self, places: Places) -> None:
         self._path = last_picture_path(places)
         self._wanted = threading.Event()
+        self._newest: Picture | None = None
         self._last_s = -PICTURE_S_MIN
         self._queue: queue.Queue[Picture | None] = queue.Queue(1)
         self._thread = threading.Thread(target=self._work, name="keeper", daemon=True)
@@ -96,16 +99,24 @@ class PictureKeeper:
 
     def presented(self, canvas: Picture) -> None:
         """Called for each frame; copies it only when one is wanted."""
+        self._newest = canvas
         if self._wanted.is_set() and not self._queue.full():
             self._wanted.clear()
             self._last_s = monotonic_s()
             self._queue.put_nowait(canvas.copy())
 
     def close(self) -> None:
-        """End after the picture at hand."""
-        if self._thread.is_alive():
-            self._queue.put(None)
-            self._thread.join(3.0)
+        """End with the newest frame kept: whoever follows takes over from just that picture.
+
+        To be called by the presenting thread while its sink is still open.
+        """
+        if not self._thread.is_alive():
+            return
+        with suppress(queue.Full):  # a disk that hangs must not hold up the end
+            if self._newest is not None:
+                self._queue.put(self._newest.copy(), timeout=CLOSE_S)
+            self._queue.put(None, timeout=CLOSE_S)
+            self._thread.join(CLOSE_S)
 
     def _work(self) -> None:
         while (canvas := self._queue.get()) is not None:

@@ -66,8 +66,10 @@ def test_the_screen_is_never_black_from_the_first_picture_on(tmp_path: Path) -> 
             stands = screen.pixels().astype(int)
             assert np.abs(stands - seen).mean() < 12, "the last good frame, not the brand"
             children.append(player())
+            begun_ns = last_picture_path(places).stat().st_mtime_ns
             children[-1].terminate()
             children[-1].wait(15)
+            assert last_picture_path(places).stat().st_mtime_ns > begun_ns, "its very last frame"
             eye.shut.set()
             eye.join(5)
             assert eye.looks > 20 and eye.darkest > 10, eye.darkest
