@@ -213,6 +213,7 @@ def save_screen(console: Console, ask: Ask) -> Answer:
     if percent.isdecimal():
         settings["volume"] = min(100, int(percent)) / 100
     settings["language"] = form.get("box_language") or None
+    settings["attract"] = form.get("attract") == "on"
     programme = form.get("programme", "")
     wanted = console.publisher.wanted(programme) if programme != box.programme else None
     if wanted is not None:

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import random
+from datetime import datetime, timezone
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from device.audio.speaker import Speaker
+from device.conversation import cues
+from device.conversation.script import Script
+from device.paths import Places
+from device.render.bundle import load_bundle
 from device.render.cards import hint
 from device.render.compose import Compositor, Overlay
+from device.render.mouth import Mouth
+from device.render.sink import NullSink
+from device.stage.announcer import Announcer
 from device.stage.care import (
     GESTURE_S_MAX,
     GESTURE_S_MIN,
@@ -24,6 +34,14 @@ from device.stage.care import (
     resting,
     shift_px,
 )
+from device.stage.clips import ClipShelf
+from device.stage.mouths import MouthMaker
+from device.stage.performer import Performer
+from device.stage.stage import Stage
+from device.stage.wardrobe import Wardrobe
+from ota.clock import monotonic_s
+from tests.sim.avatar_bundle import make_bundle
+from tests.sim.built_programme import make_programme
 
 scales = st.sampled_from([0.25, 0.5, 1.0, 2.0])
 
@@ -78,6 +96,38 @@ def test_after_long_quiet_card_and_brand_rest_in_turns_and_a_word_brings_both_ba
     assert turns == ["card", "brand", "card", "brand"]
     idle.happened(9000.0)
     assert idle.resting(9001.0) is None and resting(0.0) is None
+
+
+def test_the_screen_rests_and_wakes_with_a_visitor(tmp_path: Path) -> None:
+    avatar = make_bundle(tmp_path / "avatars" / "sim", (270, 480), 10, gestures=("greet",))
+    bundle = load_bundle(avatar, datetime(2026, 1, 1, tzinfo=timezone.utc))
+    speaker, maker = Speaker(enabled=False), MouthMaker(Mouth(bundle))
+    stage = Stage(bundle, NullSink(), speaker, maker, (270, 480))
+    script = Script.load(make_programme(tmp_path / "shop"))
+    performer = Performer(stage, speaker, maker, ClipShelf(Mouth(bundle)),
+                          Wardrobe(stage.compositor.look, script), Announcer(Places(tmp_path)))
+    performer.dress(performer.wardrobe)
+    performer.perform(cues.ShowCard("longjing"))
+
+    def shows() -> tuple[bool, bool]:
+        overlay = stage._overlay_of(stage.now())
+        return overlay.card is not None, overlay.brand is not None
+
+    assert shows() == (True, True)
+    for quiet_s, seen in ((QUIET_S + 1, (False, True)), (QUIET_S + TURN_S + 1, (True, False))):
+        performer._idle.since_s = monotonic_s() - quiet_s
+        performer.look_after()
+        assert shows() == seen
+    performer.camera(True)
+    assert shows() == (True, True), "the camera's mark never rests"
+    performer.camera(False)
+    assert shows() == (True, False)
+    performer.perform(cues.Caption("龙井多少钱", "zh-CN"))
+    assert shows() == (True, True), "somebody is there"
+    performer._idle.gesture_at_s = 0.0
+    performer.look_after()
+    assert stage.base.waiting, "and at some time she greets by herself"
+    stage.base.close()
 
 
 def test_gestures_without_words_come_rarely_and_never_soon_after_speech() -> None:
