@@ -16,6 +16,8 @@ PROVEN_S = 900.0
 # A sensor that falls silent keeps its last word for so long: silence is not coolness.
 HEAT_KEPT_S = 600.0
 COOLING_C = 8.0
+# No silicon runs beyond these: such a sensor is broken, and broken is unknown.
+PLAUSIBLE_C = (-40.0, 125.0)
 CALM_LATE = 0.02
 # Share of a frame's time that its work may take: to stay, and to try a faster band.
 WORK_STAYS, WORK_FITS = 0.9, 0.7
@@ -104,7 +106,8 @@ def _down(standing: Standing, at_s: float, target: int, why: str) -> Standing:
 
 
 def _with_heat(standing: Standing, reading: Reading) -> Standing:
-    if reading.hottest_c is not None:
+    low_c, high_c = PLAUSIBLE_C
+    if reading.hottest_c is not None and low_c <= reading.hottest_c <= high_c:
         return replace(standing, heat_c=reading.hottest_c, heat_at_s=reading.at_s)
     if reading.at_s - standing.heat_at_s > HEAT_KEPT_S:
         return replace(standing, heat_c=None)

@@ -107,6 +107,8 @@ class Stage:
         The newest wish wins, None takes it back. One that this avatar does not know is noted in
         the figures and nothing else happens: a programme is written for many avatars.
         """
+        if self._fps == STILL:
+            return
         if not self.base.ask(name) and name not in self.figures.gestures_unknown:
             self.figures.gestures_unknown.append(str(name))
 
@@ -114,6 +116,8 @@ class Stage:
         """Show `fps` pictures a second of the same timeline; STILL holds the last. Any thread."""
         self.mouths.at_fps(fps)
         self._fps = fps
+        if fps == STILL:
+            self.base.ask(None)
 
     def faults(self) -> list[str]:
         """What went wrong with the avatar's gestures since the last call, for people."""
