@@ -1,4 +1,4 @@
-"""A chain in one folder for measuring a takeover: server, broker, agent, player, sound card."""
+"""A chain in one folder to measure a takeover: server, broker, agent, player, sound card."""
 
 from __future__ import annotations
 

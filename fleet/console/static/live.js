@@ -81,18 +81,18 @@
     socket.send(packet); seen.sent++;
   }
   async function begin() {
+    let found;
     try {
-      microphone = await navigator.mediaDevices.getUserMedia({ audio: {
+      found = await navigator.mediaDevices.getUserMedia({ audio: {
         channelCount: 1, echoCancellation: true, noiseSuppression: true, autoGainControl: false } });
     } catch (_) { told.textContent = words.denied; return; }
-    const mine = microphone;
     const made = new AudioContext({ sampleRate: RATE, latencyHint: "interactive" });
     await made.audioWorklet.addModule("/static/live-worklet.js");
     const node = new AudioWorkletNode(made, "chunks", { numberOfOutputs: 0, channelCount: 1, channelCountMode: "explicit" });
     node.port.onmessage = (event) => send(event.data);
     open(true);
-    microphone = mine; context = made;
-    made.createMediaStreamSource(mine).connect(node);
+    microphone = found; context = made;
+    made.createMediaStreamSource(found).connect(node);
   }
   speak.addEventListener("click", () => {
     if (!speaking) { begin(); return; }
