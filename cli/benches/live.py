@@ -1,7 +1,8 @@
 """Speaking as the avatar: from the operator's microphone to the box's loudspeaker and screen.
 
-Everything is real: Chromium with the console's page, a sound server whose sinks are microphone and
-loudspeaker (both recorded against one clock), the chain's server with its broker, agent and player.
+Everything is real: Chromium with the console's page, the chain's server with its broker, agent and
+player, a sound server whose sink is recorded. The microphone is Chromium's own false one, which
+plays a file: its capture time stamps and the recording are on the machine's one clock.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ import os
 import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
+import threading
 import wave
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +23,44 @@ from numpy.typing import NDArray
 
 from cli.benches.figure import Figure
 from cli.benches.live_shop import LiveShop
-from cli.sound import MICROPHONE_SINK, MICROPHONE_SOURCE, SPEAKER_SINK
+from cli.sound import SPEAKER_SINK
 from device.audio.soundfiles import read
 from device.paths import prefix_dir, repository_root
-from ota.clock import sleep_s
+from ota.clock import monotonic_s, sleep_s
 from ota.errors import Refused
 
 RATE_HZ = 48_000
-CLIPS, PAUSE_S, AHEAD_S = 10, 0.7, 1.0
-ENVELOPE_HZ, WINDOW_MS = 1000, 10
+CLIPS, CLIP_S, PAUSE_S, MEASURED_S = 8, 1.6, 0.7, 22.0
+ENVELOPE_HZ, WINDOW_MS, PART_MS = 1000, 10, 1200
+SPEECH_DECADES, AGREEMENT_MIN = 3.0, 0.8
 LAG_MS_MAX = 700
+EAR_MS, BLOCK_BYTES, BLOCKS_MAX = 20, 1 << 16, 1 << 14
 LIMIT_MS = 300.0
+BROWSER = ("--no-sandbox", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream",
+           "--disable-dev-shm-usage")
+# Notes what the microphone captured, by the time stamps of the capture itself, beside the page.
+LISTEN = """
+const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+navigator.mediaDevices.getUserMedia = async (wanted) => {
+  const stream = await ask(wanted), power = [];
+  const track = stream.getAudioTracks()[0].clone();
+  const reader = new MediaStreamTrackProcessor({ track }).readable.getReader();
+  window.vitrineSpoken = power;
+  (async () => {
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) return;
+      const at = value.timestamp / 1000;
+      const samples = new Float32Array(value.numberOfFrames), step = value.sampleRate / 1000;
+      value.copyTo(samples, { planeIndex: 0, format: "f32-planar" }); value.close();
+      for (let i = 0; i < samples.length; i += step)
+        power.push([at + i / step,
+                    samples.slice(i, i + step).reduce((sum, each) => sum + each * each, 0) / step]);
+    }
+  })();
+  return stream;
+};
+"""
 Floats = NDArray[np.float64]
 # Monotonic seconds of the first value, and the loudness at 1 kHz.
 Loudness = tuple[float, Floats]
@@ -43,11 +72,13 @@ def measure() -> list[Figure]:
     programme, avatar = root / "programmes" / "tea-shop", root / "models" / "avatars" / "lin"
     with tempfile.TemporaryDirectory(prefix="vitrine-live-") as place:
         folder = Path(place)
-        lengths_ms = make_voice(folder / "voice.wav", programme)
+        make_voice(folder / "voice.wav", programme)
         with LiveShop(folder, programme, avatar, "--size", "540x960") as shop:
             spoken, heard, state = speak(shop, folder / "voice.wav")
             report = shop.leave_player()
-    lags_ms = delays_ms(spoken, heard, lengths_ms)
+    lags_ms = delays_ms(spoken, heard)
+    if not lags_ms:
+        raise Refused("Nothing that was spoken was heard at the loudspeaker; is the sound up?")
     late_ms = abs(float(report["av_offset_ms"]["p95_abs"]))
     middle_ms, worst_ms = statistics.median(lags_ms), float(np.percentile(lags_ms, 95))
     note = f"{len(lags_ms)} sentences; mouths late {report['mouths_late']}"
@@ -60,99 +91,113 @@ def measure() -> list[Figure]:
     ]
 
 
-def make_voice(path: Path, programme: Path) -> list[int]:
-    """A WAV of sentences with pauses; how long each is, in ms."""
+def make_voice(path: Path, programme: Path) -> None:
+    """A WAV of sentences with pauses between them; the browser plays it over and over."""
     files = sorted((programme / "speech").glob("*.opus"))[:CLIPS]
     if not files:
         raise Refused(f"{programme} has no speech; run `vitrine programme build {programme}`.")
-    parts, lengths_ms = [np.zeros(round(AHEAD_S * RATE_HZ), np.float32)], []
+    parts = [np.zeros(round(PAUSE_S * RATE_HZ), np.float32)]
     for file in files:
-        clip = read(file, RATE_HZ)[: 2 * RATE_HZ]
+        clip = read(file, RATE_HZ)[: round(CLIP_S * RATE_HZ)]
         parts += [clip, np.zeros(round(PAUSE_S * RATE_HZ), np.float32)]
-        lengths_ms.append(len(clip) * 1000 // RATE_HZ)
     ints = (np.clip(np.concatenate(parts), -1, 1) * 32767).astype("<i2")
     with wave.open(str(path), "wb") as out:
         out.setnchannels(1)
         out.setsampwidth(2)
         out.setframerate(RATE_HZ)
         out.writeframes(ints.tobytes())
-    return lengths_ms
 
 
 def speak(shop: LiveShop, voice: Path) -> tuple[Loudness, Loudness, dict[str, Any]]:
     """Speak through the page; what microphone and loudspeaker carried, and what the page knew."""
     from playwright.sync_api import sync_playwright
 
-    environment = {**os.environ, **shop.sound.environment}
-    # A browser asks the server for its default, not the environment.
-    subprocess.run(["pactl", "set-default-source", MICROPHONE_SOURCE], env=environment,
-                   timeout=10, check=True)
     unpacked = prefix_dir() / "usr" / "lib" / "chromium" / "chromium"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            args=["--no-sandbox", "--use-fake-ui-for-media-stream", "--disable-dev-shm-usage"],
-            env=environment,
+            args=[*BROWSER, f"--use-file-for-fake-audio-capture={voice}"],
+            env={**shop.environment()},
             executable_path=str(unpacked) if unpacked.exists() else shutil.which("chromium"))
         page = browser.new_page()
+        page.add_init_script(LISTEN)
         page.goto(shop.page)
         page.click("#speak")
         shop.wait("the takeover", lambda: page.evaluate("window.vitrineLive.phase") == "on")
-        with Ear(shop, MICROPHONE_SOURCE) as spoken, Ear(shop, f"{SPEAKER_SINK}.monitor") as heard:
-            subprocess.run(["paplay", f"--device={MICROPHONE_SINK}", str(voice)],
-                           env=environment, timeout=120, check=True)
-            sleep_s(1.0)
+        with Ear(shop, f"{SPEAKER_SINK}.monitor") as heard:
+            sleep_s(MEASURED_S)
             state = dict(page.evaluate("window.vitrineLive"))
+            shifts_s = []
+            for _ in range(20):
+                before_s, now_ms = monotonic_s(), float(page.evaluate("performance.now()"))
+                shifts_s.append(before_s - now_ms / 1e3)
+            spoken = np.array(page.evaluate("window.vitrineSpoken"))
         page.click("#speak")
         browser.close()
-    return spoken.envelope(), heard.envelope(), state
+    places = np.round(spoken[:, 0] - spoken[0, 0]).astype(int)
+    power = np.zeros(places[-1] + 1)
+    power[places] = spoken[:, 1]
+    return (spoken[0, 0] / 1e3 + max(shifts_s), loudness(power)), heard.loudness(), state
+
+
+def loudness(power: Floats) -> Floats:
+    """Powers at 1 kHz, smoothed over 10 ms, as their logarithm."""
+    return np.log10(np.convolve(power, np.ones(WINDOW_MS) / WINDOW_MS, "same") + 1e-7)
 
 
 class Ear:
-    """Records one source of the sound server, in a process of its own, on the machine's clock."""
+    """Records one source of the sound server, each block with the moment of its arrival."""
 
     def __init__(self, shop: LiveShop, source: str) -> None:
-        self._path = shop.folder / f"{source}.npz"
-        environment = {**shop.environment(), "PULSE_SOURCE": source}
         self._process = subprocess.Popen(
-            (sys.executable, "-m", "cli.benches.live_ear", str(self._path)), env=environment,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            cwd=repository_root())
+            ("parec", f"--device={source}", "--format=float32le", f"--rate={RATE_HZ}",
+             "--channels=1", f"--latency-msec={EAR_MS}"),
+            env=shop.environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self._blocks: deque[tuple[float, bytes]] = deque(maxlen=BLOCKS_MAX)
+        self._thread = threading.Thread(target=self._listen, daemon=True)
 
     def __enter__(self) -> Ear:
-        assert self._process.stdout is not None
-        self._process.stdout.readline()  # it hears
+        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.communicate(timeout=30)
+        self._process.terminate()
+        self._thread.join(10)
+        self._process.wait(10)
 
-    def envelope(self) -> Loudness:
-        """What was recorded, as loudness."""
-        with np.load(self._path) as found:
-            samples, start_s = found["samples"].astype(np.float64), float(found["start_s"])
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        while block := os.read(self._process.stdout.fileno(), BLOCK_BYTES):
+            self._blocks.append((monotonic_s(), block))
+
+    def loudness(self) -> Loudness:
+        """What was recorded."""
+        samples = np.frombuffer(b"".join(block for _, block in self._blocks), "<f4")
+        ends = np.cumsum([len(block) // 4 for _, block in self._blocks]) / RATE_HZ
+        # The least delayed block tells the truth: a busy machine only ever hands over late.
+        start_s = float(np.min(np.array([at for at, _ in self._blocks]) - ends))
         step = RATE_HZ // ENVELOPE_HZ
-        power = (samples[: len(samples) // step * step] ** 2).reshape(-1, step).mean(axis=1)
-        window = np.ones(WINDOW_MS) / WINDOW_MS
-        return start_s, np.log10(np.convolve(power, window, "same") + 1e-7)
+        kept = samples[: len(samples) // step * step].astype(np.float64) ** 2
+        return start_s, loudness(kept.reshape(-1, step).mean(axis=1))
 
 
-def delays_ms(
-    spoken: Loudness, heard: Loudness, lengths_ms: list[int]
-) -> list[float]:
+def delays_ms(spoken: Loudness, heard: Loudness) -> list[float]:
     """How much later each sentence was heard than spoken: where the loudness curves agree best."""
     (first_s, voice), (second_s, sound) = spoken, heard
-    shift_ms = (first_s - second_s) * ENVELOPE_HZ
-    loud = voice > (voice.max() - 3)
-    begins = int(np.argmax(loud))
-    found, at = [], begins
-    for length in lengths_ms:
-        part = voice[max(0, at - 100) : at + length + 100]
-        start = max(0, at - 100)
-        scores = []
-        for lag in range(LAG_MS_MAX):
-            other = sound[round(start + shift_ms) + lag :][: len(part)]
-            scores.append(float(np.corrcoef(part, other)[0, 1])
-                          if len(other) == len(part) and other.std() > 0 else -1.0)
-        found.append(float(np.argmax(scores)))
-        at += length + round(PAUSE_S * ENVELOPE_HZ)
+    shift_ms = round((first_s - second_s) * ENVELOPE_HZ)
+    loud = np.flatnonzero(voice > voice.max() - SPEECH_DECADES)
+    begins = loud[np.diff(loud, prepend=-ENVELOPE_HZ) > PAUSE_S * ENVELOPE_HZ / 2]
+    found = []
+    for begin in begins.tolist():
+        part = voice[max(0, begin - 100) : begin + PART_MS]
+        at = max(0, begin - 100) + shift_ms
+        if at < 0 or len(part) < PART_MS or at + len(part) + LAG_MS_MAX > len(sound):
+            continue
+        scores = [agreement(part, sound[at + lag :][: len(part)]) for lag in range(LAG_MS_MAX)]
+        if max(scores) > AGREEMENT_MIN:
+            found.append(float(np.argmax(scores)))
     return found
+
+
+def agreement(one: Floats, other: Floats) -> float:
+    """The correlation of two loudness curves; -1 with silence."""
+    return float(np.corrcoef(one, other)[0, 1]) if other.std() > 0 else -1.0

@@ -31,7 +31,7 @@ FRAME = RATE_HZ // FPS
 CODE_RATE_HZ = 16_000
 # A frame's mouth is decided so long before it is heard: the frame before it is being composed
 # then, and voice network and renderer need their time.
-DECIDE_S = 0.075
+DECIDE_S = 0.07
 PAST_FRAMES, AHEAD_S_MAX = 20, 0.3
 CATCH_UP_FRAMES = 5
 STATE_S = 0.25

@@ -56,7 +56,7 @@
     if (at > 0 && found.phase === "on") {
       const wayMs = Math.max(0, performance.now() - at * 1000 - found.held_ms) / 2;
       seen.totalMs = CHUNK_MS + (context ? context.baseLatency * 1000 : 0) + wayMs + found.delay_ms;
-      seen.late = found.late; seen.aheadMs = found.ahead_ms;
+      Object.assign(seen, { wayMs, delayMs: found.delay_ms, aheadMs: found.ahead_ms, late: found.late });
     }
     show(found.phase);
   }
@@ -84,9 +84,11 @@
     let found;
     try {
       found = await navigator.mediaDevices.getUserMedia({ audio: {
-        channelCount: 1, echoCancellation: true, noiseSuppression: true, autoGainControl: false } });
+        channelCount: 1, sampleRate: RATE, latency: 0.01, echoCancellation: false, noiseSuppression: true,
+        autoGainControl: false } });
     } catch (_) { told.textContent = words.denied; return; }
-    const made = new AudioContext({ sampleRate: RATE, latencyHint: "interactive" });
+    // Without a loudspeaker of its own: its clock would only hold the microphone back.
+    const made = new AudioContext({ sampleRate: RATE, latencyHint: "interactive", sinkId: { type: "none" } });
     await made.audioWorklet.addModule("/static/live-worklet.js");
     const node = new AudioWorkletNode(made, "chunks", { numberOfOutputs: 0, channelCount: 1, channelCountMode: "explicit" });
     node.port.onmessage = (event) => send(event.data);
