@@ -110,8 +110,10 @@ def make_voice(path: Path, programme: Path) -> None:
 
 def speak(shop: LiveShop, voice: Path) -> tuple[Loudness, Loudness, dict[str, Any]]:
     """Speak through the page; what microphone and loudspeaker carried, and what the page knew."""
-    from playwright.sync_api import sync_playwright
-
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError as error:
+        raise Refused("This needs Chromium and playwright; run `vitrine test` once.") from error
     unpacked = prefix_dir() / "usr" / "lib" / "chromium" / "chromium"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(

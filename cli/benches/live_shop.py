@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import threading
-import urllib.request
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -176,9 +175,3 @@ def _free_port() -> int:
     port = int(listener.getsockname()[1])
     listener.close()
     return port
-
-
-def fetched(url: str) -> bytes:
-    """A small page of the console."""
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        return bytes(answer.read(1 << 20))

@@ -15,8 +15,8 @@ RATE_HZ = 48_000
 DELAY_FRAMES = RATE_HZ // 5
 # Left before the sound device takes its samples, at the least and when beginning anew.
 GUARD_FRAMES, RESERVE_FRAMES = RATE_HZ // 500, RATE_HZ * 3 // 100
-# What a chunk that came late adds to the delay, and how slowly it is trusted again: 1 s in 500.
-EXTRA_FRAMES, EXTRA_FRAMES_MAX, TRUST = RATE_HZ // 50, RATE_HZ * 16 // 100, 500
+# What a chunk that came late adds to the delay, and how slowly it is trusted again: 1 ms in 200.
+EXTRA_FRAMES, EXTRA_FRAMES_MAX, TRUST = RATE_HZ // 50, RATE_HZ * 16 // 100, 200
 # A voice later than this past its delay is no conversation: chunks are dropped at once.
 EXCESS_FRAMES_MAX = RATE_HZ * 3 // 10
 SLACK_FRAMES = RATE_HZ * 3 // 200

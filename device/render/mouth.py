@@ -85,7 +85,7 @@ class Mouth:
 
         `speech_db` is the running level of speech, `gate_db` what the gate takes for it. Where the
         network would hear further than is known, the last known sound goes on: with 100 ms ahead
-        the codes are those of `codes` to 0.99 (silence instead: 0.95; see docs/adr/0005).
+        the codes are those of `codes` to 0.98 (with silence instead to 0.92; see docs/stage.md).
         """
         samples = np.ascontiguousarray(samples_16k, np.float32)
         levels_db = logmel.frame_level_db(samples, self._hop)

@@ -60,7 +60,7 @@ def test_a_person_takes_over_speaks_and_hands_back(tmp_path: Path) -> None:
             page.click("#speak")
             shop.wait("the takeover", lambda: seen(page, "phase") == "on")
             shop.wait("the report", lambda: player().get("state") == "live")
-            assert player()["saying"] is None and player()["ai_label"] is True
+            assert player().get("saying") is None and player()["ai_label"] is True
             with Ear(shop, f"{SPEAKER_SINK}.monitor") as ear:
                 sleep_s(1.5)
             loud = ear.loudness()[1]
