@@ -15,6 +15,7 @@ EXIT_MISSED = 1
 RENDERER = "renderer"
 FRAMES_MIN, FRAMES_MAX = 100, 10_000_000
 SUITES = (RENDERER, "stage", "speech", "sync", "ota", "fleet")
+SYNC = "sync"
 SOAK = "soak"  # only when asked for: it takes as long as it is told
 EPILOG = """examples:
   ./vitrine bench                   all suites
@@ -41,8 +42,8 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         help="renderer: watch its memory over N frames (by default 3000)")
     parser.add_argument("--minutes", type=float, default=10.0, metavar="N",
                         help="soak: for how long (by default 10)")
-    parser.add_argument("--out", type=Path, default=Path(), metavar="DIR",
-                        help="soak: where soak.json and soak.png go (by default here)")
+    parser.add_argument("--out", type=Path, metavar="DIR",
+                        help="sync, soak: write offset.png, soak.json and soak.png here")
     parser.set_defaults(run=run)
 
 
@@ -56,7 +57,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"vitrine: measuring {name} ...", file=sys.stderr, flush=True)
         figures = importlib.import_module(f"cli.benches.{name}").measure(
             **(options if name == RENDERER else {}),
-            **({"minutes": args.minutes, "out": args.out} if name == SOAK else {}))
+            **({"out": args.out} if name in (SYNC, SOAK) else {}),
+            **({"minutes": args.minutes} if name == SOAK else {}))
         missed += sum(figure.met is False for figure in figures)
         result[name] = [figure.as_json() for figure in figures]
         if not args.json:

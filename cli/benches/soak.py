@@ -19,11 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from cli.benches.figure import Figure
+from cli.benches.plot import scatter_png
 from device.audio.soundfiles import read, write_opus
 from device.audio.speaker import RATE_HZ
 from device.paths import repository_root
-from device.render.pixels import png_bytes
-from device.render.text import BOLD, REGULAR, Board, typeface
 from ota.errors import Broken
 from ota.files import write_durable
 
@@ -35,7 +34,6 @@ MIB = 1 << 20
 Z95 = 1.96
 # So much in a year of opening hours (some 3 million sentences) fits into any box.
 FLAT_BYTES_EACH_1000 = 16_384.0
-WIDTH_PX, HEIGHT_PX, EDGE_PX = 1280, 640, 90
 Floats = npt.NDArray[np.float64]
 
 
@@ -70,18 +68,19 @@ class Soak:
         return self.slope_low_bytes <= 0.0 or self.slope_high_bytes <= FLAT_BYTES_EACH_1000
 
 
-def measure(minutes: float = 10.0, out: Path = Path()) -> list[Figure]:
-    """Soak, write soak.json and soak.png into `out`, and give the figures. Raises Broken."""
+def measure(minutes: float = 10.0, out: Path | None = None) -> list[Figure]:
+    """Soak; soak.json and soak.png go into `out` if it is given. Raises Broken."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for version in (1, 2):
             short_programme(folder / f"v{version}", version)
         rows = _run(folder, minutes * 60)
     found, line = judge(rows)
-    out.mkdir(parents=True, exist_ok=True)
-    body = {**asdict(found), "flat": found.flat, "factor": FACTOR, "rows": rows}
-    write_durable(out / "soak.json", json.dumps(body).encode() + b"\n")
-    write_durable(out / "soak.png", png_bytes(plot(rows, line, found)))
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        body = {**asdict(found), "flat": found.flat, "factor": FACTOR, "rows": rows}
+        write_durable(out / "soak.json", json.dumps(body).encode() + b"\n")
+        write_durable(out / "soak.png", picture(rows, line, found))
     return [
         Figure("soak: sentences said", found.sentences, ""),
         Figure("soak: programme switches", found.switches, ""),
@@ -158,39 +157,14 @@ def fit(x: Floats, y: Floats) -> Line:
     return Line(float(slope), float(slope - Z95 * error), float(slope + Z95 * error), float(start))
 
 
-def plot(rows: list[dict[str, float]], line: Line, found: Soak) -> npt.NDArray[np.uint8]:
-    """Memory over sentences as a picture, BGRA: a dot for each second, and the line."""
-    board = Board(WIDTH_PX, HEIGHT_PX)
-    board.rule((0, 0, WIDTH_PX, HEIGHT_PX), (255, 255, 255, 255))
-    ink, dot, red = (40, 44, 48, 255), (52, 120, 90, 255), (200, 40, 40, 255)
-    x_max = max(1.0, rows[-1]["sentences"])
-    y_max = 1.1 * max(row["rss"] for row in rows) / MIB
-    right, foot = WIDTH_PX - EDGE_PX // 2, HEIGHT_PX - EDGE_PX
-
-    def place(sentences: float, bytes_held: float) -> tuple[int, int]:
-        return (EDGE_PX + round(sentences / x_max * (right - EDGE_PX)),
-                foot - round(bytes_held / MIB / y_max * (foot - EDGE_PX)))
-
-    board.rule((EDGE_PX, foot, right, foot + 2), ink)
-    board.rule((EDGE_PX, EDGE_PX, EDGE_PX + 2, foot), ink)
-    small = typeface(REGULAR, 20)
-    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
-        x, y = place(share * x_max, share * y_max * MIB)
-        board.text(f"{share * x_max:,.0f}", small, x, foot + 24, ink, "mm")
-        board.text(f"{share * y_max:.0f}", small, EDGE_PX - 12, y, ink, "rm")
-    for row in rows:
-        x, y = place(row["sentences"], row["rss"])
-        board.rule((x - 2, y - 2, x + 2, y + 2), dot)
-    first = SETTLE_SHARE * x_max
-    for step in range(400):
-        at = first + (x_max - first) * step / 399
-        x, y = place(at, line.start + line.slope * at)
-        board.rule((x - 1, y - 1, x + 2, y + 2), red)
-    board.text("Resident memory of the player, MiB, over sentences said", typeface(BOLD, 26),
-               EDGE_PX, 44, ink)
-    board.text(f"{found.sentences:,} sentences, {found.switches} programme switches, "
-               f"{found.minutes:.0f} min: {found.slope_bytes / 1024:+.1f} KiB for 1,000 sentences "
-               f"(95 %: {found.slope_low_bytes / 1024:+.1f} .. "
-               f"{found.slope_high_bytes / 1024:+.1f})", small, EDGE_PX, 74, ink)
-    picture: npt.NDArray[np.uint8] = board.rgba()[..., [2, 1, 0, 3]].copy()
-    return picture
+def picture(rows: list[dict[str, float]], line: Line, found: Soak) -> bytes:
+    """Memory over sentences as a PNG: a dot for each second, and the line."""
+    last = rows[-1]["sentences"]
+    ends = [(x, (line.start + line.slope * x) / MIB) for x in (SETTLE_SHARE * last, last)]
+    words = (f"{found.sentences:,} sentences, {found.switches} programme switches, "
+             f"{found.minutes:.0f} min: {found.slope_bytes / 1024:+.1f} KiB for 1,000 sentences "
+             f"(95 %: {found.slope_low_bytes / 1024:+.1f} .. {found.slope_high_bytes / 1024:+.1f})")
+    return scatter_png(
+        [(row["sentences"], row["rss"] / MIB) for row in rows], ends,
+        (0.0, 1.1 * max(row["rss"] for row in rows) / MIB),
+        "Resident memory of the player, MiB, over sentences said", words)

@@ -1,4 +1,4 @@
-"""Box and fleet: the outbox, the bus and the check of a programme."""
+"""Sound and picture in step (flash and beep), and box and fleet: outbox, bus, programme check."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import tempfile
 from itertools import count
 from pathlib import Path
 
+from cli.benches import flash
 from cli.benches.figure import Figure, median_ms
 from device import messages as m
 from device.bus import Bus
@@ -14,8 +15,9 @@ from device.programme.check import check
 from device.sync.outbox import Outbox
 
 
-def measure() -> list[Figure]:
-    """Milliseconds an event kept, a message passed, a programme checked."""
+def measure(out: Path | None = None) -> list[Figure]:
+    """The A/V offset (offset.png goes into `out`); milliseconds an event kept, a message passed,
+    a programme checked."""
     with tempfile.TemporaryDirectory() as folder:
         outbox = Outbox(Path(folder) / "outbox.db")
         numbers = count()
@@ -35,6 +37,7 @@ def measure() -> list[Figure]:
             bus_ms = median_ms(pass_on, 0.5)
     check_ms = median_ms(lambda: check(repository_root() / "programmes" / "tea-shop"))
     return [
+        *flash.measure(out=out),
         Figure("one event kept durably in the outbox", keep_ms, "ms", 20.0),
         Figure("one message between two processes", bus_ms, "ms", 1.0),
         Figure("one programme checked", check_ms, "ms", 1000.0),

@@ -11,97 +11,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
 
+from cli.benches.flash import BEEP, Recorder, flash_and_beep
 from cli.sound import SPEAKER_SINK, virtual_sound
-from device.audio.portaudio import portaudio
 from device.audio.speaker import GRID_FRAMES, RATE_HZ, Speaker
-from device.render.bundle import load_bundle
-from device.render.cards import hint
-from device.render.mouth import Mouth
-from device.render.sink import NullSink
-from device.stage.mouths import MouthMaker
-from device.stage.stage import Stage
 from ota.clock import Deadline, monotonic_s, sleep_s
 from tests.sim.sound import start_server
-
-BEEP = (0.7 * np.sin(2 * np.pi * 1000 * np.arange(RATE_HZ // 10) / RATE_HZ)).astype(np.float32)
-
-
-class Recorder:
-    """The sink's monitor through PortAudio: blocks and the monotonic time of their first sample."""
-
-    def __init__(self) -> None:
-        self.blocks: list[tuple[float, np.ndarray]] = []
-        self._stream = portaudio().InputStream(
-            samplerate=RATE_HZ, channels=1, dtype="float32", latency=0.05, callback=self._take)
-        self._stream.start()
-
-    def _take(self, block, frames, times, status) -> None:  # type: ignore[no-untyped-def]
-        now_s = monotonic_s()
-        self.blocks.append(
-            (now_s - (times.currentTime - times.inputBufferAdcTime), block[:, 0].copy()))
-
-    def onsets_s(self, gap_s: float = 0.3) -> list[float]:
-        """When sound begins after at least `gap_s` of silence. Times are smoothed by a line."""
-        counts = np.cumsum([0] + [len(b) for _, b in self.blocks[:-1]])
-        stamps = np.array([t for t, _ in self.blocks])
-        start_s = float(np.median(stamps - counts / RATE_HZ))
-        samples = np.concatenate([b for _, b in self.blocks])
-        loud = np.nonzero(np.abs(samples) > 0.05)[0]
-        first = loud[np.diff(loud, prepend=-RATE_HZ) > gap_s * RATE_HZ]
-        return [start_s + i / RATE_HZ for i in first]
-
-    def samples(self) -> np.ndarray:
-        return np.concatenate([b for _, b in self.blocks])
-
-
-def sync(avatar: Path, seconds: float) -> dict[str, object]:
-    """Beep and flash each 0.8 s: when was each heard, when was its frame presented?"""
-    bundle = load_bundle(avatar, datetime(2026, 1, 1, tzinfo=timezone.utc))
-    speaker, sink = Speaker().start(), NullSink()
-    mouths = MouthMaker(Mouth(bundle)).start()
-    stage = Stage(bundle, sink, speaker, mouths, bundle.manifest.size)
-    flash = hint("FLASH " * 6, stage.compositor.look)
-    shown: dict[int, float] = {}
-    recorder = Recorder()
-    speaker.settle(2.0)
-    stage.open()
-    stage.on_presented = lambda n, canvas: shown.__setitem__(n, monotonic_s())
-    planned: list[int] = []
-
-    def plan() -> None:
-        end, next_start = Deadline(seconds), 0
-        while not end.passed:
-            start = speaker.play(BEEP, max(next_start, int(speaker.position_s() * RATE_HZ) + 24000))
-            next_start = start + RATE_HZ * 4 // 5
-            planned.append(stage.frame_at(start))
-            stage.change_at(planned[-1], "hint", flash)
-            stage.change_at(planned[-1] + 3, "hint", None)
-            sleep_s(0.8)
-        sleep_s(0.5)
-        stage.leave()
-
-    threading.Thread(target=plan).start()
-    stage.run()
-    onsets = recorder.onsets_s()
-    offsets = []
-    for n in planned:
-        if n in shown and onsets:
-            nearest = min(onsets, key=lambda t: abs(t - shown[n]))
-            if abs(nearest - shown[n]) < 0.35:
-                offsets.append((nearest - shown[n]) * 1e3)
-    stage.close()
-    mouths.close()
-    figures = stage.figures
-    state = speaker.state()
-    speaker.close()
-    return {"offsets_ms": offsets, "planned": len(planned), "frames": figures.frames_shown,
-            "dropped": figures.frames_dropped, "fps": figures.fps(), "running": state.running,
-            "underflows": state.underflows}
 
 
 def say() -> dict[str, object]:
@@ -233,7 +151,7 @@ def pactl(*words: str) -> str:
 if __name__ == "__main__":
     match sys.argv[1:]:
         case ["sync", avatar, seconds]:
-            found = sync(Path(avatar), float(seconds))
+            found = flash_and_beep(Path(avatar), float(seconds))
         case ["say"]:
             found = say()
         case ["lost", folder]:

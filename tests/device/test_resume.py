@@ -6,10 +6,11 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from device.conversation.cues import Say
-from device.conversation.events import GoOnWith, Muted, SayNow, Sentence
+from device.conversation.cues import Say, Sentence
+from device.conversation.events import GoOnWith, Muted, SayNow
 from device.conversation.state import State
 from device.conversation.step import begin, step
 from device.paths import Places
@@ -59,7 +60,7 @@ def test_a_muted_kiosk_stays_silent() -> None:
 def test_a_sentence_that_killed_twice_is_left_out_and_said_so() -> None:
     once = resumption(TEA, "shop", START)
     assert once is not None and (once.event.number, once.deaths, once.fault) == (1, 1, None)
-    twice = resumption(Note(**{**_fields(TEA), "deaths": 1}), "shop", START)
+    twice = resumption(msgspec.structs.replace(TEA, deaths=1), "shop", START)
     assert twice is not None and twice.event.number == 2
     assert twice.fault is not None and "2 times in sentence 2 of segment tea" in twice.fault
 
@@ -68,7 +69,7 @@ def test_old_notes_other_programmes_and_repeated_notices_are_not_resumed() -> No
     assert resumption(TEA, "other", START) is None
     assert resumption(TEA, "shop", START + timedelta(seconds=AGE_S_MAX + 1)) is None
     assert resumption(TEA, "shop", START - timedelta(seconds=1)) is None
-    override = Note(**{**_fields(TEA), "kind": "notice", "item_id": "override"})
+    override = msgspec.structs.replace(TEA, kind="notice", item_id="override")
     assert resumption(override, "shop", START) is None
 
 
@@ -82,7 +83,3 @@ def test_the_bookmark_follows_what_is_said_and_survives_nonsense(tmp_path: Path)
     assert mark.found("shop", START) is None, "silence leaves nothing"
     (tmp_path / "run" / "vitrine" / "saying.json").write_bytes(b"\x00{")
     assert mark.found("shop", START) is None
-
-
-def _fields(note: Note) -> dict[str, object]:
-    return {name: getattr(note, name) for name in note.__struct_fields__}
