@@ -140,7 +140,6 @@ class Player:
         self._places = places
         self._presence = Presence(places)
         self.liveness = Liveness()
-        self.liveness.still = bundle.manifest.base.frames < 2
         self._guard = PictureGuard(self.liveness, self._give_up)
         self._notifier = Notifier(notify_socket())
         self._crash: BaseException | None = None
@@ -273,6 +272,7 @@ class Player:
         self.stage.on_presented = self._on_frame
 
     def _on_frame(self, n: int, canvas: pixels.Picture) -> None:
+        self.liveness.still = self._bundle.manifest.base.frames < 2 or self.stage.stands_still
         self.liveness.note(canvas)
         self._keeper.presented(canvas)
         self._streamer.presented(n, canvas)

@@ -16,7 +16,7 @@ def _ignore(_display: int | None, _event: int | None) -> int:
 
 
 # Kept here: Xlib holds no reference of its own.
-_IGNORE = _ON_ERROR(_ignore)
+_IGNORE = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)(_ignore)
 
 
 def restack(window: int | None, above: bool) -> bool:

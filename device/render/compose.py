@@ -96,6 +96,7 @@ class Compositor:
                          canvas=(width_px, height_px))
         self.label: Label = ai_label(self.look)
         self.shift = (0, 0)
+        self.covered = False
         self._base_size = base_size
         self._crop = _cover_crop(base_size, (width_px, height_px), focus)
         self._scratch = (
@@ -200,7 +201,19 @@ class Compositor:
             found.append(Layer(overlay.notice, 0, self.height_px - overlay.notice.height_px))
         corner = margin - self.label.margin_px
         found.append(Layer(self.label.sprite, corner, corner))
-        return [replace(at, x=at.x + self.shift[0], y=at.y + self.shift[1]) for at in found]
+        self.covered = any(self._covers(layer) for layer in found)
+        return [self._shifted(layer) for layer in found]
+
+    def _covers(self, layer: Layer) -> bool:
+        """Does it hide the whole picture?"""
+        return (layer.opacity >= 1.0 and layer.sprite.width_px >= self.width_px
+                and layer.sprite.height_px >= self.height_px)
+
+    def _shifted(self, layer: Layer) -> Layer:
+        """What spans the picture stays: moved, it would show a strip of what is beneath."""
+        if layer.sprite.width_px >= self.width_px:
+            return layer
+        return replace(layer, x=layer.x + self.shift[0], y=layer.y + self.shift[1])
 
     def _calibration(self, overlay: Overlay) -> list[Layer]:
         """The calibration page's words and scale, one below the other, under the middle."""

@@ -119,6 +119,12 @@ class Stage:
         if fps == STILL:
             self.base.ask(None)
 
+    @property
+    def stands_still(self) -> bool:
+        """Is a picture that does not change what shall be seen: the still band, or something that
+        covers all of it?"""
+        return self._fps == STILL or self.compositor.covered
+
     def faults(self) -> list[str]:
         """What went wrong with the avatar's gestures since the last call, for people."""
         found = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timezone
 from itertools import pairwise
 from pathlib import Path
@@ -21,6 +21,7 @@ from device.paths import Places
 from device.player import Player, PlayerSettings
 from device.render.bundle import Bundle, load_bundle
 from device.render.cards import hint
+from device.render.dirty import Box
 from device.render.mouth import Mouth
 from device.render.sink import NullSink
 from device.stage.bands import (
@@ -195,8 +196,8 @@ def test_a_hot_box_slows_stands_still_cools_and_moves_on_where_it_stopped(
 class SlowScreen(NullSink):
     """A screen that takes 50 ms for a picture."""
 
-    def present(self, at_s: float) -> None:
-        super().present(at_s)
+    def present(self, at_s: float, boxes: Sequence[Box] | None = None) -> None:
+        super().present(at_s, boxes)
         sleep_s(0.05)
 
 

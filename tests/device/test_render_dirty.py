@@ -71,3 +71,15 @@ def test_boxes_apart_cover_all_and_do_not_meet(given_boxes: list[Box]) -> None:
             one.left >= b.left and one.right <= b.right and one.top >= b.top
             and one.bottom <= b.bottom for b in found)
     assert not any(a.meets(b) for n, a in enumerate(found) for b in found[:n])
+
+
+def test_what_covers_the_picture_is_no_frozen_picture_and_leaves_no_strip() -> None:
+    compositor, canvas = Compositor(*SIZE, SIZE), np.zeros((SIZE[1], SIZE[0], 4), np.uint8)
+    compositor.shift = (3, 2)
+    red = np.full((SIZE[1], SIZE[0], 4), (200, 0, 0, 255), np.uint8)
+    notice = pixels.sprite_from_rgba(red)
+    compositor.frame(canvas, BASES[0], None, PLACES[0], Overlay(notice=notice))
+    assert compositor.covered
+    assert (canvas[[0, -1], :, 2] == 200).all() and (canvas[:, [0, -1], 2] == 200).all()
+    compositor.frame(canvas, BASES[0], None, PLACES[0], Overlay())
+    assert not compositor.covered
