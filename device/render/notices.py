@@ -15,6 +15,7 @@ NOTICE_STRIPE = (255, 209, 0, 255)
 NOTICE_TEXTS_MAX, NOTICE_CHARACTERS_MAX = 2, 600
 NOTICE_HEIGHT_SHARE, NOTICE_HEIGHT_SHARE_LANDSCAPE = 0.5, 0.8
 NOTICE_SIZES = (120, 96, 76, 64, 54, 46, 40, 34)
+ONE_LINE_SIZE = 76  # large enough to be preferred to larger type in two lines
 _PAD, _STRIPE, _TITLE, _BADGE = 64, 18, 52, 76
 
 
@@ -68,15 +69,20 @@ def _draw_title(board: Board, look: Look, top: int) -> None:
 
 
 def _fitting(texts: list[str], look: Look, room_px: int) -> tuple[Type, list[list[str]]]:
-    """The largest type in which all texts fit, and their lines."""
+    """The largest type in which all texts fit, and their lines; a short text stays whole."""
     width = look.canvas[0] - 2 * look.px(_PAD)
     texts = [typeset(each[:NOTICE_CHARACTERS_MAX]) for each in texts[:NOTICE_TEXTS_MAX]]
+    fits: Type | None = None
     for size in NOTICE_SIZES:
         kind = look.face(BOLD, size, "".join(texts))
         rows = [lines(kind.drawable(each), width, kind.width_px) for each in texts]
         rows_max = room_px // round(kind.size_px * 1.36) - 1
-        if sum(len(each) for each in rows) <= rows_max:
-            return kind, [balanced(kind.drawable(each), width, kind.width_px) for each in texts]
+        if fits is None and sum(len(each) for each in rows) <= rows_max:
+            fits = kind
+        if size >= ONE_LINE_SIZE and all(len(each) <= 1 for each in rows):
+            return kind, rows
+        if fits is not None and size <= ONE_LINE_SIZE:
+            return fits, [balanced(fits.drawable(each), width, fits.width_px) for each in texts]
     each_max = max(1, rows_max // max(1, len(texts)))
     return kind, [_cut(each, each_max, width, kind) for each in rows]
 

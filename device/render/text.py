@@ -62,7 +62,7 @@ class Type:
         return mask.size, bytes(mask)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=128)
 def typeface(weight: str, size_px: int) -> Type:
     """A cached Type; `weight` is REGULAR, BOLD or the path of a theme's font."""
     return Type(weight, size_px)
