@@ -58,6 +58,7 @@ class Stage:
         # Each start has its own order: a row of screens shall not move in step.
         self.base = BaseLoop.of(bundle, seed=random.randrange(SEEDS))
         self.compositor = Compositor(*size, self.base.size, bundle.head_middle)
+        self._rests = frozenset(bundle.manifest.joins)
         self.gestures = tuple(each.name for each in bundle.gestures)
         self._matrices: npt.NDArray[np.float32] = bundle.matrices
         self.av_offset_ms = av_offset_ms
@@ -192,6 +193,11 @@ class Stage:
         if self._held is None or self._fps != STILL:
             for _ in range(passed):
                 self.base.take_now()
+            self._held = self.base.take()
+        for _ in range(passed + 1 if self._fps == STILL else 0):
+            # Nobody shall stand there for minutes with half-closed eyes: on to a rest pose.
+            if not self._rests or self._held[0] in self._rests:
+                break
             self._held = self.base.take()
         return *self._held, n
 

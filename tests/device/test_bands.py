@@ -193,6 +193,24 @@ def test_a_hot_box_slows_stands_still_cools_and_moves_on_where_it_stopped(
         assert np.array_equal(steps_n, steps_i), "the motion keeps its pace"
 
 
+def test_a_still_is_taken_in_a_pose_of_rest(open_stage: Open) -> None:
+    stage, warden, hal = open_stage(NullSink())
+    stage._rests = frozenset({20})
+    held: list[int] = []
+
+    def watch(n: int, canvas: np.ndarray) -> None:
+        assert stage._held is not None
+        held.append(stage._held[0])
+        if len(held) == 2:
+            hal.now = Readings(hottest_c=99.0)
+            warden.look(1.0)
+        stage.leave() if held[-3:] == [20, 20, 20] or len(held) > 20 else None
+
+    stage.on_presented = watch
+    stage.run()
+    assert held[-3:] == [20, 20, 20] and held[:-3] == sorted(held[:-3])
+
+
 class SlowScreen(NullSink):
     """A screen that takes 50 ms for a picture."""
 
