@@ -1,4 +1,8 @@
-"""`vitrine test`: all tests, as CI runs them."""
+"""`vitrine test`: all tests, as CI runs them.
+
+Without arguments in two rounds: what can share the machine by two processes, then the tests that
+keep time with sound and screen (marked `alone`), one by one.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ import sys
 
 from device.paths import repository_root
 
+PROCESSES = 2
 EPILOG = """examples:
   ./vitrine test                      everything
   ./vitrine test tests/ota -k rollback   any pytest arguments
@@ -28,6 +33,11 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run pytest in the checkout and give back its exit code."""
-    command = [sys.executable, "-m", "pytest", *args.paths, *args.further]
-    return subprocess.call(command, cwd=repository_root())
+    """Run pytest in the checkout and give back its exit code, the first that is not 0."""
+    given = [*args.paths, *args.further]
+    rounds = [given] if given else [
+        ["-m", "not nightly and not alone", "-n", str(PROCESSES), "--dist", "loadfile"],
+        ["-m", "alone and not nightly"]]
+    codes = [subprocess.call([sys.executable, "-m", "pytest", *each], cwd=repository_root())
+             for each in rounds]
+    return next((code for code in codes if code), 0)

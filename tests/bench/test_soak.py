@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cli.benches.flash import drift, offsets
 from cli.benches.soak import FLAT_BYTES_EACH_1000, fit, judge
+
+pytestmark = pytest.mark.alone
 
 
 def rows(leak_bytes: float, seed: int = 1, noise: float = 40_000.0) -> list[dict[str, float]]:

@@ -21,6 +21,8 @@ from device.paths import repository_root
 from tests.demo.conftest import Demo
 from tests.sim.browser import launch
 
+pytestmark = pytest.mark.alone
+
 PRICE = "¥139"
 LINE = "今天的龙井特别新鲜,一百三十九元一盒。"
 

@@ -34,6 +34,8 @@ from tests.sim.avatar_bundle import make_bundle
 from tests.sim.built_programme import make_programme
 from tests.sim.walker import EMPTY_S, SECONDS, STORIES, write_walk
 
+pytestmark = pytest.mark.alone
+
 NEARER = [0.04, 0.06, 0.09, 0.13, 0.17, 0.18, 0.18, 0.18]
 
 

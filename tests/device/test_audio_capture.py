@@ -21,6 +21,8 @@ from ota.clock import Deadline, monotonic_s
 from ota.errors import Refused
 from tests.sim.sound import sound_server, speak_into, start_server
 
+pytestmark = pytest.mark.alone
+
 CHILD = Path(__file__).with_name("capture_child.py")
 
 

@@ -42,6 +42,8 @@ from device.stage.warden import Warden
 from ota.clock import sleep_s
 from tests.sim.avatar_bundle import make_bundle
 
+pytestmark = pytest.mark.alone
+
 FRAMES = 50
 
 degrees = st.none() | st.floats(-300, 200)

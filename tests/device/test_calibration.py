@@ -23,6 +23,8 @@ from ota.errors import Refused
 from tests.sim.avatar_bundle import make_bundle
 from tests.sim.player_box import Box
 
+pytestmark = pytest.mark.alone
+
 
 def test_what_was_measured_at_the_screen_goes_before_the_console_and_the_argument() -> None:
     assert offset.choose(-60.0, 20.0, 5.0) == offset.Chosen(-60.0, "box")

@@ -24,6 +24,8 @@ from ota.clock import Deadline, monotonic_ns
 from tests.sim.sound import sound_server, speak_into
 from tests.sim.speech import CLIPS, spoken_16k
 
+pytestmark = pytest.mark.alone
+
 START = (
     "import json, sys; from pathlib import Path; from device.ear import EarSettings, run; "
     "from device.paths import Places; "

@@ -21,6 +21,8 @@ from tests.sim.avatar_bundle import make_bundle
 from tests.sim.browser import ARGUMENTS, program
 from tests.sim.built_programme import make_programme, murmur
 
+pytestmark = pytest.mark.alone
+
 
 def seen(page: Page, name: str) -> Any:
     return page.evaluate("window.vitrineLive")[name]

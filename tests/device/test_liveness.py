@@ -18,6 +18,8 @@ from device.stage.mouths import MouthMaker
 from device.stage.stage import Stage
 from tests.sim.avatar_bundle import make_bundle
 
+pytestmark = pytest.mark.alone
+
 
 class FreezingSink(NullSink):
     """A screen that works and then hangs: `shows` still takes frames and shows the old one;

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from device.paths import Places, repository_root
 from device.render.pixels import jpeg_bytes
@@ -19,6 +20,8 @@ from ota.clock import Deadline, sleep_s
 from ota.files import write_durable
 from tests.sim.avatar_bundle import make_bundle
 from tests.sim.xscreen import Screen, x_screen
+
+pytestmark = pytest.mark.alone
 
 
 class Eye(threading.Thread):

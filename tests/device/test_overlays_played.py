@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from device.audio.speaker import Speaker
 from device.conversation import cues
@@ -25,6 +26,8 @@ from device.stage.wardrobe import Wardrobe
 from ota.clock import Deadline, utc_now
 from tests.sim.avatar_bundle import make_bundle
 from tests.sim.built_programme import make_programme
+
+pytestmark = pytest.mark.alone
 
 SIZE = (270, 480)
 

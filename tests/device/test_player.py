@@ -25,6 +25,8 @@ from tests.sim.built_programme import LINES, make_programme
 from tests.sim.player_box import Box
 from tests.sim.sound import sound_server
 
+pytestmark = pytest.mark.alone
+
 WELCOME, ANSWER = LINES["segment/welcome/zh-CN/0"], LINES["answer/price/zh-CN/0"]
 LONGJING = [LINES[f"segment/longjing/zh-CN/{number}"] for number in (0, 1)]
 FALLBACK = LINES["fallback/fallback/zh-CN/0"]

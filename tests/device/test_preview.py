@@ -23,6 +23,8 @@ from tests.sim.built_programme import make_programme
 from tests.sim.player_box import Box
 from tests.sim.sound import sound_server
 
+pytestmark = pytest.mark.alone
+
 SYNC_MS_MAX = 80  # one frame of the player and two of the browser's screen
 
 

@@ -17,6 +17,8 @@ from device.stage.keeper import Presence
 from ota.clock import Deadline, sleep_s
 from tests.sim.xscreen import Screen, x_screen
 
+pytestmark = pytest.mark.alone
+
 CHILD = Path(__file__).with_name("window_child.py")
 
 

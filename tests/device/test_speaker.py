@@ -24,6 +24,8 @@ from ota.errors import Retry
 from tests.sim.avatar_bundle import make_bundle
 from tests.sim.sound import sound_server
 
+pytestmark = pytest.mark.alone
+
 CHILD = Path(__file__).with_name("speaker_child.py")
 
 

@@ -29,6 +29,8 @@ from provisioning.selftest import plain_lines
 from tests.provisioning.server import ROOT, vitrine
 from tests.sim.chain import wait_until
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture
 def sound(tmp_path: Path) -> Iterator[VirtualSound]:
