@@ -110,6 +110,7 @@ def playing(screen: Screen) -> list[Figure]:
     return [
         Figure(f"{screen.name}: frames a second", report["fps"], "fps", 24.9, True, note),
         Figure(f"{screen.name}: late frames", 100 * report["frames_dropped"] / shown, "%", 0.0),
+        Figure(f"{screen.name}: steps to a slower band", len(report["bands"]), "", 0),
         Figure(f"{screen.name}: CPU of the player", report["cpu_share"], "cores",
                screen.cpu_share_max),
         Figure(f"{screen.name}: composing a frame", report["compose_ms"]["p50"], "ms"),

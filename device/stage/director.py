@@ -197,6 +197,9 @@ class Director:
         rests = self.day.look().rests
         if self._state is not None and rests != self._state.resting:
             self._step(events.Resting(rests))
+        # Closed: nobody is greeted, and the camera is off.
+        wanted = self._wanted is not None and self._wanted.settings.attract
+        self._attract.on = wanted and not rests
         self._set_volume(self.day.volume())
 
     def _seen(self, seen: m.Seen) -> None:
@@ -244,7 +247,6 @@ class Director:
         self._set_offset(content.settings.av_offset_ms)
         self.day.follow(content.settings)
         self._set_volume(self.day.volume())
-        self._attract.on = content.settings.attract
         try:
             script = Script.load(Path(content.path), content.variables)
         except VitrineError as error:
