@@ -31,6 +31,7 @@ HEALTH_EACH_S = 0.5
 UPDATER_LOCK_S = 2.0
 # Player and ear speak each second; a word older than this is no proof that they still work.
 WORD_AGE_MAX_NS = 10_000_000_000
+SILENT_MAX_NS = 20_000_000_000
 # The player goes first: the new release has to prove its picture before anything else moves.
 MOVE_ORDER = ("player", "ear", "eye", "agent", "preview", "safe")
 
@@ -55,6 +56,27 @@ class _Seen:
     since_ns: int = 0
 
 
+class Silence:
+    """A player that spoke and says nothing more hangs as a whole: not even its guard can act.
+
+    One that has just been started and never spoke is given all the time it needs.
+    """
+
+    def __init__(self) -> None:
+        self._word: m.PlayerState | None = None
+        self._since_ns, self._restarts = 0, -1
+
+    def is_too_long(self, word: m.PlayerState | None, restarts: int, now_ns: int) -> bool:
+        """One look at the last word; True once for each silence, to end that process."""
+        if word is not self._word:
+            self._word, self._since_ns, self._restarts = word, now_ns, restarts
+        elif (word is not None and restarts == self._restarts
+              and now_ns - self._since_ns > SILENT_MAX_NS):
+            self._restarts = -1
+            return True
+        return False
+
+
 class Host:
     """Start, watch and move the processes of one box. One loop calls `poll`."""
 
@@ -74,6 +96,7 @@ class Host:
         self._code = self.code_folder()
         self._seen = _Seen()
         self._health_at_s = 0.0
+        self._silence = Silence()
         self.heard: list[m.Heard] = []
         self.happened: list[m.Happened] = []
 
@@ -98,6 +121,7 @@ class Host:
             self._notice(message)
             message = self._bus.receive(0.0)
         self._follow_switch()
+        self._end_silence()
         if monotonic_s() - self._health_at_s >= HEALTH_EACH_S:
             self._health_at_s = monotonic_s()
             self._write_health()
@@ -151,6 +175,12 @@ class Host:
         for name in MOVE_ORDER:
             self._supervisor.move(name, code, self._environment_of(name))
         self._seen.since_ns = monotonic_ns()
+
+    def _end_silence(self) -> None:
+        """systemd does the same by its watchdog."""
+        restarts = self._supervisor.restarts("player")
+        if self._silence.is_too_long(self._seen.player, restarts, monotonic_ns()):
+            self._supervisor.kill("player")
 
     def _crashes(self) -> int:
         return sum(self._supervisor.restarts(process.name) for process in BOX)

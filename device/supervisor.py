@@ -114,6 +114,12 @@ class Supervisor:
         child.restarts.clear()
         self._spawn(child)
 
+    def kill(self, name: str) -> None:
+        """End one that hangs, at once; `poll` notices and starts it again."""
+        child = self._children.get(name)
+        if child is not None:
+            _signal_group(child, signal.SIGKILL)
+
     def stop(self, name: str) -> None:
         """Stop one child and forget it."""
         child = self._children.pop(name, None)

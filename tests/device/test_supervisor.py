@@ -12,6 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from device import messages as m
+from device.host import Silence
 from device.processes import Process
 from device.supervisor import LOG_BYTES_MAX, Ended, Supervisor
 from ota.clock import Deadline, sleep_s
@@ -94,6 +96,8 @@ def test_children_die_with_a_killed_supervisor(tmp_path: Path) -> None:
     code = f"""
 import os, sys
 from pathlib import Path
+from device import messages as m
+from device.host import Silence
 from device.processes import Process
 from device.supervisor import Supervisor
 s = Supervisor(Path({str(tmp_path)!r}), print)
@@ -117,3 +121,14 @@ def test_a_program_that_is_not_there_is_a_sentence(
 ) -> None:
     with pytest.raises(Broken, match="cannot be started"):
         start(supervisor, "broker", ("/no/such/program",), tmp_path)
+
+
+def test_a_player_that_fell_silent_is_ended_once_and_a_young_one_is_waited_for() -> None:
+    silence, word, second = Silence(), m.PlayerState(at_ns=1, ready=True), 1_000_000_000
+    assert not any(silence.is_too_long(None, 0, n * second) for n in range(100))
+    assert not silence.is_too_long(word, 0, 100 * second)
+    looks = [silence.is_too_long(word, 0, n * second) for n in range(101, 200)]
+    assert looks.count(True) == 1 and looks[20]
+    assert not silence.is_too_long(word, 1, 300 * second), "started again, not spoken yet"
+    assert not silence.is_too_long(m.PlayerState(at_ns=2, ready=True), 1, 301 * second)
+    assert silence.is_too_long(silence._word, 1, 330 * second)
