@@ -28,7 +28,7 @@ from device.render import pixels
 from device.render.bundle import Bundle, load_bundle
 from device.render.mouths import open_mouth
 from device.render.sink import NullSink, Sink
-from device.stage import offset
+from device.stage import heap, offset
 from device.stage.announcer import Announcer
 from device.stage.calibration import Calibration
 from device.stage.clips import ClipShelf
@@ -84,6 +84,7 @@ def run(places: Places, settings: PlayerSettings) -> int:
     Raises Refused (avatar or settings are bad) and Broken (this process must restart).
     """
     pixels.use_one_thread()
+    heap.use_few_arenas()
     # Picture and sound go first where we may say so; on a box the unit says it.
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)

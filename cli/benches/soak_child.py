@@ -48,6 +48,7 @@ def soak(folder: Path, seconds: float, factor: float) -> int:
     from device.render.dirty import Box
     from device.render.pixels import use_one_thread
     from device.render.sink import NullSink
+    from device.stage.heap import use_few_arenas
 
     class PatientSink(NullSink):
         """Takes a moment for each frame, so that the processor is left to the sentences."""
@@ -63,6 +64,7 @@ def soak(folder: Path, seconds: float, factor: float) -> int:
             return super().receive(timeout_s / factor)
 
     use_one_thread()
+    use_few_arenas()
     places = Places(folder / "root")
     bundle = load_bundle(repository_root() / "models" / "avatars" / "lin", clock.utc_now())
     settings = PlayerSettings(width_px=360, height_px=640)

@@ -5,13 +5,11 @@ One thread. Everything slow (files, codes, cards) happens here, never in the pre
 
 from __future__ import annotations
 
-import gc
 import threading
 import uuid
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +20,11 @@ from device.conversation.script import Script
 from device.conversation.state import State
 from device.conversation.step import begin, step, upcoming
 from device.render.cards import Look
+from device.stage import heap
 from device.stage.attract import Attract, greeting_of
 from device.stage.calibration import Calibration
 from device.stage.day import ShopDay
+from device.stage.incoming import override_event, say_event
 from device.stage.performer import Performer
 from device.stage.resume import Bookmark
 from device.stage.wardrobe import Wardrobe
@@ -35,11 +35,11 @@ TICK_S = 0.25
 REPORT_S = 1.0
 WAIT_S_MAX = 0.25
 WAIT_S_MIN = 0.004
-GC_S = 10.0
 DEAF_S = 5.0  # an EarState, or a Seen, older than this says nothing any more
 BUSY = ("listening", "answering", "fallback", "notice")
-GC_FULL_S = 600.0
+QUIET_S = 0.3  # of a pause between two sentences
 COLD_MAX = 512
+ANSWERS_KEPT = 1000
 FAULT_CHARACTERS_MAX = 400
 
 Snapshot = Callable[[], dict[str, Any]]
@@ -52,12 +52,8 @@ class Due:
 
     tick_s: float = 0.0
     report_s: float = 0.0
-    gc_s: float = 0.0
-    gc_full_s: float = 0.0
     deaf_s: float = 0.0
     blind_s: float = 0.0
-
-ANSWERS_KEPT = 1000
 
 
 class Director:
@@ -82,6 +78,7 @@ class Director:
         self._leave = threading.Event()
         self._due = Due()
         self._attract = Attract()
+        self._collector = heap.Collector()
         self.fault: str | None = None
         self.box = ""
         self.day = ShopDay()
@@ -146,7 +143,7 @@ class Director:
             case m.Command():
                 self._command(message)
             case m.Override():
-                notice = _override(message)
+                notice = override_event(message)
                 self._performer.override(message.say, message.show, notice.until)
                 self._step(notice)
 
@@ -184,7 +181,8 @@ class Director:
             self._performer.camera(now_s < self._due.blind_s)
             self._performer.warm(self._cold)
             self._report(now_s)
-        self._collect_garbage(now_s)
+        quiet = self._performer.saying is None or self._performer.sounds_in_s() > QUIET_S
+        self._collector.turn(now_s, quiet)
         for sentence in self._performer.sound_news():
             self._happened("fault", {"from": "sound", "what": sentence})
         while self._performer.faults:
@@ -260,6 +258,7 @@ class Director:
         if self._state is None:
             self._state = begin(script, language)
             self._due.tick_s = 0.0
+            self._collector.leave_alone()
             self._go_on_after_a_death(script.programme.id)
             return
         self._step(events.ProgrammeChanged(script))
@@ -318,16 +317,7 @@ class Director:
     def _say_now(self, args: dict[str, Any]) -> tuple[bool, dict[str, Any]]:
         if self._state is not None and self._state.driven:
             raise Refused("A person speaks through this screen now; try again afterwards.")
-        segment, answer, text = args.get("segment"), args.get("answer"), args.get("text")
-        if isinstance(segment, str):
-            self._step(events.SayNow(segment_id=segment))
-        elif isinstance(answer, str):
-            self._step(events.SayNow(answer_id=answer))
-        elif isinstance(text, str) and text:
-            sentence = cues.Sentence("notice/console/-/0", text[:600], "", None)
-            self._step(events.SayNow(sentences=(sentence,)))
-        else:
-            raise Refused("say needs a text, or the id of a segment or an answer.")
+        self._step(say_event(args))
         return self._state is not None, {}
 
     def _report(self, now_s: float) -> None:
@@ -362,15 +352,6 @@ class Director:
             f"画面停住 {seconds:.0f} 秒,播放重新启动 / "
             f"The picture stood still for {seconds:.0f} s; the player starts again.")})
 
-    def _collect_garbage(self, now_s: float) -> None:
-        """The collector is off in the player: young objects often, old ones between sentences."""
-        if now_s >= self._due.gc_full_s and self._performer.saying is None:
-            self._due.gc_full_s = now_s + GC_FULL_S
-            gc.collect()
-        elif now_s >= self._due.gc_s:
-            self._due.gc_s = now_s + GC_S
-            gc.collect(0)
-
 
 def _answers_first(script: Script) -> list[Path]:
     """The clips of a programme, those first that somebody may wait for."""
@@ -382,19 +363,3 @@ def _mode(state: State | None) -> str:
     if state is None:
         return "idle"
     return "resting" if state.resting and state.saying is None else state.mode
-
-
-def _override(message: m.Override) -> events.Override:
-    sentences = tuple(
-        cues.Sentence(f"notice/override/{language}/0", text, language, None)
-        for language, text in (message.say or {}).items())
-    return events.Override(sentences, message.show, _moment(message.until))
-
-
-def _moment(text: str | None) -> datetime | None:
-    """An ISO moment, aware; None for none or nonsense: a notice then stays until taken back."""
-    try:
-        found = datetime.fromisoformat(text.replace("Z", "+00:00")) if text else None
-    except ValueError:
-        return None
-    return found.replace(tzinfo=timezone.utc) if found and found.tzinfo is None else found

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from cli.benches.flash import drift, offsets
 from cli.benches.soak import FLAT_BYTES_EACH_1000, fit, judge
@@ -22,7 +20,7 @@ def rows(leak_bytes: float, seed: int = 1, noise: float = 40_000.0) -> list[dict
             for k in range(1000)]
 
 
-@given(st.integers(0, 10_000))
+@pytest.mark.parametrize("seed", range(5))
 def test_memory_that_only_wanders_is_flat(seed: int) -> None:
     assert judge(rows(0.0, seed))[0].flat
 
