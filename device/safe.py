@@ -23,6 +23,7 @@ from device.stage.day import ShopDay
 from device.stage.keeper import last_picture, somebody_presents
 from device.stage.screenkeeper import KeeperParts, ScreenKeeper
 from ota.clock import monotonic_s
+from ota.errors import Broken
 
 LOOK_EACH_S = 0.1
 SCREEN_EACH_S = 1.0
@@ -68,7 +69,7 @@ class Safe:
         self, places: Places, sink: Sink, size: tuple[int, int] = SIZE_PX, under: bool = False
     ) -> None:
         self._places, self._sink, self._size, self._under = places, sink, size, under
-        self.covering = self.dark = False
+        self.covering = self.dark = self._presented = False
         self._drawn: tuple[str, Picture] | None = None
         self._again_s = 0.0
 
@@ -82,9 +83,10 @@ class Safe:
 
     def look(self) -> bool:
         """Show or take away the picture as needed; True when the person closed the window."""
-        presents = somebody_presents(self._places)
+        presents, before = somebody_presents(self._places), self._presented
+        self._presented = presents
         wanted = "dark" if self.dark else "" if presents else "picture"
-        if wanted and self._is_new(wanted):
+        if wanted and (self._is_new(wanted) or (self.dark and presents and not before)):
             self._call("show", True)
             self._draw(wanted)
             if self.dark:  # a player that has just begun stands above us
@@ -125,19 +127,19 @@ class Safe:
 
 
 def run(places: Places, headless: bool = False, full_screen: bool = False) -> int:
-    """Watch until SIGTERM. Exit code. Raises Broken when no window can be opened."""
+    """Watch until SIGTERM. Exit code. Raises Broken when it must be started again."""
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
     signal.signal(signal.SIGINT, lambda number, frame: stop.set())
     display = has_display() and not headless
-    box = full_screen and display  # a laptop's own screen is not ours to switch or turn
+    box = full_screen and not headless  # a laptop's own screen is not ours to switch or turn
     screen = RealScreen(display=display)
     size = (screen.look().desktop if box else None) or SIZE_PX
-    safe = Safe(places, _sink(headless, full_screen), size, under=box)
+    safe = Safe(places, _sink(headless, full_screen), size, under=box and display)
     notifier = Notifier(notify_socket())
     safe.open()
     notifier.ready()
-    keeper = _keep_screen(places, screen, stop) if box else None
+    keeper, work = _keep_screen(places, screen, stop) if box else (None, None)
     # The player is given its start time before a window flashes up behind it.
     stop.wait(0.0 if box else GRACE_S)
     while not stop.wait(LOOK_EACH_S):
@@ -145,11 +147,15 @@ def run(places: Places, headless: bool = False, full_screen: bool = False) -> in
             safe.dark = keeper.cover
             safe.resize(keeper.seen.desktop or size)
         safe.look()
+        if work is not None and not (work.is_alive() or stop.is_set()):
+            raise Broken("The screen's keeper failed; starting again.")
         notifier.alive()
     return 0
 
 
-def _keep_screen(places: Places, screen: RealScreen, stop: threading.Event) -> ScreenKeeper:
+def _keep_screen(
+    places: Places, screen: RealScreen, stop: threading.Event
+) -> tuple[ScreenKeeper, threading.Thread]:
     """The keeper in a thread of its own: a slow television must not hold up the picture."""
     bus = Bus(places.run, "safe")
     memory = places.var / "safe" / "screen.json"
@@ -158,7 +164,7 @@ def _keep_screen(places: Places, screen: RealScreen, stop: threading.Event) -> S
     work = threading.Thread(
         target=keep, args=(keeper, bus, stop), name="screen", daemon=True)
     work.start()
-    return keeper
+    return keeper, work
 
 
 def keep(keeper: ScreenKeeper, bus: Bus, stop: threading.Event) -> None:
