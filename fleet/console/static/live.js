@@ -87,13 +87,34 @@
         channelCount: 1, sampleRate: RATE, latency: 0.01, echoCancellation: false, noiseSuppression: true,
         autoGainControl: false } });
     } catch (_) { told.textContent = words.denied; return; }
+    open(true);
+    microphone = found;
+    const track = found.getAudioTracks()[0];
+    if (window.MediaStreamTrackProcessor && track.getSettings().sampleRate === RATE) direct(track);
+    else await throughContext(found);
+  }
+  async function direct(track) {
+    // A context keeps what it once fell behind with; reading the track itself does not.
+    const reader = new MediaStreamTrackProcessor({ track }).readable.getReader();
+    let chunk = new Int16Array(RATE / 50), filled = 0;
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) return;
+      const samples = new Float32Array(value.numberOfFrames);
+      value.copyTo(samples, { planeIndex: 0, format: "f32-planar" }); value.close();
+      for (const sample of samples) {
+        chunk[filled++] = Math.max(-1, Math.min(1, sample)) * 32767;
+        if (filled === chunk.length) { send(chunk.buffer); chunk = new Int16Array(RATE / 50); filled = 0; }
+      }
+    }
+  }
+  async function throughContext(found) {
     // Without a loudspeaker of its own: its clock would only hold the microphone back.
     const made = new AudioContext({ sampleRate: RATE, latencyHint: "interactive", sinkId: { type: "none" } });
     await made.audioWorklet.addModule("/static/live-worklet.js");
     const node = new AudioWorkletNode(made, "chunks", { numberOfOutputs: 0, channelCount: 1, channelCountMode: "explicit" });
     node.port.onmessage = (event) => send(event.data);
-    open(true);
-    microphone = found; context = made;
+    context = made;
     made.createMediaStreamSource(found).connect(node);
   }
   speak.addEventListener("click", () => {
