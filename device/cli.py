@@ -79,7 +79,8 @@ def _player_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--full-screen", action="store_true", help="the whole screen")
     parser.add_argument("--avatar", type=Path, metavar="DIR", help="another avatar bundle")
     parser.add_argument("--programme", type=Path, metavar="DIR", help="play this at once")
-    parser.add_argument("--size", default="1080x1920", help="of the picture, in pixels")
+    parser.add_argument("--size", help="of the picture, in pixels (default: 1080x1920, or with "
+                                       "--full-screen the screen's shape)")
     parser.add_argument("--precision", choices=("int8", "fp16", "fp32"), default="int8")
     parser.add_argument("--provider", choices=("auto", "tensorrt", "cuda", "cpu"), default="auto",
                         help="where the mouth is computed (default: the best there is)")
@@ -103,7 +104,7 @@ def _run_player(args: argparse.Namespace) -> int:
     from device.paths import Places
     from device.player import PlayerSettings, run
 
-    width_px, height_px = _size(args.size)
+    width_px, height_px = _size(args.size) if args.size else (None, None)
     return run(
         Places.from_environment(),
         PlayerSettings(

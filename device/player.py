@@ -21,11 +21,13 @@ from device.audio.speaker import Speaker
 from device.bus import Bus
 from device.hal import Hal, open_box
 from device.hal.notify import Notifier
+from device.hal.xwindow import desktop_size
 from device.live.voice import LiveVoice
 from device.paths import Places, has_display, notify_socket, repository_root
 from device.processes import EXIT_FROZEN, EXIT_WINDOW_CLOSED
 from device.render import pixels
 from device.render.bundle import Bundle, load_bundle
+from device.render.canvas import canvas_for
 from device.render.mouths import open_mouth
 from device.render.sink import NullSink, Sink
 from device.stage import heap, offset
@@ -67,8 +69,8 @@ class PlayerSettings:
     programme: Path | None = None
     headless: bool = False
     full_screen: bool = False
-    width_px: int = 1080
-    height_px: int = 1920
+    width_px: int | None = None  # None: as the screen is
+    height_px: int | None = None
     precision: str = "int8"
     provider: str = "auto"
     sound: bool = True
@@ -114,7 +116,7 @@ class Player:
         self._degraded_told = 0
         self.speaker = speaker or Speaker(settings.sound_device, settings.sound)
         self.mouths = MouthMaker(self.mouth, bundle.manifest.base.frames)
-        size = (settings.width_px, settings.height_px)
+        size = _canvas(settings, bundle)
         self.stage = Stage(bundle, sink or _sink(settings), self.speaker, self.mouths, size,
                            offset.bounded(settings.av_offset_ms))
         self.warden = Warden(hal or open_box(), self.stage, bundle.manifest.fps)
@@ -298,6 +300,13 @@ class Player:
         if self._settings.report is not None:
             text = json.dumps(figures, indent=2) + "\n"
             write_durable(self._settings.report, text.encode())
+
+
+def _canvas(settings: PlayerSettings, bundle: Bundle) -> tuple[int, int]:
+    if settings.width_px is not None and settings.height_px is not None:
+        return settings.width_px, settings.height_px
+    whole = settings.full_screen and has_display() and not settings.headless
+    return canvas_for(desktop_size() if whole else None, bundle.manifest.size)
 
 
 def _sink(settings: PlayerSettings) -> Sink:

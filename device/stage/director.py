@@ -163,6 +163,8 @@ class Director:
             self._calibration.turn()
             self._hush_for(self._calibration)
         if (driven := self._performer.live_change()) is not None:
+            if driven:
+                self.day.wake({})  # a person may speak after hours, too
             self._step(events.Driven(driven))
             self._report(now_s)
         if (key := self._performer.done_key()) is not None:

@@ -11,6 +11,7 @@ import pytest
 from device import messages as m
 from device.hal.screen import Output, RealScreen, Seen, monitor_lit, read_outputs
 from device.hal.sim import SimScreen
+from device.render.canvas import canvas_for
 from device.stage.day import ShopDay
 from device.stage.screenkeeper import KeeperParts, ScreenKeeper
 from device.stage.screenplan import TRIES_MAX
@@ -160,3 +161,13 @@ def test_a_real_x_server_without_dpms_says_so_instead_of_lying(
         screen.keep_awake()
         assert screen.power(False) is False and screen.look().outputs[0].mode
         assert not screen.configure("screen", None, 90), "Xvfb cannot turn"
+
+
+def test_the_picture_takes_the_shape_of_the_screen_and_the_avatars_size() -> None:
+    lin, lin_4k = (1080, 1920), (2160, 3840)
+    assert canvas_for(None, lin_4k) == (1080, 1920)
+    assert canvas_for((1920, 1080), lin) == (1920, 1080)
+    assert canvas_for((2160, 3840), lin) == (1080, 1920)
+    assert canvas_for((3840, 2160), lin_4k) == (3840, 2160)
+    assert canvas_for((1280, 800), lin) == (1280, 800)
+    assert canvas_for((1200, 1920), lin) == (1080, 1728)
