@@ -29,7 +29,7 @@ from ota.files import write_durable
 FACTOR = 10.0
 CLIP_S = 0.6
 LINES_KEPT = 3
-SETTLE_SHARE = 0.2
+SETTLE_SHARE = 0.5  # caches, rings of figures and the heap take some minutes to fill
 MIB = 1 << 20
 Z95 = 1.96
 # So much in a year of opening hours (some 3 million sentences) fits into any box.
@@ -130,7 +130,7 @@ def _run(folder: Path, seconds: float) -> list[dict[str, float]]:
 
 
 def judge(rows: list[dict[str, float]]) -> tuple[Soak, Line]:
-    """Fit the memory over the sentences, after the first fifth: buffers grow to their size."""
+    """Fit the memory over the sentences, after the first half: buffers grow to their size."""
     kept = [row for row in rows if row["sentences"] >= SETTLE_SHARE * rows[-1]["sentences"]]
     line = fit(np.array([row["sentences"] for row in kept], np.float64),
                np.array([row["rss"] for row in kept], np.float64))
