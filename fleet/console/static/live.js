@@ -95,7 +95,7 @@
   }
   async function direct(track) {
     // A context keeps what it once fell behind with; reading the track itself does not.
-    const reader = new MediaStreamTrackProcessor({ track }).readable.getReader();
+    const reader = new MediaStreamTrackProcessor({ track, maxBufferSize: 25 }).readable.getReader();
     let chunk = new Int16Array(RATE / 50), filled = 0;
     for (;;) {
       const { value, done } = await reader.read();
