@@ -3,7 +3,7 @@
 A packet is 1 byte kind, 8 bytes big-endian float64 (seconds of the sound timeline), then the
 payload. On the Unix stream socket 4 bytes of length go before it; on the WebSocket one packet
 is one binary message. Kinds: J picture (JPEG), P sound (s16le mono at 48 kHz), S no player.
-A watcher begins with two bytes: pictures a second, and 1 for sound.
+A watcher begins with two bytes: pictures a second, and 1 for sound (by default all of it).
 """
 
 from __future__ import annotations

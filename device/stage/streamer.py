@@ -12,7 +12,7 @@ import numpy as np
 
 from device.audio.speaker import RATE_HZ, Samples, Speaker
 from device.paths import Places
-from device.preview.wire import PICTURE, SOUND, WISH_BYTES, framed, packet, socket_path
+from device.preview.wire import FULL, PICTURE, SOUND, WISH_BYTES, framed, packet, socket_path
 from device.render.pixels import Picture, jpeg_bytes, resize_into
 from device.stage.stage import FPS, FRAME_S
 from ota.errors import Broken
@@ -22,7 +22,7 @@ JPEG_QUALITY = 75
 QUEUE_MAX = 64
 PICTURES_WAITING_MAX = 8
 WATCHERS_MAX = 4
-SEND_S_MAX = 1.0
+SEND_S_MAX, WISH_S_MAX = 1.0, 0.1
 
 Item = tuple[bytes, float, Picture | Samples]
 
@@ -110,13 +110,12 @@ class Streamer:
                 line, _ = self._listener.accept()
             except OSError:
                 return
-            line.settimeout(SEND_S_MAX)
             threading.Thread(target=self._serve, args=(line,), name="watcher", daemon=True).start()
 
     def _serve(self, line: socket.socket) -> None:
         """One watcher, until it goes or is too slow."""
         with line, contextlib.suppress(OSError):
-            wish = line.recv(WISH_BYTES)
+            wish = _wish(line)
             if len(wish) < WISH_BYTES or not 0 < wish[0] <= FPS:
                 return
             watcher = Watcher(line, FPS // wish[0], bool(wish[1]))
@@ -152,6 +151,17 @@ class Streamer:
                 data = (np.clip(what, -1.0, 1.0) * 32767).astype("<i2").tobytes()
             for taker in takers:
                 _drop_in(taker.mail, framed(packet(kind, at_s, data)))
+
+
+def _wish(line: socket.socket) -> bytes:
+    """What a watcher asks for in its first bytes; one that says nothing gets all."""
+    line.settimeout(WISH_S_MAX)
+    try:
+        return line.recv(WISH_BYTES)
+    except TimeoutError:
+        return FULL
+    finally:
+        line.settimeout(SEND_S_MAX)
 
 
 def _drop_in(mail: queue.Queue[bytes | None], data: bytes | None) -> None:
