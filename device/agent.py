@@ -203,7 +203,7 @@ def line_settings(identity: Identity, settings: AgentSettings, session: str) -> 
 
 def make_content(places: Places, identity: Identity, clock: FloorClock) -> Content:
     """The content store of this box, with its trust and its mutual TLS."""
-    fetcher = Fetcher(identity.tls())
+    fetcher = Fetcher(identity.tls_for_downloads())
     url = identity.box.content_url.rstrip("/")
     trust = TrustClient(places.var / "trust", f"{url}/metadata/", fetcher, clock)
     trust.bootstrap(identity.tuf_root)

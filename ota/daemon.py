@@ -181,7 +181,8 @@ def open_source(places: Roots, clock: FloorClock, stick: str | None = None) -> S
         raise Refused("This box is not enrolled yet; run `vitrine provision enrol`.") from error
     fetcher: Fetcher | StickFetcher
     if stick is None:
-        fetcher = Fetcher(tls_context(folder / "ca.pem", folder / "cert.pem", folder / "key.pem"))
+        # Without our certificate: one that ran out must not keep a box from its updates.
+        fetcher = Fetcher(tls_context(folder / "ca.pem"))
     else:
         url, fetcher = SCHEME, StickFetcher(Path(stick))
     trust = TrustClient(places.var / "ota" / "trust", f"{url}/metadata", fetcher, clock)

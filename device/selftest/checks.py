@@ -165,7 +165,7 @@ def _content_fault(identity: Identity) -> str | None:
     url = f"{identity.box.content_url.rstrip('/')}/metadata/timestamp.json"
     deadline = Deadline(CONNECT_S)
     try:
-        Fetcher(identity.tls(), attempts=1).bytes(url, TIMESTAMP_BYTES_MAX)
+        Fetcher(identity.tls_for_downloads(), attempts=1).bytes(url, TIMESTAMP_BYTES_MAX)
     except VitrineError as error:
         return str(error)
     return None if not deadline.passed else f"{url} took longer than {CONNECT_S:.0f} s"

@@ -40,6 +40,13 @@ class Identity:
         assert isinstance(context, ssl.SSLContext)
         return context
 
+    def tls_for_downloads(self) -> ssl.SSLContext:
+        """TLS that proves the server alone: what is signed needs no name, and a certificate that
+        ran out must not keep a box from its content. Raises Refused."""
+        context = tls_context(self.folder / "ca.pem")
+        assert isinstance(context, ssl.SSLContext)
+        return context
+
 
 def load_identity(folder: Path) -> Identity:
     """Read and check an identity. Raises Refused when there is none, or it is damaged."""
