@@ -23,14 +23,14 @@ from device.hal import Hal, open_box
 from device.hal.notify import Notifier
 from device.hal.xwindow import desktop_size
 from device.live.voice import LiveVoice
-from device.paths import Places, has_display, notify_socket, repository_root
-from device.processes import EXIT_FROZEN, EXIT_WINDOW_CLOSED
+from device.paths import Places, has_display, notify_socket
+from device.processes import EXIT_FROZEN, EXIT_RECAST, EXIT_WINDOW_CLOSED
 from device.render import pixels
 from device.render.bundle import Bundle, load_bundle
 from device.render.canvas import canvas_for
 from device.render.mouths import open_mouth
 from device.render.sink import NullSink, Sink
-from device.stage import heap, offset
+from device.stage import casting, heap, offset
 from device.stage.announcer import Announcer
 from device.stage.calibration import Calibration
 from device.stage.clips import ClipShelf
@@ -47,7 +47,7 @@ from device.stage.stage import Stage
 from device.stage.streamer import Streamer
 from device.stage.warden import Warden
 from device.stage.wardrobe import Wardrobe
-from ota.clock import monotonic_ns, monotonic_s, process_cpu_s, sleep_s, utc_now
+from ota.clock import monotonic_ns, monotonic_s, process_cpu_s, utc_now
 from ota.errors import Broken, VitrineError
 from ota.files import read_bounded, write_durable
 
@@ -58,7 +58,6 @@ FIRST_FRAME_S = 5.0
 SWITCH_S = 0.001
 PRIORITY = -5
 ALIVE_EVERY_FRAMES = 25
-DEFAULT_AVATAR = "models/avatars/lin"
 
 
 @dataclass(frozen=True)
@@ -95,11 +94,11 @@ def run(places: Places, settings: PlayerSettings) -> int:
         speaker = Speaker(settings.sound_device, settings.sound).start()
         try:
             bundle = load_bundle(
-                settings.avatar or repository_root() / DEFAULT_AVATAR, utc_now(), _who(places)[0])
+                settings.avatar or casting.chosen(places), utc_now(), _who(places)[0])
             player = Player(places, settings, bundle, bus, speaker=speaker)
         except VitrineError as error:
             speaker.close()
-            _confess(bus, str(error))
+            _confess(places, bus, str(error))
             raise
         return player.play()
 
@@ -146,6 +145,8 @@ class Player:
         self._guard = PictureGuard(self.liveness, self._give_up)
         self._notifier = Notifier(notify_socket())
         self._crash: BaseException | None = None
+        self._recast = False
+        self.director.on_avatar(bundle.manifest.id, self._give_the_stage_to)
         self._cpu_start_s = self._wall_start_s = 0.0
 
     def play(self) -> int:
@@ -165,7 +166,17 @@ class Player:
         if self._crash is not None:
             raise Broken(f"The player's director failed ({self._crash!r}); restarting.")
         self._bookmark.close()
-        return EXIT_WINDOW_CLOSED if self.stage.window_closed else 0
+        if self.stage.window_closed:
+            return EXIT_WINDOW_CLOSED
+        return EXIT_RECAST if self._recast else 0
+
+    def _give_the_stage_to(self, avatar_id: str) -> None:
+        """A programme with another avatar has begun: the next player shows that one."""
+        if self._settings.avatar is not None or not casting.is_here(avatar_id):
+            return
+        casting.remember(self._places, avatar_id)
+        self._recast = True
+        self.stage.leave()
 
     def snapshot(self) -> dict[str, Any]:
         """The fields of PlayerState that the stage knows."""
@@ -327,7 +338,7 @@ def _who(places: Places) -> tuple[str, str]:
         return "*", ""
 
 
-def _confess(bus: Bus, sentence: str) -> None:
+def _confess(places: Places, bus: Bus, sentence: str) -> None:
     """Tell the console why there is no avatar; the safe picture stands meanwhile."""
     bus.publish(m.PlayerState(at_ns=monotonic_ns(), ready=False, fault=sentence))
-    sleep_s(FAULT_SHOWN_S)
+    casting.hear_of_another(places, bus, FAULT_SHOWN_S)

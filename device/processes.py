@@ -14,6 +14,8 @@ RESTARTS_WINDOW_S = 60.0
 EXIT_WINDOW_CLOSED = 4
 # The player's own end when its picture does not move any more.
 EXIT_FROZEN = 5
+# The player's orderly end to be started again with another avatar.
+EXIT_RECAST = 6
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,8 @@ class Director:
         self.box = ""
         self.day = ShopDay()
         self.question_to_sound_ms: deque[float] = deque(maxlen=ANSWERS_KEPT)
+        self._avatar_id = ""
+        self._give_way: Callable[[str], None] = lambda avatar_id: None
         self._set_volume: Callable[[float], None] = lambda volume: None
         self._set_offset: Callable[[float | None], None] = lambda offset_ms: None
         self._calibration: Calibration | None = None
@@ -97,6 +99,10 @@ class Director:
     ) -> None:
         """Who shows the calibration page, and who hears the console's delay of the picture."""
         self._calibration, self._set_offset = page, console_says
+
+    def on_avatar(self, own_id: str, give_way: Callable[[str], None]) -> None:
+        """Which avatar this player shows, and who is told when a programme names another."""
+        self._avatar_id, self._give_way = own_id, give_way
 
     def begin_with(self, folder: Path) -> None:
         """Play this programme without waiting for the agent."""
@@ -279,6 +285,8 @@ class Director:
 
     def _dress(self, script: Script) -> None:
         self._dressed = script
+        if script.programme.avatar.id != self._avatar_id:
+            self._give_way(script.programme.avatar.id)
         ready = self._wardrobe
         fits = ready is not None and ready.script is script
         self._performer.dress(ready if ready and fits else Wardrobe(self._look, script))

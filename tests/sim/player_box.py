@@ -19,7 +19,7 @@ from ota.clock import Deadline, monotonic_ns, monotonic_s
 class Box:
     """One player process; the test is its agent and its ear."""
 
-    def __init__(self, root: Path, avatar: Path, environment: dict[str, str]) -> None:
+    def __init__(self, root: Path, avatar: Path | None, environment: dict[str, str]) -> None:
         self.places, self._avatar = Places(root), avatar
         self._environment = {
             **os.environ, **environment, "VITRINE_ROOT": str(root),
@@ -32,7 +32,7 @@ class Box:
         """Start the player; seconds until the first presented frame is reported."""
         begun_s = monotonic_s()
         command = [sys.executable, "-m", "cli", "device", "player", "--headless", "--size",
-                   "540x960", "--avatar", str(self._avatar), *more]
+                   "540x960", *(("--avatar", str(self._avatar)) if self._avatar else ()), *more]
         with (self.places.root / "player.log").open("ab") as log:
             self.process = subprocess.Popen(command, env=self._environment, stdout=log,
                                             stderr=log, cwd=repository_root())
