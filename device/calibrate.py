@@ -147,8 +147,9 @@ class _Player:
 
     def __init__(self, folder: Any) -> None:
         from device.bus import Bus
+        from device.bus.topics import TECHNICIAN
 
-        self._bus = Bus(folder, "technician")
+        self._bus = Bus(folder, TECHNICIAN)
 
     def __enter__(self) -> _Player:
         return self

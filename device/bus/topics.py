@@ -8,7 +8,7 @@ from device import messages as m
 
 PLAYER, EAR, EYE, AGENT = "player", "ear", "eye", "agent"
 WATCH, SAFE = "watch", "safe"
-TECHNICIAN = "technician"  # a command line at the box, while it runs
+TECHNICIAN = "cli"  # a command line at the box, while it runs
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from datetime import datetime, timezone
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from device.audio.speaker import Speaker
 from device.render.bundle import Bundle, load_bundle
+from device.render.dirty import Box
 from device.render.mouth import Mouth
 from device.render.pixels import Picture
 from device.render.sink import NullSink
@@ -30,8 +32,8 @@ class FreezingSink(NullSink):
         self.after, self.blocks, self.hung = after, blocks, threading.Event()
         self.old: Picture | None = None
 
-    def present(self, at_s: float) -> None:
-        super().present(at_s)
+    def present(self, at_s: float, boxes: Sequence[Box] | None = None) -> None:
+        super().present(at_s, boxes)
         if self.presented < self.after:
             return
         if self.old is None:

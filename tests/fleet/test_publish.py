@@ -64,7 +64,9 @@ def test_a_new_price_reaches_the_box_signed_and_only_its_lines_are_spoken_again(
     assert document["version"] == 3
     document["products"][0]["price"] = "¥99"
     assert put(fleet, document)["faults"] == []
-    wait_until(lambda: fleet.console and fleet.console.publisher.preparing.ready)
+    # It was ready with the old price, too.
+    wait_until(lambda: any("99" in line for line in fleet.studio.voice.said)
+               and fleet.console and fleet.console.publisher.preparing.ready)
     said_ahead = list(fleet.studio.voice.said)
     status, version = fleet.ask(f"{PATH}/publish", {"note": "autumn price"})
     assert status == 200 and version["version"] == 4
