@@ -27,7 +27,7 @@ from ota.errors import Broken
 PORTRAIT, PORTRAIT_4K = (1080, 1920), (2160, 3840)
 AVATARS = repository_root() / "models" / "avatars"
 LARGE = AVATARS / f"{AVATAR}-4k"
-PLAY_S = 30.0
+PLAY_S = 60.0
 
 
 @dataclass(frozen=True)

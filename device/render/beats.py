@@ -16,6 +16,7 @@ from typing import Any
 
 # Two beats could only alternate, which is what the file does.
 BEATS_MIN = 3
+EVEN_FRAMES = 8  # the larger, the less the cost of a beat counts
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,10 @@ def beats_of(joins: Sequence[int], frames: int, keyframes: Sequence[int]) -> tup
 
 
 class Order:
-    """Which beat comes next: any but the newest half, if it can be reached in time. Seeded."""
+    """Which beat comes next: any but the newest half, if it can be reached in time. Seeded.
+
+    Beats near their key frame come more often: what lies before one has to be decoded unseen.
+    """
 
     def __init__(self, beats: Sequence[Beat], seed: int) -> None:
         self._beats = beats
@@ -62,7 +66,9 @@ class Order:
         open_to = [
             each for each in self._beats
             if each.number not in self._played and (each is following or each.lead <= beat.frames)]
-        return self._random.choice(open_to) if open_to else following
+        costs = [0 if each is following else each.lead for each in open_to]
+        weights = [1 / (EVEN_FRAMES + cost) for cost in costs]
+        return self._random.choices(open_to, weights)[0] if open_to else following
 
 
 class Reader:
