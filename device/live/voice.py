@@ -20,11 +20,11 @@ from device.live.placement import DELAY_FRAMES, Placement
 from device.live.ring import Ring
 from device.live.wire import BEGIN, VOICE, LiveState, read_head, socket_path, state_packet, voice_of
 from device.paths import Places
-from device.preview.wire import framed, read_packet
+from device.preview.wire import framed, listening, read_packet
 from device.render.mouths import AnyMouth
 from device.stage.mouths import MouthMaker
 from ota.clock import Deadline, monotonic_s
-from ota.errors import Broken, Refused, VitrineError
+from ota.errors import Refused, VitrineError
 
 FPS = 25
 FRAME = RATE_HZ // FPS
@@ -73,14 +73,7 @@ class LiveVoice:
 
     def start(self) -> LiveVoice:
         """Listen. Raises Broken when the socket cannot be made."""
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._path.unlink(missing_ok=True)
-            self._listener.bind(str(self._path))
-        except OSError as error:
-            raise Broken(f"The voice socket {self._path} cannot be opened ({error}).") from error
-        self._listener.listen(1)
+        self._listener = listening(self._path, 1)
         self._speaker.source = self.ring.read
         self._thread.start()
         return self

@@ -13,7 +13,7 @@ import struct
 from pathlib import Path
 
 from device.paths import Places
-from ota.errors import Refused
+from ota.errors import Broken, Refused
 
 PICTURE, SOUND, SAFE = b"J", b"P", b"S"
 FULL, PICTURES_ONLY = bytes((25, 1)), bytes((6, 0))
@@ -26,6 +26,20 @@ _LENGTH = struct.Struct(">I")
 def socket_path(places: Places) -> Path:
     """Where the player offers its picture and sound."""
     return places.run / "preview.sock"
+
+
+def listening(path: Path, waiting_max: int) -> socket.socket:
+    """A stream socket at `path`, taken over from a process that is gone. Raises Broken."""
+    found = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        found.bind(str(path))
+        found.listen(waiting_max)
+    except OSError as error:
+        found.close()
+        raise Broken(f"The socket {path} cannot be opened ({error}).") from error
+    return found
 
 
 def packet(kind: bytes, at_s: float, payload: bytes = b"") -> bytes:

@@ -12,10 +12,18 @@ import numpy as np
 
 from device.audio.speaker import RATE_HZ, Samples, Speaker
 from device.paths import Places
-from device.preview.wire import FULL, PICTURE, SOUND, WISH_BYTES, framed, packet, socket_path
+from device.preview.wire import (
+    FULL,
+    PICTURE,
+    SOUND,
+    WISH_BYTES,
+    framed,
+    listening,
+    packet,
+    socket_path,
+)
 from device.render.pixels import Picture, jpeg_bytes, resize_into
 from device.stage.stage import FPS, FRAME_S
-from ota.errors import Broken
 
 SHORT_SIDE_PX = 540
 JPEG_QUALITY = 75
@@ -58,14 +66,7 @@ class Streamer:
 
     def start(self) -> Streamer:
         """Listen. Raises Broken when the socket cannot be made."""
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._path.unlink(missing_ok=True)
-            self._listener.bind(str(self._path))
-        except OSError as error:
-            raise Broken(f"The preview socket {self._path} cannot be opened ({error}).") from error
-        self._listener.listen(WATCHERS_MAX)
+        self._listener = listening(self._path, WATCHERS_MAX)
         for thread in self._threads:
             thread.start()
         return self
