@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from ota.clock import Deadline, monotonic_s, sleep_s
 from ota.confirm import Health, Verdict
 from ota.errors import Broken, Refused, VitrineError
-from ota.fetch import Fetcher, tls_context
+from ota.fetch import Fetcher, tls_for_downloads
 from ota.files import read_bounded
 from ota.floor import FloorClock, locked
 from ota.history import History
@@ -181,8 +181,7 @@ def open_source(places: Roots, clock: FloorClock, stick: str | None = None) -> S
         raise Refused("This box is not enrolled yet; run `vitrine provision enrol`.") from error
     fetcher: Fetcher | StickFetcher
     if stick is None:
-        # Without our certificate: one that ran out must not keep a box from its updates.
-        fetcher = Fetcher(tls_context(folder / "ca.pem"))
+        fetcher = Fetcher(tls_for_downloads(folder, clock.now()))
     else:
         url, fetcher = SCHEME, StickFetcher(Path(stick))
     trust = TrustClient(places.var / "ota" / "trust", f"{url}/metadata", fetcher, clock)

@@ -11,6 +11,7 @@ import shutil
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,9 +21,11 @@ from urllib3.exceptions import HTTPError, SSLError
 
 from ota.clock import Deadline, sleep_s
 from ota.errors import Refused, Retry
-from ota.files import GrowingFile
+from ota.files import GrowingFile, read_bounded
+from ota.keys import certificate_until
 
 CONNECT_S = 10.0
+CERTIFICATE_BYTES_MAX = 64 * 1024
 SILENCE_S = 20.0
 BLOCK_BYTES = 64 * 1024
 ATTEMPTS = 6
@@ -177,6 +180,23 @@ def tls_context(ca: Path, certificate: Path | None = None, key: Path | None = No
     except (OSError, ssl.SSLError) as error:
         raise Refused(f"The box's certificates in {ca.parent} are unreadable; enrol it.") from error
     return context
+
+
+def tls_for_downloads(folder: Path, now: datetime) -> Any:
+    """The TLS context (ssl.SSLContext) for content and updates, from the identity in `folder`.
+
+    With the box's certificate, for an origin that asks for one; without it once it has run out:
+    what is downloaded is signed, and an old certificate must not keep a box from it. Raises
+    Refused.
+    """
+    certificate = folder / "cert.pem"
+    try:
+        lapsed = certificate_until(read_bounded(certificate, CERTIFICATE_BYTES_MAX)) <= now
+    except (OSError, ValueError):
+        lapsed = False  # the reader below says what is wrong with it
+    if lapsed:
+        return tls_context(folder / "ca.pem")
+    return tls_context(folder / "ca.pem", certificate, folder / "key.pem")
 
 
 def _blocks(response: Any, deadline: Deadline, url: str) -> Iterator[bytes]:

@@ -6,8 +6,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
+from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -129,3 +131,8 @@ def _read(path: Path) -> bytes:
         raise Refused(f"There is no key file {path}; make it with `vitrine ota keys`.") from error
     except PermissionError as error:
         raise Refused(f"The key file {path} may not be read by this user.") from error
+
+
+def certificate_until(pem: bytes) -> datetime:
+    """When an X.509 certificate (PEM) runs out, aware. Raises ValueError when it is none."""
+    return x509.load_pem_x509_certificate(pem).not_valid_after_utc

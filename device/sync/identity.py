@@ -9,8 +9,9 @@ from pathlib import Path
 import msgspec
 
 from device.messages import BoxSettings
+from ota.clock import utc_now
 from ota.errors import Refused
-from ota.fetch import tls_context
+from ota.fetch import tls_context, tls_for_downloads
 from ota.files import read_bounded
 from ota.keys import PublicKey, load_public_keys
 
@@ -41,9 +42,8 @@ class Identity:
         return context
 
     def tls_for_downloads(self) -> ssl.SSLContext:
-        """TLS that proves the server alone: what is signed needs no name, and a certificate that
-        ran out must not keep a box from its content. Raises Refused."""
-        context = tls_context(self.folder / "ca.pem")
+        """TLS for what is signed anyway: see `ota.fetch`. Raises Refused."""
+        context = tls_for_downloads(self.folder, utc_now())
         assert isinstance(context, ssl.SSLContext)
         return context
 

@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 
 from device.audio.soundfiles import read
-from device.paths import repository_root
-from device.player import DEFAULT_AVATAR
 from device.render.baseloop import BaseLoop
 from device.render.bundle import Bundle, load_bundle
 from device.render.offline import Job, render
 from device.render.video import read_movie
+from device.stage.casting import DEFAULT, avatars_dir
 
 CLIPS = Path(__file__).with_name("clips")
 HALF = (540, 960)
@@ -24,7 +23,7 @@ RECORDINGS = ("amiable-en", "banana-zh")
 
 @pytest.fixture(scope="module")
 def lin() -> Bundle:
-    folder = repository_root() / DEFAULT_AVATAR
+    folder = avatars_dir() / DEFAULT
     return load_bundle(folder, datetime.now(timezone.utc))
 
 

@@ -8,6 +8,7 @@ import os
 import random
 import ssl
 from collections import namedtuple
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from ota import fetch as fetch_module
 from ota.clock import utc_now
 from ota.errors import Refused, Retry
-from ota.fetch import DiskFull, Fetcher, HttpStatus, tls_context
+from ota.fetch import DiskFull, Fetcher, HttpStatus, tls_context, tls_for_downloads
 from ota.history import LINES_MAX, History, first_break
 from ota.keyring import find_keys, load_keyring, make_keyring
 from ota.store import Store
@@ -104,6 +105,18 @@ def test_a_stranger_with_a_certificate_is_refused(origin: Origin, tmp_path: Path
         Fetcher(context).bytes(origin.url.replace("http:", "https:") + "/file.bin", 10)
     with pytest.raises(Refused, match="enrol"):
         tls_context(tmp_path / "none.pem")
+
+
+def test_a_certificate_that_ran_out_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is downloaded is signed: an old certificate must not keep a box from it."""
+    shown: list[int] = []
+    monkeypatch.setattr(fetch_module, "tls_context", lambda *files: shown.append(len(files)))
+    for lasts_h in (1, -1):
+        until = utc_now() + timedelta(hours=lasts_h)
+        monkeypatch.setattr(fetch_module, "read_bounded", lambda *_: b"")
+        monkeypatch.setattr(fetch_module, "certificate_until", lambda _, end=until: end)
+        tls_for_downloads(Path("identity"), utc_now())
+    assert shown == [3, 1]
 
 
 def test_too_little_room_is_said_before_the_download(
