@@ -32,6 +32,16 @@ def restack(window: int | None, above: bool) -> bool:
     return True
 
 
+def keep_what_is_beneath(window: int | None) -> None:
+    """Let the server paint no background when the window comes: until it has its first picture,
+    what was there before stands. Nothing happens without X."""
+    with _opened() as (x11, display):
+        if window and display:
+            x11.XSetWindowBackgroundPixmap(
+                ctypes.c_void_p(display), ctypes.c_ulong(window), ctypes.c_ulong(0))
+            x11.XSync(ctypes.c_void_p(display), 0)
+
+
 def desktop_size() -> tuple[int, int] | None:
     """Width and height of X's screen as it is now; None without X."""
     with _opened() as (x11, display):

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from device.hal.xwindow import desktop_size, restack
+from device.hal.xwindow import desktop_size, keep_what_is_beneath, restack
 from device.paths import owns_screen, prepare_sdl
 from device.render.dirty import Box
 from device.render.pixels import Picture, resize_into
@@ -80,6 +80,7 @@ class WindowSink:
 
     def _map(self) -> None:
         """pygame shows a new window black: ours is hidden until its first frame is drawn."""
+        keep_what_is_beneath(self._pygame.display.get_wm_info().get("window"))
         self._pygame.Window.from_display_module().show()
         self._pygame.event.pump()
         self._mapped = self._exposed = True
