@@ -20,7 +20,7 @@ from device.hal import Hal, open_box
 from device.hal.notify import Notifier
 from device.live.link import LiveDoor
 from device.messages import Message
-from device.paths import Places, notify_socket, repository_root
+from device.paths import Places, avatars_dir, notify_socket
 from device.sync.consent import avatar_problems
 from device.sync.content import Content, ContentPlaces, programme_problems
 from device.sync.desk import Desk, DeskParts
@@ -213,7 +213,7 @@ def make_content(places: Places, identity: Identity, clock: FloorClock) -> Conte
     )
     def check(folder: Path) -> list[str]:
         return programme_problems(folder) + avatar_problems(
-            folder, repository_root() / "models" / "avatars", identity.box.chain, clock.now(),
+            folder, avatars_dir(), identity.box.chain, clock.now(),
             load_public_keys(identity.box.likeness_keys),
         )
 

@@ -82,6 +82,11 @@ def repository_root() -> Path:
     return Path(__file__).resolve().parent.parent
 
 
+def avatars_dir() -> Path:
+    """The avatars that come with this code, one bundle folder an id."""
+    return repository_root() / "models" / "avatars"
+
+
 def assets_dir() -> Path:
     """Downloaded models: `$VITRINE_ASSETS`, else `.assets` in the checkout."""
     given = os.environ.get("VITRINE_ASSETS")

@@ -127,7 +127,7 @@ class Player:
         self.performer = Performer(
             self.stage, self.speaker, self.mouths, shelf, Wardrobe(look), self._announcer)
         self._live = self.performer.live = LiveVoice(
-            places, self.speaker, self.mouths, codes, -settings.av_offset_ms / 1e3)
+            places, self.speaker, self.mouths, codes, lambda: -self.stage.av_offset_ms / 1e3)
         self._keeper = PictureKeeper(places)
         self._streamer = Streamer(places, self.speaker)
         self._orders = Orders(self.speaker, self.stage.leave)

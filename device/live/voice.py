@@ -10,6 +10,7 @@ import contextlib
 import select
 import socket
 import threading
+from collections.abc import Callable
 
 import msgspec
 
@@ -20,7 +21,7 @@ from device.live.placement import DELAY_FRAMES, Placement
 from device.live.ring import Ring
 from device.live.wire import BEGIN, VOICE, LiveState, read_head, socket_path, state_packet, voice_of
 from device.paths import Places
-from device.preview.wire import framed, listening, read_packet
+from device.preview.wire import framed, hang_up, listening, read_packet
 from device.render.mouths import AnyMouth
 from device.stage.mouths import MouthMaker
 from ota.clock import Deadline, monotonic_s
@@ -53,18 +54,18 @@ class LiveVoice:
 
     def __init__(
         self, places: Places, speaker: Speaker, mouths: MouthMaker, mouth: AnyMouth,
-        earlier_s: float = 0.0,
+        earlier_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        """`mouth` computes codes, while nobody else does so with it; `earlier_s` is how much the
-        picture is shown before its sound is audible (a slow loudspeaker)."""
+        """`mouth` computes codes, while nobody else does so with it; `earlier_s` tells how much
+        the picture is shown before its sound is audible (a slow loudspeaker): asked at each
+        takeover, for a technician may set it at any time."""
         self._path = socket_path(places)
         self._speaker, self._mouths, self._mouth = speaker, mouths, mouth
-        self._decide_s = DECIDE_S + max(0.0, earlier_s)
-        self._delay = DELAY_FRAMES + round(max(0.0, earlier_s) * RATE_HZ)
+        self._earlier_s, self._decide_s = earlier_s, DECIDE_S
         self.ring = Ring()
         self._lock = threading.Lock()
         self._wanted = self._told = self._is_on = self._was_on = False
-        self._level, self._placement = VoiceLevel(), Placement(self._delay)
+        self._level, self._placement = VoiceLevel(), Placement(DELAY_FRAMES)
         self._frame: int | None = None
         self._voice_at_s = self._came_s = self._ahead_s = 0.0
         self._stop = threading.Event()
@@ -91,7 +92,10 @@ class LiveVoice:
         with self._lock:
             if self._wanted:
                 self._is_on = self._was_on = True
-                self._level, self._placement = VoiceLevel(), Placement(self._delay)
+                earlier_s = max(0.0, self._earlier_s())
+                self._decide_s = DECIDE_S + earlier_s
+                delay = DELAY_FRAMES + round(earlier_s * RATE_HZ)
+                self._level, self._placement = VoiceLevel(), Placement(delay)
                 self._frame = None
 
     def off(self) -> None:
@@ -116,10 +120,7 @@ class LiveVoice:
         """End the thread and leave no socket behind."""
         self._stop.set()
         if self._listener is not None:
-            with contextlib.suppress(OSError):
-                self._listener.shutdown(socket.SHUT_RDWR)
-            self._listener.close()
-            self._path.unlink(missing_ok=True)
+            hang_up(self._listener, self._path)
         if self._thread.is_alive():
             self._thread.join(2.0)
 

@@ -8,6 +8,7 @@ A watcher begins with two bytes: pictures a second, and 1 for sound (by default 
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 from pathlib import Path
@@ -40,6 +41,14 @@ def listening(path: Path, waiting_max: int) -> socket.socket:
         found.close()
         raise Broken(f"The socket {path} cannot be opened ({error}).") from error
     return found
+
+
+def hang_up(listener: socket.socket, path: Path) -> None:
+    """End a listening socket, whoever waits at it, and leave nothing behind."""
+    with contextlib.suppress(OSError):
+        listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    path.unlink(missing_ok=True)
 
 
 def packet(kind: bytes, at_s: float, payload: bytes = b"") -> bytes:

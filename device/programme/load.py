@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
-from device.programme.schema import INDEX_FILE, PROGRAMME_FILE, Index, Programme
+from device.programme.schema import INDEX_FILE, PROGRAMME_FILE, AvatarWish, Index, Programme
 from ota.errors import Refused
 from ota.files import read_bounded
 
@@ -53,6 +53,20 @@ def read_file(folder: Path, relative: str, bytes_max: int) -> bytes:
     except OSError as error:
         reason = error.strerror or str(error)
         raise Refused(f"{path} cannot be read ({reason}); is it the right folder?") from error
+
+
+class _Named(msgspec.Struct, frozen=True):
+    avatar: AvatarWish | None = None
+
+
+def wished_avatar(folder: Path) -> AvatarWish | None:
+    """The avatar that a programme names, without judging the rest of it; None when it names none
+    or cannot be read: its own check says what is wrong there."""
+    try:
+        data = read_bounded(folder / PROGRAMME_FILE, PROGRAMME_BYTES_MAX)
+        return msgspec.json.decode(data, type=_Named).avatar
+    except (OSError, Refused, msgspec.MsgspecError):
+        return None
 
 
 def load(folder: Path) -> Programme:

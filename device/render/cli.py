@@ -45,10 +45,10 @@ def run(args: argparse.Namespace) -> int:
     """Render; the exit code."""
     import json
 
-    from device.paths import repository_root
+    from device.paths import avatars_dir
     from device.render.offline import Job, render
 
-    avatar = args.avatar or repository_root() / "models" / "avatars" / "lin"
+    avatar = args.avatar or avatars_dir() / "lin"
     job = Job(args.audio, args.out, avatar, args.programme, args.size, args.fps,
               args.precision, args.report, tuple(args.gestures))
     try:

@@ -13,26 +13,18 @@ import msgspec
 
 from device import messages as m
 from device.bus import Bus
-from device.paths import Places, repository_root
+from device.paths import Places, avatars_dir
+from device.programme.load import wished_avatar
 from ota.clock import Deadline
 from ota.errors import VitrineError
 from ota.files import read_bounded, write_durable
 
 DEFAULT = "lin"
-BYTES_MAX = 1 << 20
+BYTES_MAX = 4096
 
 
 class _Cast(msgspec.Struct, frozen=True):
     id: str = DEFAULT
-
-
-class _Programme(msgspec.Struct, frozen=True):
-    avatar: _Cast = _Cast()
-
-
-def avatars_dir() -> Path:
-    """One bundle folder an avatar's id."""
-    return repository_root() / "models" / "avatars"
 
 
 def chosen(places: Places) -> Path:
@@ -62,18 +54,10 @@ def hear_of_another(places: Places, bus: Bus, seconds: float) -> None:
     while not deadline.passed:
         message = bus.receive(deadline.left_s)
         if isinstance(message, m.ContentReady):
-            wanted = wanted_by(Path(message.path))
-            if wanted is not None and is_here(wanted):
+            wish = wished_avatar(Path(message.path))
+            wanted = wish.id if wish is not None else DEFAULT
+            if is_here(wanted):
                 remember(places, wanted)
-
-
-def wanted_by(programme: Path) -> str | None:
-    """The avatar that a programme's folder names; None when it cannot be read."""
-    try:
-        data = read_bounded(programme / "programme.json", BYTES_MAX)
-        return msgspec.json.decode(data, type=_Programme).avatar.id
-    except (OSError, VitrineError, msgspec.DecodeError):
-        return None
 
 
 def _note(places: Places) -> Path:

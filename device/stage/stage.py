@@ -204,8 +204,10 @@ class Stage:
     def _mouth(self, n: int, index: int) -> Picture | None:
         """The mouth of frame `n`: the last one where it is late, None where it is closed."""
         known, patch = self.mouths.at(n, index)
-        if self._fps == STILL or known or not self.mouths.is_open(n):
-            return None if self._fps == STILL else patch
+        if self._fps == STILL:
+            return None
+        if known or not self.mouths.is_open(n):
+            return patch
         self.figures.mouths_late += 1
         return self._patch
 

@@ -18,6 +18,7 @@ from device.preview.wire import (
     SOUND,
     WISH_BYTES,
     framed,
+    hang_up,
     listening,
     packet,
     socket_path,
@@ -85,10 +86,7 @@ class Streamer:
         """End the threads and leave no socket behind."""
         self._stop.set()
         if self._listener is not None:
-            with contextlib.suppress(OSError):
-                self._listener.shutdown(socket.SHUT_RDWR)
-            self._listener.close()
-            self._path.unlink(missing_ok=True)
+            hang_up(self._listener, self._path)
         with contextlib.suppress(queue.Full):
             self._queue.put_nowait(None)
         for watcher in self._watchers:

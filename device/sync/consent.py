@@ -10,17 +10,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-import msgspec
-
-from device.programme.load import PROGRAMME_BYTES_MAX
-from device.programme.schema import PROGRAMME_FILE, AvatarWish
+from device.programme.load import wished_avatar
 from ota.errors import Refused
-from ota.files import read_bounded
 from ota.keys import PublicKey
-
-
-class _Named(msgspec.Struct, frozen=True):
-    avatar: AvatarWish | None = None
 
 
 def avatar_problems(
@@ -31,11 +23,7 @@ def avatar_problems(
     `avatars` holds one bundle folder an id; `keys` are those that the fleet trusts for consents,
     empty for the ones shipped beside the bundles. A programme without a wish is no problem.
     """
-    try:
-        data = read_bounded(programme / PROGRAMME_FILE, PROGRAMME_BYTES_MAX)
-        wish = msgspec.json.decode(data, type=_Named).avatar
-    except (OSError, Refused, msgspec.MsgspecError):
-        return []  # the programme's own check says what is wrong there
+    wish = wished_avatar(programme)
     if wish is None:
         return []
     folder = avatars / wish.id

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from device.paths import Places
+from device.paths import Places, avatars_dir
 from device.processes import EXIT_RECAST
 from device.stage import casting
 from tests.sim.built_programme import make_programme
@@ -25,12 +25,12 @@ def test_without_a_usable_note_the_default_avatar_is_shown(
     if note is not None:
         (places.var / "player").mkdir(parents=True)
         (places.var / "player" / "avatar.json").write_bytes(note)
-    assert casting.chosen(places) == casting.avatars_dir() / "lin"
+    assert casting.chosen(places) == avatars_dir() / "lin"
 
 
 def test_what_a_programme_named_is_kept(tmp_path: Path) -> None:
     casting.remember(Places(tmp_path), "chen")
-    assert casting.chosen(Places(tmp_path)) == casting.avatars_dir() / "chen"
+    assert casting.chosen(Places(tmp_path)) == avatars_dir() / "chen"
 
 
 def test_a_programme_with_another_avatar_brings_it_on(tmp_path: Path) -> None:

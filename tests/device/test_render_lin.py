@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from device.audio.soundfiles import read
+from device.paths import avatars_dir
 from device.render.baseloop import BaseLoop
 from device.render.bundle import Bundle, load_bundle
 from device.render.offline import Job, render
 from device.render.video import read_movie
-from device.stage.casting import DEFAULT, avatars_dir
+from device.stage.casting import DEFAULT
 
 CLIPS = Path(__file__).with_name("clips")
 HALF = (540, 960)
