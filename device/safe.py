@@ -20,7 +20,7 @@ from device.render.cards import Look, brand_picture
 from device.render.pixels import Picture, blurred_ground, resize_into
 from device.render.sink import NullSink, Sink
 from device.stage.day import ShopDay
-from device.stage.keeper import last_picture, somebody_presents
+from device.stage.keeper import last_picture, last_picture_ns, somebody_presents
 from device.stage.screenkeeper import KeeperParts, ScreenKeeper
 from ota.clock import monotonic_s
 from ota.errors import Broken
@@ -70,7 +70,7 @@ class Safe:
     ) -> None:
         self._places, self._sink, self._size, self._under = places, sink, size, under
         self.covering = self.dark = self._presented = False
-        self._drawn: tuple[str, Picture] | None = None
+        self._drawn: tuple[tuple[str, int], Picture] | None = None
         self._again_s = 0.0
 
     def open(self) -> None:
@@ -110,14 +110,18 @@ class Safe:
 
     def _stands(self, wanted: str) -> bool:
         drawn, canvas = self._drawn, self._sink.frame_buffer()
-        return drawn is not None and drawn[0] == wanted and drawn[1] is canvas
+        return drawn is not None and drawn[0] == self._what(wanted) and drawn[1] is canvas
+
+    def _what(self, wanted: str) -> tuple[str, int]:
+        """A player may have come, kept a picture and gone between two looks."""
+        return wanted, 0 if wanted == "dark" else last_picture_ns(self._places)
 
     def _draw(self, wanted: str) -> None:
-        canvas = self._sink.frame_buffer()
+        what, canvas = self._what(wanted), self._sink.frame_buffer()
         if not self._stands(wanted):
             canvas[...] = 0 if wanted == "dark" else safe_picture(self._places, *self._size)
         self._sink.present(monotonic_s())
-        self._drawn, self._again_s = (wanted, canvas), monotonic_s() + AGAIN_EACH_S
+        self._drawn, self._again_s = (what, canvas), monotonic_s() + AGAIN_EACH_S
 
     def _call(self, verb: str, on: bool) -> None:
         """`show` and `restack` are for sinks that have a window."""

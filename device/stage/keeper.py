@@ -76,6 +76,14 @@ def last_picture(places: Places) -> Picture | None:
         return None
 
 
+def last_picture_ns(places: Places) -> int:
+    """When the last good frame was written, in ns; 0 where there is none."""
+    try:
+        return last_picture_path(places).stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
 class PictureKeeper:
     """Saves a frame when asked, not more often than PICTURE_S_MIN, off the present thread."""
 

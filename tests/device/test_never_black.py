@@ -14,7 +14,8 @@ import pytest
 
 from device.paths import Places, repository_root
 from device.render.pixels import jpeg_bytes
-from device.safe import fitted, safe_picture
+from device.render.sink import NullSink
+from device.safe import Safe, fitted, safe_picture
 from device.stage.keeper import last_picture_path, somebody_presents
 from ota.clock import Deadline, sleep_s
 from ota.files import write_durable
@@ -82,6 +83,18 @@ def test_the_screen_is_never_black_from_the_first_picture_on(tmp_path: Path) -> 
             for child in children:
                 child.kill()
                 child.wait()
+
+
+def test_a_player_that_came_and_went_between_two_looks_leaves_its_picture(tmp_path: Path) -> None:
+    places, sink = Places(tmp_path), NullSink()
+    safe = Safe(places, sink, (96, 192), under=True)
+    safe.open()
+    brand = sink.frame_buffer().copy()
+    light = np.full((192, 96, 4), 200, np.uint8)
+    write_durable(last_picture_path(places), jpeg_bytes(light, 90))
+    safe.look()
+    assert np.abs(sink.frame_buffer().astype(int) - light)[..., :3].mean() < 3
+    assert np.abs(brand.astype(int) - light)[..., :3].mean() > 50, "what stood before"
 
 
 def until(true: Callable[[], bool], seconds: float = 20.0) -> None:
