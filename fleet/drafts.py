@@ -13,11 +13,15 @@ from typing import Any
 
 import msgspec
 
+from device.programme.schema import Colours, Theme
 from fleet.studio import Fault
 
 Document = dict[str, Any]
 LISTS = ("products", "segments", "answers")
-FORM_KEYS = (*LISTS, "fallback")
+FORM_KEYS = (*LISTS, "fallback", "theme")
+SWITCHES = ("theme/bumper_at_opening",)
+USUAL_THEME = msgspec.structs.asdict(Theme())
+USUAL_COLOURS = msgspec.structs.asdict(Colours())
 FIELDS_MAX = 5000
 TEXT_CHARS_MAX = 4000
 REST_CHARS_MAX = 200_000
@@ -29,6 +33,8 @@ EDITABLE = re.compile(
     rf"|segments/\d{{1,3}}/(?:id|show|say/{_LANGUAGE}|valid/(?:from|until))"
     rf"|answers/\d{{1,3}}/(?:id|show|say/{_LANGUAGE}|ask/{_LANGUAGE})"
     rf"|fallback/(?:show|say/{_LANGUAGE})"
+    rf"|theme/(?:brand/{_LANGUAGE}|colours/(?:background|text|accent)|logo|font|bold_font|card"
+    r"|captions|bumper_at_opening)"
 )
 
 
@@ -76,8 +82,43 @@ def with_fields(document: Document, fields: Mapping[str, str]) -> Document:
     changed = copy.deepcopy(document)
     for path, text in list(fields.items())[:FIELDS_MAX]:
         if EDITABLE.fullmatch(path):
-            _set(changed, path.split("/"), text[:TEXT_CHARS_MAX])
-    return changed
+            if path in SWITCHES:
+                _switch(changed, path.split("/"), text == "on")
+            else:
+                _set(changed, path.split("/"), text[:TEXT_CHARS_MAX])
+    return _without_empty_theme(changed)
+
+
+def theme_of(document: Document) -> Document:
+    """The look as the form shows it: what the draft says, the programme's defaults elsewhere."""
+    given = document.get("theme")
+    given = given if isinstance(given, dict) else {}
+    colours = given.get("colours")
+    shades = {**USUAL_COLOURS, **(colours if isinstance(colours, dict) else {})}
+    return {**USUAL_THEME, **given, "colours": shades}
+
+
+def _switch(document: Document, parts: list[str], on: bool) -> None:
+    """A choice of yes or no; no is what nothing said means."""
+    owner = _child(document, parts[0])
+    if isinstance(owner, dict) and on != (owner.get(parts[1]) is True):
+        owner[parts[1]] = on
+
+
+def _without_empty_theme(document: Document) -> Document:
+    """A form always sends all its fields: what stays at its default is not written down."""
+    theme = document.get("theme")
+    if not isinstance(theme, dict):
+        return document
+    colours = theme.get("colours")
+    if isinstance(colours, dict):
+        theme["colours"] = {k: v for k, v in colours.items() if v != USUAL_COLOURS.get(k)}
+    kept = {key: value for key, value in theme.items()
+            if value not in ({}, None) and (key == "colours" or value != USUAL_THEME.get(key))}
+    document["theme"] = kept
+    if not kept:
+        del document["theme"]
+    return document
 
 
 def with_new_item(document: Document, kind: str) -> Document:

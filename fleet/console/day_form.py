@@ -6,10 +6,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from device.stage.offset import checked
 from device.stage.settings import ROTATIONS
 from ota.errors import Refused
 
-FIELDS = ("hours", "timezone", "curve", "rotation", "screen_mode")
+FIELDS = ("hours", "timezone", "curve", "rotation", "screen_mode", "av_offset_ms")
 _POINT = re.compile(r"(\d{1,2}:\d{2})\s*(?:=|->|→|:)?\s*(\d{1,3})\s*%?")
 
 
@@ -27,12 +28,23 @@ def day_settings(form: Mapping[str, str]) -> dict[str, Any]:
         found["rotation"] = int(turned) if turned in map(str, ROTATIONS) else None
     if "screen_mode" in form:
         found["screen_mode"] = form["screen_mode"].strip() or None
+    if "av_offset_ms" in form:
+        found["av_offset_ms"] = _delay(form["av_offset_ms"].strip())
     return found
 
 
 def curve_lines(curve: Mapping[str, float]) -> str:
     """A curve as the form shows it: a clock time and a percentage a line."""
     return "\n".join(f"{clock} {round(100 * volume)} %" for clock, volume in curve.items())
+
+
+def _delay(text: str) -> float | None:
+    if not text:
+        return None
+    try:
+        return checked(float(text))
+    except ValueError as error:
+        raise Refused(f"{text[:20]!r} is no delay; write milliseconds, such as -60.") from error
 
 
 def _lines(text: str) -> list[str]:

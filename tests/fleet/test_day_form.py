@@ -23,6 +23,11 @@ def test_what_people_write_becomes_settings_and_comes_back_the_same() -> None:
     assert day_settings({"hours": " ", "curve": "", "rotation": ""}) == {
         "hours": None, "volume_curve": {}, "rotation": None}
     assert day_settings({"percent": "50"}) == {}, "a form without these fields changes none"
+    assert day_settings({"av_offset_ms": " -60 "}) == {"av_offset_ms": -60.0}
+    assert day_settings({"av_offset_ms": ""}) == {"av_offset_ms": None}, "as it was calibrated"
+    for bad in ("late", "501", "nan"):
+        with pytest.raises(Refused):
+            day_settings({"av_offset_ms": bad})
     with pytest.raises(Refused, match="21:00 30 %"):
         day_settings({"curve": "in the evening quiet"})
 

@@ -17,6 +17,7 @@ from fleet.drafts import (
     RestBroken,
     differences,
     rest_of,
+    theme_of,
     with_fields,
     with_new_item,
     with_rest,
@@ -126,6 +127,21 @@ def test_the_form_changes_what_it_knows_and_keeps_the_rest() -> None:
     assert changed["schema"] == 1
     assert DOCUMENT["products"][0]["price"] == "¥1"
     assert ("products/a/price", "¥1", "¥2") in differences(DOCUMENT, changed)
+
+
+def test_the_look_is_a_form_too_and_writes_down_only_what_differs_from_ours() -> None:
+    shown = theme_of(DOCUMENT)
+    sent = {"theme/card": "foot", "theme/captions": "both", "theme/bumper_at_opening": "off",
+            "theme/brand/zh-CN": "", "theme/logo": "",
+            **{f"theme/colours/{k}": v for k, v in shown["colours"].items()}}
+    assert with_fields(DOCUMENT, sent) == DOCUMENT, "a form that was only looked at changes nothing"
+    ours = with_fields(DOCUMENT, {**sent, "theme/card": "side", "theme/colours/accent": "#aa3300",
+                                  "theme/bumper_at_opening": "on", "theme/brand/zh-CN": "茗铺"})
+    assert ours["theme"] == {"card": "side", "colours": {"accent": "#aa3300"},
+                             "bumper_at_opening": True, "brand": {"zh-CN": "茗铺"}}
+    assert theme_of(ours)["colours"]["text"] == shown["colours"]["text"]
+    assert with_fields(ours, sent) == DOCUMENT, "and back again"
+    assert "theme" not in rest_of(ours) and with_rest(ours, "{}")["theme"] == ours["theme"]
 
 
 def test_rows_come_and_go() -> None:
