@@ -108,6 +108,11 @@ class BaseLoop:
         except queue.Empty:
             return None
 
+    def coming(self) -> list[int]:
+        """The indices of the next frames as far as they are decoded. Any thread."""
+        with self._queue.mutex:
+            return [index for index, _ in self._queue.queue]
+
     def close(self) -> None:
         """Stop the thread and close the file."""
         self._stop.set()

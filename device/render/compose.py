@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from device.render import pixels
 from device.render.captions import Track, View
 from device.render.cards import Label, Look, ai_label, card_shade_px
 from device.render.dirty import Box, apart
-from device.render.pixels import Picture, Sprite
+from device.render.dress import Dressed, Ground, dress
+from device.render.pixels import Floats, Picture, Sprite
 
 MARGIN_PX = 48
 FADE_FRAMES = 6
@@ -43,12 +43,11 @@ class Layer:
 
 @dataclass(frozen=True)
 class Drawn:
-    """What a canvas shows: the base frame, the mouth on it and where, the layers over them."""
+    """What a canvas shows: the base frame, the mouth on it, the layers over them."""
 
     canvas: Picture
     base_i420: Picture
-    patch: Picture | None
-    mouth: Box | None
+    mouth: Dressed | None
     layers: list[Layer]
 
 
@@ -82,8 +81,8 @@ class Overlay:
 class Compositor:
     """Compositor(1080, 1920, (1080, 1920)): draws frames of any base size into a canvas size.
 
-    Not thread-safe: one present loop owns it. `look.k` follows the short side, `shift` (x, y) in
-    pixels moves all that lies over the picture.
+    One present loop owns it; only `dress` is for other threads as well. `look.k` follows the
+    short side, `shift` (x, y) in pixels moves all that lies over the picture.
     """
 
     def __init__(
@@ -104,73 +103,102 @@ class Compositor:
             if base_size != (width_px, height_px) else None
         )
         self._drawn: Drawn | None = None
-        self._clean: Picture | None = None
+        self._ground: Ground | None = None
+        self._laid: tuple[Overlay, tuple[int, int], list[Layer]] | None = None
         self._card, self._bumper = _Change(FADE_FRAMES), _Change(BUMPER_FADE_FRAMES)
 
     def wear(self, look: Look) -> None:
         """Take the colours of a theme; the scale stays."""
         self.look = replace(look, k=self.look.k, landscape=self.look.landscape,
                             canvas=self.look.canvas)
+        self._laid = None
+
+    def dress(self, patch: Picture, matrix: Floats) -> Dressed:
+        """A patch made ready for `frame` with that `matrix`, which then has less to do.
+
+        Any thread. Where the base stands still the mouth is laid on it here already.
+        """
+        return dress(patch, matrix, self._on_canvas(matrix), (self.width_px, self.height_px),
+                     self._ground)
 
     def frame(
         self,
         canvas: Picture,
         base_i420: Picture,
-        patch: Picture | None,
-        matrix: npt.NDArray[np.float32],
+        patch: Picture | Dressed | None,
+        matrix: Floats,
         overlay: Overlay,
     ) -> list[Box]:
         """Draw one frame into `canvas` (h, w, 4); returns the boxes that changed.
 
-        `patch` is premultiplied BGRA (`pixels.premultiplied_patch`), None for a closed
-        mouth; `matrix` (2, 3) maps patch pixels to base pixels. A canvas that is given again
-        must still hold what was drawn into it; the same base array means the same picture.
+        `patch` is premultiplied BGRA (`pixels.premultiplied_patch`), also as `dress` returned it,
+        None for a closed mouth; `matrix` (2, 3) maps patch pixels to base pixels. A canvas that
+        is given again must still hold what was drawn into it; the same base array means the same
+        picture.
         """
-        placed = self._on_canvas(matrix)
-        mouth = None if patch is None else Box(
-            *pixels.patch_box(patch, placed, self.width_px, self.height_px))
-        before, now = self._drawn, Drawn(canvas, base_i420, patch, mouth, self.layers(overlay))
-        self._drawn = now
+        before = self._drawn
+        mouth = None if patch is None else self._fitted(patch, matrix, before)
+        now = self._drawn = Drawn(canvas, base_i420, mouth, self.layers(overlay))
         if before is None or before.canvas is not canvas or before.base_i420 is not base_i420:
-            self._clean = None
+            self._ground = None
             self.base(canvas, base_i420)
             whole = Box(0, 0, self.width_px, self.height_px)
-            self._over(canvas, whole, now, placed)
+            self._over(canvas, whole, now)
             return [whole]
         boxes = self._changed(before, now)
-        if boxes and self._clean is None:
-            self._clean = np.empty_like(canvas)
-            self.base(self._clean, base_i420)
         for box in boxes:
-            part = canvas[box.top : box.bottom, box.left : box.right]
-            assert self._clean is not None
-            np.copyto(part, self._clean[box.top : box.bottom, box.left : box.right])
-            self._over(part, box, now, placed)
+            self._again(canvas[box.top : box.bottom, box.left : box.right], box, now)
         return boxes
 
-    def _over(self, part: Picture, box: Box, now: Drawn, placed: npt.NDArray[np.float32]) -> None:
-        """Mouth and layers onto one box of the canvas, which shows the base."""
-        if now.patch is not None and now.mouth is not None and now.mouth.meets(box):
-            moved = placed.copy()
-            moved[:, 2] -= (box.left, box.top)
-            pixels.lay_patch(part, now.patch, moved)
+    def _fitted(self, patch: Picture | Dressed, matrix: Floats, before: Drawn | None) -> Dressed:
+        """The mouth at that place: as it came, as it was drawn last, else dressed here."""
+        at = matrix.tobytes()
+        if isinstance(patch, Dressed):
+            if patch.at == at:
+                return patch
+            patch = patch.patch
+        if before is not None and before.mouth is not None and before.mouth.fits(patch, at):
+            return before.mouth
+        return self.dress(patch, matrix)
+
+    def _again(self, part: Picture, box: Box, now: Drawn) -> None:
+        """One box of a canvas whose base stands still, drawn anew."""
+        finished = None
+        if now.mouth is not None and now.mouth.box == box:
+            finished = now.mouth.whole_over(now.base_i420)
+        if finished is not None:
+            np.copyto(part, finished)
+        else:
+            np.copyto(part, self._clean(now.base_i420)[box.top : box.bottom, box.left : box.right])
+        self._over(part, box, now, laid=finished is not None)
+
+    def _clean(self, base_i420: Picture) -> Picture:
+        """The base alone as it looks on the canvas, drawn once while it stands still."""
+        if self._ground is None:
+            clean: Picture = np.empty((self.height_px, self.width_px, 4), np.uint8)
+            self.base(clean, base_i420)
+            self._ground = Ground(base_i420, clean)
+        return self._ground.clean
+
+    def _over(self, part: Picture, box: Box, now: Drawn, laid: bool = False) -> None:
+        """Mouth (unless it is `laid`) and layers onto one box of the canvas."""
+        if now.mouth is not None and not laid:
+            now.mouth.lay(part, box)
         for layer in now.layers:
             if layer.box.meets(box):
                 pixels.blend(part, layer.sprite, layer.x - box.left, layer.y - box.top,
                              layer.opacity)
 
     def _changed(self, before: Drawn, now: Drawn) -> list[Box]:
-        """The boxes in which two frames over the same base differ. One that meets the mouth holds
-        all of it: a part of a warped patch is not the same bit by bit."""
-        boxes: list[Box] = []
-        if before.patch is not now.patch or before.mouth != now.mouth:
-            boxes += [box for box in (before.mouth, now.mouth) if box is not None]
-        boxes += [layer.box for layer in before.layers if layer not in now.layers]
+        """The boxes in which two frames over the same base differ."""
+        mouths = {mouth.box for mouth, other in (
+            (now.mouth, before.mouth), (before.mouth, now.mouth))
+            if mouth is not None and not mouth.same_as(other)}
+        if before.layers is now.layers and len(mouths) < 2:
+            return [box for box in mouths if box.area_px]
+        boxes = [layer.box for layer in before.layers if layer not in now.layers]
         boxes += [layer.box for layer in now.layers if layer not in before.layers]
-        boxes = apart([box.within(self.width_px, self.height_px) for box in boxes])
-        if now.mouth is not None and any(box.meets(now.mouth) for box in boxes):
-            boxes = apart([*boxes, now.mouth])
-        return boxes
+        return apart([box.within(self.width_px, self.height_px) for box in (*boxes, *mouths)])
 
     def base(self, canvas: Picture, base_i420: Picture) -> None:
         """The base frame alone, scaled and cropped to cover the canvas."""
@@ -182,7 +210,18 @@ class Compositor:
         pixels.resize_into(self._scratch[top : top + high, left : left + wide], canvas)
 
     def layers(self, overlay: Overlay) -> list[Layer]:
-        """Where everything lies in this frame; the AI label is always the last and on top."""
+        """Where everything lies in this frame; the AI label is always the last and on top.
+
+        The same list as before while nothing comes, goes or moves.
+        """
+        if (self._laid is not None and self._laid[0] is overlay and self._laid[1] == self.shift
+                and self._card.settled and self._bumper.settled):
+            return self._laid[2]
+        found = self._laid_out(overlay)
+        self._laid = (overlay, self.shift, found)
+        return found
+
+    def _laid_out(self, overlay: Overlay) -> list[Layer]:
         margin = self.look.px(MARGIN_PX)
         found = [self._card_layer(card, shown)
                  for card, shown in self._card.steps(overlay.card)]
@@ -250,12 +289,12 @@ class Compositor:
             y -= self.look.px(CAPTION_ROOM_PX)
         return Layer(card, x, y, eased)
 
-    def _on_canvas(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def _on_canvas(self, matrix: Floats) -> Floats:
         left, top, wide, _ = self._crop
         scale = self.width_px / wide
         moved = matrix.copy()
         moved[:, 2] -= (left, top)
-        scaled: npt.NDArray[np.float32] = (moved * scale).astype(np.float32)
+        scaled: Floats = (moved * scale).astype(np.float32)
         return scaled
 
 
@@ -266,6 +305,12 @@ class _Change:
         self._frames = frames
         self._coming: tuple[Sprite | None, int] = (None, 0)
         self._going: tuple[Sprite | None, int] = (None, 0)
+
+    @property
+    def settled(self) -> bool:
+        """Would another step with the same wish show the same?"""
+        (coming, come), (going, gone) = self._coming, self._going
+        return (coming is None or come == self._frames) and (going is None or gone == 0)
 
     def steps(self, wanted: Sprite | None) -> list[tuple[Sprite, float]]:
         """One frame on: the sprites to show, the leaving one first, each with its share."""

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from ota.errors import Refused
 
 Picture = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
 IMAGE_SIDE_PX_MAX = 8192
 
 
@@ -64,8 +65,7 @@ def blend(canvas: Picture, sprite: Sprite, x: int, y: int, opacity: float = 1.0)
     colour = sprite.colour[top - y : bottom - y, left - x : right - x]
     inverse = sprite.inverse[top - y : bottom - y, left - x : right - x]
     if opacity >= 0.999:
-        cv2.multiply(region, inverse, dst=region, scale=1 / 255.0)
-        cv2.add(region, colour, dst=region)
+        lay(region, colour, inverse)
         return
     covered = cv2.multiply(region, inverse, scale=1 / 255.0)
     cv2.add(covered, colour, dst=covered)
@@ -92,20 +92,36 @@ def premultiplied_patch(rgba: Picture) -> Picture:
     return patch
 
 
-def lay_patch(canvas: Picture, patch: Picture, matrix: npt.NDArray[np.float32]) -> None:
-    """Warp a premultiplied patch by `matrix` (2x3, patch xy -> canvas xy) onto the canvas."""
-    left, top, right, bottom = patch_box(patch, matrix, canvas.shape[1], canvas.shape[0])
+def warped(
+    patch: Picture, matrix: Floats, box: tuple[int, int, int, int]
+) -> tuple[Picture, Picture]:
+    """A premultiplied patch warped by `matrix` (2x3, patch xy -> canvas xy) into `box`, and
+    255 - its alpha in all four channels: both (h, w, 4), empty where the box is."""
+    left, top, right, bottom = box
     if right <= left or bottom <= top:
-        return
-    shifted = matrix.astype(np.float64).copy()
+        empty: Picture = np.zeros((0, 0, 4), np.uint8)
+        return empty, empty
+    shifted = matrix.astype(np.float64)
     shifted[:, 2] -= (left, top)
-    warped = cv2.warpAffine(patch, shifted, (right - left, bottom - top), flags=cv2.INTER_LINEAR)
+    colour = cv2.warpAffine(patch, shifted, (right - left, bottom - top), flags=cv2.INTER_LINEAR)
     # One channel out, four back: merging four strided views takes five times as long.
-    outside = cv2.bitwise_not(cv2.extractChannel(warped, 3))
-    inverse = cv2.cvtColor(outside, cv2.COLOR_GRAY2BGRA)
-    region = canvas[top:bottom, left:right]
+    outside = cv2.bitwise_not(cv2.extractChannel(colour, 3))
+    return np.asarray(colour, np.uint8), np.asarray(
+        cv2.cvtColor(outside, cv2.COLOR_GRAY2BGRA), np.uint8)
+
+
+def lay(region: Picture, colour: Picture, inverse: Picture) -> None:
+    """Premultiplied `colour` over a region of a canvas; all three have the same shape."""
     cv2.multiply(region, inverse, dst=region, scale=1 / 255.0)
-    cv2.add(region, warped, dst=region)
+    cv2.add(region, colour, dst=region)
+
+
+def lay_patch(canvas: Picture, patch: Picture, matrix: Floats) -> None:
+    """Warp a premultiplied patch by `matrix` (2x3, patch xy -> canvas xy) onto the canvas."""
+    box = patch_box(patch, matrix, canvas.shape[1], canvas.shape[0])
+    colour, inverse = warped(patch, matrix, box)
+    if colour.size:
+        lay(canvas[box[1] : box[3], box[0] : box[2]], colour, inverse)
 
 
 def patch_box(
