@@ -16,6 +16,7 @@ from device.render.captions import Track, View
 from device.render.cards import Label, Look, ai_label, card_shade_px
 from device.render.dirty import Box, apart
 from device.render.dress import Dressed, Ground, dress
+from device.render.ground import BaseView
 from device.render.pixels import Floats, Picture, Sprite
 
 MARGIN_PX = 48
@@ -91,17 +92,12 @@ class Compositor:
     ) -> None:
         """`focus` is the base pixel (x, y) to keep in view where the canvas crops the base."""
         self.width_px, self.height_px = width_px, height_px
+        self._view = BaseView(base_size, (width_px, height_px), focus)
         self.look = Look(k=min(width_px, height_px) / 1080, landscape=width_px > height_px,
-                         canvas=(width_px, height_px))
+                         canvas=(width_px, height_px), beside=self._view.framing.beside)
         self.label: Label = ai_label(self.look)
         self.shift = (0, 0)
         self.covered = False
-        self._base_size = base_size
-        self._crop = _cover_crop(base_size, (width_px, height_px), focus)
-        self._scratch = (
-            np.empty((base_size[1], base_size[0], 4), np.uint8)
-            if base_size != (width_px, height_px) else None
-        )
         self._drawn: Drawn | None = None
         self._ground: Ground | None = None
         self._laid: tuple[Overlay, tuple[int, int], list[Layer]] | None = None
@@ -110,7 +106,7 @@ class Compositor:
     def wear(self, look: Look) -> None:
         """Take the colours of a theme; the scale stays."""
         self.look = replace(look, k=self.look.k, landscape=self.look.landscape,
-                            canvas=self.look.canvas)
+                            canvas=self.look.canvas, beside=self.look.beside)
         self._laid = None
 
     def dress(self, patch: Picture, matrix: Floats) -> Dressed:
@@ -118,7 +114,7 @@ class Compositor:
 
         Any thread. Where the base stands still the mouth is laid on it here already.
         """
-        return dress(patch, matrix, self._on_canvas(matrix), (self.width_px, self.height_px),
+        return dress(patch, matrix, self._view.on_canvas(matrix), (self.width_px, self.height_px),
                      self._ground)
 
     def frame(
@@ -139,15 +135,25 @@ class Compositor:
         before = self._drawn
         mouth = None if patch is None else self._fitted(patch, matrix, before)
         now = self._drawn = Drawn(canvas, base_i420, mouth, self.layers(overlay))
-        if before is None or before.canvas is not canvas or before.base_i420 is not base_i420:
+        place = self._view.place
+        if before is None or before.canvas is not canvas:
             self._ground = None
             self.base(canvas, base_i420)
             whole = Box(0, 0, self.width_px, self.height_px)
             self._over(canvas, whole, now)
             return [whole]
         boxes = self._changed(before, now)
+        if before.base_i420 is not base_i420:
+            self._ground = None
+            self._view.moving(canvas, base_i420)
+            self._over(_cut(canvas, place), place, now)
+            boxes = [part for box in boxes for part in box.without(place)]
+            for box in boxes:
+                self._view.restore(_cut(canvas, box), box)
+                self._over(_cut(canvas, box), box, now)
+            return [place, *boxes]
         for box in boxes:
-            self._again(canvas[box.top : box.bottom, box.left : box.right], box, now)
+            self._again(_cut(canvas, box), box, now)
         return boxes
 
     def _fitted(self, patch: Picture | Dressed, matrix: Floats, before: Drawn | None) -> Dressed:
@@ -169,7 +175,7 @@ class Compositor:
         if finished is not None:
             np.copyto(part, finished)
         else:
-            np.copyto(part, self._clean(now.base_i420)[box.top : box.bottom, box.left : box.right])
+            np.copyto(part, _cut(self._clean(now.base_i420), box))
         self._over(part, box, now, laid=finished is not None)
 
     def _clean(self, base_i420: Picture) -> Picture:
@@ -201,13 +207,8 @@ class Compositor:
         return apart([box.within(self.width_px, self.height_px) for box in (*boxes, *mouths)])
 
     def base(self, canvas: Picture, base_i420: Picture) -> None:
-        """The base frame alone, scaled and cropped to cover the canvas."""
-        if self._scratch is None:
-            pixels.i420_to_bgra(base_i420, canvas)
-            return
-        pixels.i420_to_bgra(base_i420, self._scratch)
-        left, top, wide, high = self._crop
-        pixels.resize_into(self._scratch[top : top + high, left : left + wide], canvas)
+        """The base frame alone, scaled and cropped to cover the canvas, or on its ground."""
+        self._view.whole(canvas, base_i420)
 
     def layers(self, overlay: Overlay) -> list[Layer]:
         """Where everything lies in this frame; the AI label is always the last and on top.
@@ -264,13 +265,14 @@ class Compositor:
         return found
 
     def _words_layers(self, overlay: Overlay, margin: int) -> list[Layer]:
-        """Caption or hint: above a lying card in portrait, in the left column in landscape."""
+        """Caption or hint: above a lying card in portrait and beside the presenter, else in the
+        left column."""
         words = overlay.caption or overlay.hint
         if words is None:
             return []
         portrait, card = self.height_px >= self.width_px, overlay.card
         foot = self.height_px - margin
-        if portrait and card is not None and not _stands(card):
+        if (portrait or self.look.beside) and card is not None and not _stands(card):
             foot -= card.height_px - 2 * card_shade_px(self.look) + self.look.px(28)
         x = (self.width_px - words.width_px) // 2 if portrait else margin
         y = foot - words.height_px
@@ -280,22 +282,19 @@ class Compositor:
 
     def _card_layer(self, card: Sprite, shown: float) -> Layer:
         eased = 1.0 - (1.0 - shown) ** 2
-        edge = self.look.px(MARGIN_PX) - card_shade_px(self.look)
+        shade = card_shade_px(self.look)
+        edge = self.look.px(MARGIN_PX) - shade
         portrait = self.height_px >= self.width_px
-        x = (self.width_px - card.width_px) // 2 if portrait and not _stands(card) else (
-            self.width_px - card.width_px - edge)
+        x = self.width_px - card.width_px - edge
+        if self.look.beside:
+            x = edge if not _stands(card) else (
+                self._view.place.left - card.width_px + shade)
+        elif portrait and not _stands(card):
+            x = (self.width_px - card.width_px) // 2
         y = self.height_px - card.height_px - edge + round((1.0 - eased) * self.look.px(SLIDE_PX))
         if portrait and _stands(card):
             y -= self.look.px(CAPTION_ROOM_PX)
         return Layer(card, x, y, eased)
-
-    def _on_canvas(self, matrix: Floats) -> Floats:
-        left, top, wide, _ = self._crop
-        scale = self.width_px / wide
-        moved = matrix.copy()
-        moved[:, 2] -= (left, top)
-        scaled: Floats = (moved * scale).astype(np.float32)
-        return scaled
 
 
 class _Change:
@@ -327,13 +326,5 @@ def _stands(card: Sprite) -> bool:
     return card.height_px > card.width_px
 
 
-def _cover_crop(
-    base: tuple[int, int], canvas: tuple[int, int], focus: tuple[int, int] | None
-) -> tuple[int, int, int, int]:
-    """The part (x, y, w, h) of the base around the focus that has the canvas's shape."""
-    scale = max(canvas[0] / base[0], canvas[1] / base[1])
-    wide, high = min(base[0], round(canvas[0] / scale)), min(base[1], round(canvas[1] / scale))
-    middle_x, middle_y = focus or (base[0] // 2, base[1] // 2)
-    left = min(max(0, middle_x - wide // 2), base[0] - wide)
-    top = min(max(0, middle_y - high // 2), base[1] - high)
-    return left, top, wide, high
+def _cut(canvas: Picture, box: Box) -> Picture:
+    return canvas[box.top : box.bottom, box.left : box.right]

@@ -137,11 +137,28 @@ def patch_box(
 
 
 def i420_to_bgra(i420: Picture, out: Picture) -> None:
-    """I420 planes (h * 3 / 2, w) into a BGRA canvas of the same size, in place."""
-    if out.flags["C_CONTIGUOUS"]:
-        cv2.cvtColor(i420, cv2.COLOR_YUV2BGRA_I420, dst=out)
-    else:
-        np.copyto(out, cv2.cvtColor(i420, cv2.COLOR_YUV2BGRA_I420))
+    """I420 planes (h * 3 / 2, w) into a BGRA canvas, or a part of one, of that size, in place."""
+    cv2.cvtColor(i420, cv2.COLOR_YUV2BGRA_I420, dst=out)
+
+
+def scale_i420(i420: Picture, crop: tuple[int, int, int, int], out: Picture) -> None:
+    """The part (left, top, right, bottom) of I420 planes scaled to fill the I420 planes `out`;
+    all its numbers are even. Scaling the planes is a third of the work of scaling BGRA."""
+    shrink = 2 * out.shape[0] // 3 < (crop[3] - crop[1]) / 2
+    way = cv2.INTER_AREA if shrink else cv2.INTER_LINEAR
+    left, top, right, bottom = crop
+    for source, target, step in zip(_planes(i420), _planes(out), (1, 2, 2), strict=True):
+        part = source[top // step : bottom // step, left // step : right // step]
+        cv2.resize(part, (target.shape[1], target.shape[0]), dst=target, interpolation=way)
+
+
+def _planes(i420: Picture) -> tuple[Picture, Picture, Picture]:
+    """Y (h, w), U and V (h / 2, w / 2), as views."""
+    high, wide = i420.shape[0] * 2 // 3, i420.shape[1]
+    flat, size = i420.reshape(-1), high * wide
+    half = (high // 2, wide // 2)
+    return (i420[:high], flat[size : size + size // 4].reshape(half),
+            flat[size + size // 4 : size + size // 2].reshape(half))
 
 
 def bgra_to_i420(canvas: Picture) -> Picture:
@@ -166,6 +183,33 @@ def blurred_ground(picture: Picture, width_px: int, height_px: int) -> Picture:
     soft = cv2.GaussianBlur(small, (0, 0), 4.0)
     filled = cv2.resize(soft, (width_px, height_px), interpolation=cv2.INTER_LINEAR)
     return np.asarray(cv2.convertScaleAbs(filled, alpha=0.5), np.uint8)
+
+
+def extended(edge: Picture, width_px: int, level_px: int) -> Picture:
+    """The edge (h, e, 4) of a picture gone on to its left for `width_px`: sharp and in full light
+    over the last `level_px`, ever softer and dimmer before. (h, width_px, 4)."""
+    column = edge.mean(axis=1, dtype=np.float32)[:, None, :]
+    high = edge.shape[0]
+    soft = [cv2.GaussianBlur(column, (1, 0), sigmaX=0.1, sigmaY=share * high,
+                             borderType=cv2.BORDER_REPLICATE).reshape(high, 1, 4)
+            for share in (0.004, 0.03, 0.12)]
+    away = np.clip((width_px - level_px - np.arange(width_px, dtype=np.float32))
+                   / max(1, width_px - level_px), 0, 1)[None, :, None]
+    near, far = np.clip(away * 4, 0, 1), np.clip(away * 1.5 - 0.3, 0, 1)
+    drawn = soft[0] * (1 - near) + (soft[1] * (1 - far) + soft[2] * far) * near
+    # Half a level of noise: eight bits show steps in so soft a ground.
+    drawn = drawn * (1 - 0.45 * away) + np.random.default_rng(1).uniform(0, 1, (high, width_px, 1))
+    result: Picture = np.clip(drawn, 0, 255).astype(np.uint8)
+    return result
+
+
+def fade_in(ground: Picture) -> tuple[Picture, Picture]:
+    """255 - alpha and premultiplied colour (see `lay`) of a ground that fades out to the right."""
+    share = np.linspace(1.0, 0.0, ground.shape[1] + 1, dtype=np.float32)[1:]
+    share = share * share * (3 - 2 * share)
+    alpha = np.rint(np.broadcast_to(share[None, :, None] * 255, ground.shape))
+    colour = np.rint(ground * (alpha / 255)).astype(np.uint8)
+    return np.ascontiguousarray(255 - alpha).astype(np.uint8), np.ascontiguousarray(colour)
 
 
 def jpeg_bytes(canvas: Picture, quality: int) -> bytes:

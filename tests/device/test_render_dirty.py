@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -37,11 +38,15 @@ looks = st.tuples(st.sampled_from(range(2)), st.sampled_from(range(3)), st.sampl
                   st.sampled_from(range(3)), st.sampled_from(range(2)), st.integers(-1, 2))
 
 
-@settings(max_examples=40, deadline=None)
+@pytest.mark.parametrize("size", [SIZE, (300, 160)], ids=["filled", "beside"])
+@settings(max_examples=30, deadline=None)
 @given(st.lists(looks, min_size=2, max_size=8))
-def test_what_is_touched_up_is_what_would_have_been_drawn(rows: list[tuple[int, ...]]) -> None:
-    once, anew = (Compositor(*SIZE, SIZE) for _ in range(2))
-    canvas = np.zeros((SIZE[1], SIZE[0], 4), np.uint8)
+def test_what_is_touched_up_is_what_would_have_been_drawn(
+    size: tuple[int, int], rows: list[tuple[int, ...]]
+) -> None:
+    once, anew = (Compositor(*size, SIZE, (80, 90)) for _ in range(2))
+    assert once.look.beside == (size != SIZE)
+    canvas = np.zeros((size[1], size[0], 4), np.uint8)
     waiting: deque[pixels.Picture | Dressed | None] = deque(MOUTHS[row[1]] for row in rows)
     for number, (base, patch, place, caption, card, _) in enumerate(rows):
         before, fresh = canvas.copy(), np.zeros_like(canvas)
@@ -98,6 +103,20 @@ def test_boxes_apart_cover_all_and_do_not_meet(given_boxes: list[Box]) -> None:
             one.left >= b.left and one.right <= b.right and one.top >= b.top
             and one.bottom <= b.bottom for b in found)
     assert not any(a.meets(b) for n, a in enumerate(found) for b in found[:n])
+
+
+@given(boxes, boxes)
+def test_a_box_without_another_is_every_pixel_of_it_once_and_none_of_the_other(
+    one: Box, other: Box
+) -> None:
+    count = np.zeros((90, 90), int)
+    for part in one.without(other):
+        count[part.top : part.bottom, part.left : part.right] += 1
+    wanted = np.zeros((90, 90), int)
+    wanted[one.top : one.bottom, one.left : one.right] = 1
+    if other.area_px:
+        wanted[other.top : other.bottom, other.left : other.right] = 0
+    assert np.array_equal(count, wanted)
 
 
 def test_what_covers_the_picture_is_no_frozen_picture_and_leaves_no_strip() -> None:
