@@ -222,9 +222,8 @@ class MouthMaker:
 
     def _render(self, code: Floats, base_index: int) -> Patch:
         started_ns = monotonic_ns()
-        patch: Patch = premultiplied_patch(self._mouth.patch(code, base_index=base_index))
-        if self.dress is not None:
-            patch = self.dress(patch, base_index)
+        made = premultiplied_patch(self._mouth.patch(code, base_index=base_index))
+        patch = made if self.dress is None else self.dress(made, base_index)
         took_ms = (monotonic_ns() - started_ns) / 1e6
         self.render_ms.append(took_ms)
         self._new_ms.append(took_ms)

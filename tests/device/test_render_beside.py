@@ -67,7 +67,7 @@ def test_the_mouth_lies_where_the_base_has_it(size: tuple[int, int]) -> None:
         light = np.clip(picture[size[1] // 4 :, size[0] * 6 // 10 :, 1].astype(float) - 140, 0, 90)
         ys, xs = np.indices(light.shape)
         spots.append(((xs * light).sum() / light.sum(), (ys * light).sum() / light.sum()))
-    assert np.allclose(*spots, atol=0.3), spots
+    assert np.allclose(spots[0], spots[1], atol=0.3), spots
 
 
 def test_the_ground_goes_on_from_the_edge_without_a_seam_and_is_drawn_once() -> None:

@@ -70,6 +70,7 @@ def test_a_new_mouth_on_a_still_base_touches_its_box_alone() -> None:
     whole = compositor.frame(canvas, BASES[0], MOUTHS[1], PLACES[0], Overlay())
     assert whole == [Box(0, 0, *SIZE)]
     assert compositor.frame(canvas, BASES[0], MOUTHS[1], PLACES[0], Overlay()) == []
+    assert MOUTHS[2] is not None
     box, = compositor.frame(canvas, BASES[0], MOUTHS[2], PLACES[0], Overlay())
     assert box == Box(*pixels.patch_box(MOUTHS[2], PLACES[0], *SIZE))
 
