@@ -19,10 +19,23 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
 
 
 class Voice(Message, tag="voice", frozen=True):
-    """ear -> player: somebody began or stopped to speak."""
+    """ear -> player: somebody began or stopped to speak.
+
+    `certain` false: it may be a voice, and it may be a cough. A second message follows when it
+    is certain, or one with `speaking` false.
+    """
 
     at_ns: int
     speaking: bool
+    certain: bool = True
+
+
+class Hearing(Message, tag="hearing", frozen=True):
+    """ear -> player: what is understood of an utterance so far. For the screen, never stored."""
+
+    at_ns: int
+    text: str
+    language: str = ""
 
 
 class Heard(Message, tag="heard", frozen=True):
@@ -156,7 +169,7 @@ class Override(Message, tag="override", frozen=True):
 
 
 BusMessage = (
-    Voice | Heard | EarState | Seen | PlayerState | Happened
+    Voice | Hearing | Heard | EarState | Seen | PlayerState | Happened
     | ContentReady | Command | CommandDone | Override
 )
 

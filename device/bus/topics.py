@@ -24,6 +24,7 @@ class Topic:
 
 TOPICS: tuple[Topic, ...] = (
     Topic(m.Voice, (EAR,), (PLAYER,), 512),
+    Topic(m.Hearing, (EAR,), (PLAYER,), 4096),
     Topic(m.Heard, (EAR,), (PLAYER, WATCH), 4096),
     Topic(m.EarState, (EAR,), (PLAYER, AGENT, WATCH), 1024, stale_after_ms=5000),
     Topic(m.Seen, (EYE,), (PLAYER, WATCH), 1024, stale_after_ms=5000),

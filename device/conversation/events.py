@@ -18,12 +18,22 @@ class Tick:
 
 @dataclass(frozen=True)
 class VoiceStarted:
-    """The voice detector hears somebody begin to speak."""
+    """Somebody begins to speak; `certain` false: it may be a cough as well."""
+
+    certain: bool = True
 
 
 @dataclass(frozen=True)
 class VoiceEnded:
     """The voice detector hears the voice end; a `Heard` may follow."""
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """What is understood of an utterance so far."""
+
+    text: str
+    language: str = ""
 
 
 @dataclass(frozen=True)
@@ -115,6 +125,7 @@ Event = (
     Tick
     | VoiceStarted
     | VoiceEnded
+    | Hearing
     | Heard
     | SentenceDone
     | ProgrammeChanged

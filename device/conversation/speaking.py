@@ -75,6 +75,7 @@ def begin_line(state: State, line: Line, now_s: float, pause_s: float = 0.0) -> 
         saying=sentence,
         saying_until_s=now_s + pause_s + length_s + LOST_SENTENCE_S,
         line=replace(line, next_number=line.next_number + 1),
+        voices=replace(state.voices, stopped_at_s=None),
     )
     gesture = line.gesture if line.next_number == 0 else None
     return state, (*cues, Say(sentence, gesture, pause_s, line.kind))
@@ -135,7 +136,10 @@ def show(state: State, product_id: str | None) -> Moved:
 def hush(state: State) -> Moved:
     """Stop what sounds at once, and keep the presentation's place."""
     if state.saying is None:
-        return replace(state, resume=interrupted(state), line=None), ()
+        broken_off = state.line if state.voices.stopped_at_s is not None else None
+        cut = broken_off is not None and broken_off.kind == "answer"
+        counted = (played(state, broken_off, complete=False),) if broken_off and cut else ()
+        return replace(state, resume=interrupted(state), line=None), counted
     cues: tuple[Cue, ...] = (StopSpeech(),)
     if state.line is not None and state.line.kind in ("segment", "answer"):
         cues += (played(state, state.line, complete=False),)

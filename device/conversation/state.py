@@ -30,6 +30,25 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Voices:
+    """What the voices in the shop have done: times of the monotonic clock, all lists bounded.
+
+    `stopped_at_s`: what was said was stopped for a voice, and nothing has come of it yet.
+    `useless_at_s`: stops after which nobody had asked anything; after too many of them voices
+    only lower the loudness until `calm_until_s`. `unanswered_at_s`: fallbacks that were said.
+    """
+
+    since_s: float | None = None
+    certain: bool = False
+    words_at_s: float = -1e9
+    ducked: bool = False
+    stopped_at_s: float | None = None
+    useless_at_s: tuple[float, ...] = ()
+    calm_until_s: float = -1e9
+    unanswered_at_s: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
 class State:
     """Everything the conversation knows. `mode` is what the player reports.
 
@@ -56,7 +75,7 @@ class State:
     muted: bool = False
     resting: bool = False
     driven_since_s: float | None = None
-    voice_since_s: float | None = None
+    voices: Voices = Voices()
     wait_until_s: float = 0.0
     last_said: str = ""
     last_said_at_s: float = -1e9

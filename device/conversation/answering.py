@@ -1,0 +1,117 @@
+"""What follows from what a visitor said: an answer, the fallback, or nothing. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from device.conversation import events
+from device.conversation.cues import Caption, Count, Cue
+from device.conversation.interrupting import (
+    HEARD_WAIT_S,
+    has_words,
+    heard_out,
+    is_deaf,
+    is_own_voice,
+    one_more_useless,
+)
+from device.conversation.match import Match
+from device.conversation.speaking import Moved, begin_line, hush, line_of, take_over
+from device.conversation.state import State, Voices
+from device.programme.playable import may_say
+from device.programme.schema import Answer
+
+# So many times within so long it says that it does not know; then it is talk beside the kiosk.
+FALLBACKS_MAX, FALLBACKS_S = 3, 60.0
+# A programme without questions can answer nobody: once is enough.
+FALLBACKS_MAX_MUTE = 1
+
+
+def heard(state: State, event: events.Heard, now_s: float) -> Moved:
+    """A finished utterance."""
+    state, louder = heard_out(state)
+    if state.driven:
+        return state, louder
+    if is_own_voice(state, event.text, now_s) or not has_words(event.text):
+        # Nobody asked anything: no reason to wait any longer.
+        waits = state.mode == "listening" and state.resume is None and state.line is None
+        return (state if waits else replace(state, wait_until_s=now_s)), louder
+    if is_deaf(state, now_s):
+        return state, louder
+    state, cues = take_over(state)
+    language = visitor_language(event.text, event.language, state.script.programme.languages)
+    found = state.script.matcher.match(event.text, language, state.showing)
+    answer = _answer_now(state, found, now_s)
+    if answer is None and (why := _not_for_us(state, now_s)):
+        state = replace(state, wait_until_s=now_s) if state.saying is None else state
+        return state, (*louder, *cues, _asked(found, None, language, why))
+    state = replace(state, voices=_after(state.voices, answer, now_s))
+    state, stopped = hush(state)
+    cues += (*stopped, Caption(event.text, language), _asked(found, answer, language))
+    return _answered(state, answer, language, (*louder, *cues), now_s)
+
+
+def _answered(
+    state: State, answer: Answer | None, language: str, cues: tuple[Cue, ...], now_s: float
+) -> Moved:
+    line = line_of(state.script, answer, language) if answer else None
+    line = line or line_of(state.script, state.script.programme.fallback, language)
+    if line is None:
+        return replace(state, mode="listening", wait_until_s=now_s + HEARD_WAIT_S), cues
+    if line.kind == "fallback" and line.show is None:
+        line = replace(line, show=state.showing)
+    state, more = begin_line(state, line, now_s)
+    return state, (*cues, *more)
+
+
+def _not_for_us(state: State, now_s: float) -> str:
+    """Why words without an answer are most likely talk beside the kiosk; "" when they are not."""
+    voices, line = state.voices, state.line
+    busy = state.saying is not None or voices.stopped_at_s is not None
+    if busy and line is not None and line.kind in ("answer", "fallback", "notice"):
+        return "while answering"
+    if now_s < voices.calm_until_s:
+        return "talk beside the kiosk"
+    most = FALLBACKS_MAX if state.script.programme.answers else FALLBACKS_MAX_MUTE
+    said = [at_s for at_s in voices.unanswered_at_s if now_s - at_s < FALLBACKS_S]
+    return "talk beside the kiosk" if len(said) >= most else ""
+
+
+def _after(voices: Voices, answer: Answer | None, now_s: float) -> Voices:
+    """Somebody who gets an answer is a visitor; who gets none may be talking to another one."""
+    if answer is not None:
+        return replace(voices, useless_at_s=(), calm_until_s=now_s, unanswered_at_s=())
+    if voices.stopped_at_s is not None:
+        voices = one_more_useless(voices, now_s)
+    recent = (*voices.unanswered_at_s, now_s)[-FALLBACKS_MAX:]
+    return replace(voices, unanswered_at_s=recent)
+
+
+def _answer_now(state: State, found: Match, now_s: float) -> Answer | None:
+    """The matched answer, unless it may not be said (any more)."""
+    programme = state.script.programme
+    answer = programme.answer(found.answer_id) if found.answer_id else None
+    moment = state.now(now_s)
+    if answer is None or moment is None or not may_say(programme, answer, moment):
+        return None
+    return answer
+
+
+def _asked(found: Match, answer: Answer | None, language: str, beside: str = "") -> Count:
+    why = found.why or ("not valid now" if found.answer_id and answer is None else "")
+    return Count(
+        "asked",
+        {
+            "answer_id": answer.id if answer else None,
+            "language": language,
+            "score": round(found.score, 3),
+            "why": beside or why,
+        },
+    )
+
+
+def visitor_language(text: str, heard: str, languages: tuple[str, ...]) -> str:
+    """The programme's language that the visitor spoke: by the script first, then by the ear."""
+    family = "zh" if any("\u4e00" <= c <= "\u9fff" for c in text) else heard.split("-")[0] or "en"
+    if family == "zh" and not any("\u4e00" <= c <= "\u9fff" for c in text):
+        family = "en"
+    return next((each for each in languages if each.split("-")[0] == family), languages[0])
