@@ -27,7 +27,7 @@ _NO_PRODUCT_IN_PHRASE = 0.92
 _POINTED_AT = 0.95
 _NAME_ALONE = 0.75
 _PRODUCT_WEIGHT = 1.0
-_TEXT_CHARS_MAX = 300
+TEXT_CHARS_MAX = 300
 
 
 @dataclass(frozen=True)
@@ -81,9 +81,17 @@ class Matcher:
 
         None when the best score is below ACCEPT_SCORE, or a second answer is as near.
         """
-        asked = read(text[:_TEXT_CHARS_MAX], self.names, self.known)
+        return self.answer_to(self.read(text, showing))
+
+    def read(self, text: str, showing: str | None = None) -> Reading:
+        """`text` as it is compared, "this one" being the product `showing`."""
+        asked = read(text[:TEXT_CHARS_MAX], self.names, self.known)
         if not asked.products and asked.pointing and showing is not None:
             asked = replace(asked, products=frozenset({showing}), by_pointing=True)
+        return asked
+
+    def answer_to(self, asked: Reading) -> Match:
+        """The answer to a question that was read; see `match`."""
         best: dict[str, float] = {}
         for phrase in self.phrases:
             if phrase.reading.family == asked.family:
@@ -103,7 +111,7 @@ class Matcher:
 
     def _name_alone(self, asked: Reading, best: dict[str, float]) -> None:
         """ "龙井呢?": the product's name and nothing else is its only answer, if it has one."""
-        if len(asked.products) != 1 or asked.asking or any(t.weight > 0.2 for t in asked.tokens):
+        if len(asked.products) != 1 or asked.asking or not asked.is_bare:
             return
         about = {p.answer_id for p in self.phrases if p.reading.products == asked.products}
         if len(about) == 1:

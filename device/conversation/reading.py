@@ -60,6 +60,11 @@ class Reading:
         return frozenset(token.text for token in self.tokens if token.is_concept)
 
     @property
+    def is_bare(self) -> bool:
+        """True when nothing of weight is said but the product's name, if there is one."""
+        return all(token.weight <= LIGHT_WEIGHT for token in self.tokens)
+
+    @property
     def weight(self) -> float:
         """The sum of the tokens' weights."""
         return sum(token.weight for token in self.tokens)
@@ -211,7 +216,7 @@ def _marked(parts: list[Part], family: Family) -> list[Part]:
         for start, part in enumerate(parts)
         for rank, phrase, mark in _beginning_with(part.sound, family)
         if start + len(phrase) <= len(parts)
-        and _alike(parts, start, phrase, family) >= _PHRASE_FLOOR.get(len(phrase), 0.85)
+        and alike(parts, start, phrase, family) >= _PHRASE_FLOOR.get(len(phrase), 0.85)
     ]
     place: dict[int, Part | None] = {}
     for _, start, phrase, mark in sorted(found, key=lambda each: each[:2]):
@@ -223,7 +228,7 @@ def _marked(parts: list[Part], family: Family) -> list[Part]:
     return [part for part in kept if part is not None]
 
 
-def _alike(parts: list[Part], start: int, wanted: tuple[str, ...], family: Family) -> float:
+def alike(parts: list[Part], start: int, wanted: tuple[str, ...], family: Family) -> float:
     """How alike the parts from `start` on are on average; 0 when one of them is strange."""
     total = 0.0
     for offset, unit in enumerate(wanted):
@@ -239,7 +244,7 @@ def _find_span(
 ) -> int | None:
     """Where the units stand in a row, alike enough on average and none of them strange."""
     for start in range(len(parts) - len(wanted) + 1):
-        if _alike(parts, start, wanted, family) >= floor:
+        if alike(parts, start, wanted, family) >= floor:
             return start
     return None
 
