@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from device.conversation import events
+from device.conversation.context import resolve
 from device.conversation.cues import Caption, Count, Cue
 from device.conversation.interrupting import (
     HEARD_WAIT_S,
@@ -15,6 +16,7 @@ from device.conversation.interrupting import (
     one_more_useless,
 )
 from device.conversation.match import Match
+from device.conversation.obeying import obey
 from device.conversation.speaking import Moved, begin_line, hush, line_of, take_over
 from device.conversation.state import State, Voices
 from device.programme.playable import may_say
@@ -38,16 +40,36 @@ def heard(state: State, event: events.Heard, now_s: float) -> Moved:
     if is_deaf(state, now_s):
         return state, louder
     state, cues = take_over(state)
-    language = visitor_language(event.text, event.language, state.script.programme.languages)
-    found = state.script.matcher.match(event.text, language, state.showing)
-    answer = _answer_now(state, found, now_s)
+    language = _language(state, event)
+    context = state.talk.context.at(now_s, state.showing)
+    resolved = resolve(event.text, language, context, state.script)
+    caption = Caption(event.text, language)
+    if resolved.match is None:
+        state, more = obey(state, resolved, caption, now_s)
+        return state, (*louder, *cues, *more)
+    answer = _answer_now(state, resolved.match, now_s)
     if answer is None and (why := _not_for_us(state, now_s)):
         state = replace(state, wait_until_s=now_s) if state.saying is None else state
-        return state, (*louder, *cues, _asked(found, None, language, why))
+        return state, (*louder, *cues, _asked(resolved.match, None, language, why))
     state = replace(state, voices=_after(state.voices, answer, now_s))
     state, stopped = hush(state)
-    cues += (*stopped, Caption(event.text, language), _asked(found, answer, language))
+    cues += (*stopped, caption, _asked(resolved.match, answer, language))
+    if answer is not None:
+        also = _answer_now(state, resolved.also, now_s) if resolved.also else None
+        state = replace(
+            state, also=line_of(state.script, also, language) if also else None,
+            talk=replace(
+                state.talk, context=context.after(resolved, language, now_s), last_s=now_s),
+        )  # fmt: skip
     return _answered(state, answer, language, (*louder, *cues), now_s)
+
+
+def _language(state: State, event: events.Heard) -> str:
+    """The language to answer in: the one that was asked for, else the one that was spoken."""
+    languages = state.script.programme.languages
+    if state.talk.language in languages:
+        return str(state.talk.language)
+    return visitor_language(event.text, event.language, languages)
 
 
 def _answered(

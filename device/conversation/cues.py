@@ -57,6 +57,13 @@ class Duck:
 
 
 @dataclass(frozen=True)
+class Loudness:
+    """A visitor's wish: so many steps louder than the shop's loudness, or softer (negative)."""
+
+    steps: int
+
+
+@dataclass(frozen=True)
 class Gesture:
     """A movement without words, if the avatar has it."""
 
@@ -101,6 +108,7 @@ class Count:
     played: {"segment"|"answer", "language", "complete", "version", "price" or None}
     asked: {"answer_id" or None, "language", "score", "why"}
     live: {"seconds"}, when a person has spoken as the avatar
+    told: {"what", "language"}, when a visitor said something about the conversation ("louder")
     barge-in: {"during"}, when a voice has stopped what was said (the kind of line)
     not-for-us: {"stops", "calm"}, when nobody had asked anything after all; calm: for a while
         voices do not stop it any more
@@ -111,5 +119,6 @@ class Count:
 
 
 Cue = (
-    Say | StopSpeech | Duck | Gesture | ShowCard | Caption | Listening | Thinking | OnAir | Count
+    Say | StopSpeech | Duck | Loudness | Gesture | ShowCard | Caption | Listening | Thinking
+    | OnAir | Count
 )

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from device.conversation.cues import Count, Cue, Kind, Say, Sentence, ShowCard, StopSpeech
 from device.conversation.script import Item, Script
-from device.conversation.state import Line, Mode, State
+from device.conversation.state import Line, Mode, State, Talk
 from device.programme.playable import may_say, may_show, scheduled
 from device.programme.schema import Fallback, Segment
 
@@ -135,6 +135,7 @@ def show(state: State, product_id: str | None) -> Moved:
 
 def hush(state: State) -> Moved:
     """Stop what sounds at once, and keep the presentation's place."""
+    state = replace(state, also=None)
     if state.saying is None:
         broken_off = state.line if state.voices.stopped_at_s is not None else None
         cut = broken_off is not None and broken_off.kind == "answer"
@@ -164,6 +165,10 @@ def end_line(state: State, line: Line, now_s: float) -> Moved:
         return _then(cues, go_on(state, now_s, SEGMENT_PAUSE_S))
     if line.kind == "notice" and active_override(state, now_s) is not None:
         return _then(cues, go_on(state, now_s, NOTICE_PAUSE_S))
+    if line.kind == "answer" and state.also is not None:
+        # What else was asked in the same sentence.
+        state = replace(state, line=state.also, also=None)
+        return _then(cues, go_on(state, now_s, SENTENCE_PAUSE_S))
     state = replace(state, mode="listening", wait_until_s=now_s + FOLLOW_UP_S)
     return state, cues
 
@@ -225,13 +230,17 @@ def take_over(state: State) -> Moved:
     old, new = state.script, state.pending
     state = replace(state, script=new, pending=None)
     if old.programme.id != new.programme.id:
-        state = replace(state, line=None, resume=None, last_segment=None, jump_to=None)
+        state = replace(
+            state, line=None, resume=None, also=None, talk=Talk(louder=state.talk.louder),
+            last_segment=None, jump_to=None,
+        )  # fmt: skip
     else:
         language = state.presenting_language
         state = replace(
             state,
             line=_renewed(state.line, new),
             resume=_renewed(state.resume, new),
+            also=_renewed(state.also, new),
             jump_to=first_change(old, new, language),
         )
         if state.jump_to is not None and (state.line is None or state.line.kind == "segment"):

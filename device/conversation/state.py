@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
+from device.conversation.context import Context
 from device.conversation.cues import Kind, Sentence
 from device.conversation.script import Script
 
@@ -49,11 +50,25 @@ class Voices:
 
 
 @dataclass(frozen=True)
+class Talk:
+    """What is remembered of a visitor, for a minute after `last_s`; never their words.
+
+    `language` is the one they asked for, `louder` their steps of loudness.
+    """
+
+    context: Context = field(default_factory=Context)
+    language: str | None = None
+    louder: int = 0
+    last_s: float = -1e9
+
+
+@dataclass(frozen=True)
 class State:
     """Everything the conversation knows. `mode` is what the player reports.
 
     `saying` is the sentence that sounds now; `line` what it belongs to; `resume` the line of
-    the presentation to go on with after an answer. Times `_s` are of the monotonic clock.
+    the presentation to go on with after an answer, `also` a second answer to the same question.
+    Times `_s` are of the monotonic clock.
     """
 
     script: Script
@@ -65,6 +80,7 @@ class State:
     saying_until_s: float = 0.0
     line: Line | None = None
     resume: Line | None = None
+    also: Line | None = None
     last_segment: str | None = None
     last_position: int = -1
     jump_to: tuple[str, int] | None = None
@@ -76,6 +92,7 @@ class State:
     resting: bool = False
     driven_since_s: float | None = None
     voices: Voices = Voices()
+    talk: Talk = Talk()
     wait_until_s: float = 0.0
     last_said: str = ""
     last_said_at_s: float = -1e9

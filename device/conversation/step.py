@@ -20,6 +20,7 @@ from device.conversation.interrupting import (
     voice_started,
     waits_at_sentence_end,
 )
+from device.conversation.obeying import forgotten
 from device.conversation.script import Script
 from device.conversation.speaking import (
     SENTENCE_PAUSE_S,
@@ -92,6 +93,8 @@ def upcoming(state: State) -> Sentence | None:
 
 def _tick(state: State, now_s: float) -> Moved:
     state, cues = voice_lost(state, now_s)
+    state, more = forgotten(state, now_s)
+    cues += more
     if not card_still_good(state, now_s):
         state, more = show(state, None)
         cues += more

@@ -14,7 +14,8 @@ from device.conversation.cues import Caption, Count, Cue, Duck, Say, Sentence, S
 from tests.sim.kiosk import EXPIRES, Kiosk, edited, of, script
 
 QUESTIONS = ["龙井多少钱", "茶杯多少钱", "几点关门", "洗手间在哪", "how much is the longjing",
-             "hi", "", "这个多少钱", "欢迎来到本店"]  # fmt: skip
+             "hi", "", "这个多少钱", "欢迎来到本店", "再说一遍", "大声一点", "别说了", "说英语",
+             "谢谢", "龙井多少钱?还有几点关门?", "那茶杯呢"]  # fmt: skip
 
 
 class AnyDay(RuleBasedStateMachine):
@@ -136,9 +137,9 @@ class AnyDay(RuleBasedStateMachine):
             self.kiosk.utc,
             [],
         )
-        for _ in range(4):
+        for _ in range(6):
             kiosk.tick(4.0)
-        assert kiosk.state.saying is not None, "sixteen seconds without a word"
+        assert kiosk.state.saying is not None, "24 seconds without a word, even if asked to stop"
 
 
 AnyDay.TestCase.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
