@@ -288,9 +288,10 @@ class Player:
     def _on_frame(self, n: int, canvas: pixels.Picture) -> None:
         self.liveness.still = self._bundle.manifest.base.frames < 2 or self.stage.stands_still
         self.liveness.note(canvas)
-        self._keeper.presented(canvas)
-        self._streamer.presented(n, canvas)
-        self._orders.presented(canvas)
+        private = self.stage.compositor.private
+        self._keeper.presented(canvas, private)
+        self._streamer.presented(n, canvas, private)
+        self._orders.presented(canvas, private)
         shown = self.stage.figures.frames_shown
         if shown % ALIVE_EVERY_FRAMES == 0:
             if self.liveness.alive:

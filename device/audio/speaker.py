@@ -68,6 +68,8 @@ class Speaker:
         self._device, self._enabled = device, enabled
         self.clock = MediaClock(RATE_HZ, monotonic_s())
         self.volume = 1.0
+        # A visitor's wish on top of it, how loud that may make it, and softly while they speak.
+        self.trim, self.loudest, self.duck = 1.0, 1.0, 1.0
         self._gain = Gain(RATE_HZ)
         self.tap: Tap | None = None
         self.source: Source | None = None
@@ -212,7 +214,8 @@ class Speaker:
         live = self.source(index, frames) if self.source is not None else None
         if live is not None:
             block += live
-        self._gain.apply(block, self.volume)
+        wished = min(self.volume * self.trim, max(self.volume, self.loudest))
+        self._gain.apply(block, wished * self.duck)
         return block
 
     def _forget_before(self, index: int) -> None:

@@ -59,6 +59,7 @@ class Overlay:
     card: Sprite | None = None
     caption: Sprite | View | None = None
     hint: Sprite | None = None
+    heard: Sprite | None = None  # a visitor's words: see Compositor.private
     brand: Sprite | None = None
     plate: Sprite | None = None
     gauge: Sprite | None = None
@@ -82,8 +83,9 @@ class Overlay:
 class Compositor:
     """Compositor(1080, 1920, (1080, 1920)): draws frames of any base size into a canvas size.
 
-    One present loop owns it; only `dress` is for other threads as well. `look.k` follows the
-    short side, `shift` (x, y) in pixels moves all that lies over the picture.
+    One present loop owns it; only `dress` is for other threads as well. `private` are the boxes
+    of the last frame that hold a visitor's words: for the screen alone. `look.k` follows the short
+    side, `shift` (x, y) in pixels moves all that lies over the picture.
     """
 
     def __init__(
@@ -98,6 +100,7 @@ class Compositor:
         self.label: Label = ai_label(self.look)
         self.shift = (0, 0)
         self.covered = False
+        self.private: tuple[Box, ...] = ()
         self._drawn: Drawn | None = None
         self._ground: Ground | None = None
         self._laid: tuple[Overlay, tuple[int, int], list[Layer]] | None = None
@@ -242,7 +245,10 @@ class Compositor:
         corner = margin - self.label.margin_px
         found.append(Layer(self.label.sprite, corner, corner))
         self.covered = any(self._covers(layer) for layer in found)
-        return [self._shifted(layer) for layer in found]
+        placed = [self._shifted(layer) for layer in found]
+        self.private = tuple(layer.box.within(self.width_px, self.height_px) for layer in placed
+                             if layer.sprite is overlay.heard)
+        return placed
 
     def _covers(self, layer: Layer) -> bool:
         """Does it hide the whole picture?"""
@@ -265,20 +271,24 @@ class Compositor:
         return found
 
     def _words_layers(self, overlay: Overlay, margin: int) -> list[Layer]:
-        """Caption or hint: above a lying card in portrait and beside the presenter, else in the
-        left column."""
-        words = overlay.caption or overlay.hint
-        if words is None:
-            return []
+        """Caption or hint, above them what was heard: over a lying card in portrait and beside
+        the presenter, else in the left column."""
         portrait, card = self.height_px >= self.width_px, overlay.card
         foot = self.height_px - margin
         if (portrait or self.look.beside) and card is not None and not _stands(card):
             foot -= card.height_px - 2 * card_shade_px(self.look) + self.look.px(28)
-        x = (self.width_px - words.width_px) // 2 if portrait else margin
-        y = foot - words.height_px
-        if isinstance(words, View):
-            return [Layer(part.sprite, x + part.x, y + part.y) for part in words.parts]
-        return [Layer(words, x, y)]
+        found: list[Layer] = []
+        for words in (overlay.caption or overlay.hint, overlay.heard):
+            if words is None:
+                continue
+            x = (self.width_px - words.width_px) // 2 if portrait else margin
+            y = foot - words.height_px
+            foot = y - self.look.px(20)
+            if isinstance(words, View):
+                found += [Layer(part.sprite, x + part.x, y + part.y) for part in words.parts]
+            else:
+                found.append(Layer(words, x, y))
+        return found
 
     def _card_layer(self, card: Sprite, shown: float) -> Layer:
         eased = 1.0 - (1.0 - shown) ** 2

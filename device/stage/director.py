@@ -136,7 +136,10 @@ class Director:
     def _on_message(self, message: m.Message) -> None:
         match message:
             case m.Voice():
-                self._step(events.VoiceStarted() if message.speaking else events.VoiceEnded())
+                self._step(events.VoiceStarted(message.certain) if message.speaking
+                           else events.VoiceEnded())
+            case m.Hearing():
+                self._step(events.Hearing(message.text, message.language))
             case m.Heard():
                 self._step(events.Heard(message.text, message.language, message.confidence))
                 self._note_answer(message.speech_end_ns)
@@ -252,6 +255,7 @@ class Director:
         before, self._wanted = self._wanted, content
         self._set_offset(content.settings.av_offset_ms)
         self.day.follow(content.settings)
+        self._performer.loudest(self.day.loudness.loudest)
         self._set_volume(self.day.volume())
         try:
             script = Script.load(Path(content.path), content.variables)

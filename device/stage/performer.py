@@ -25,7 +25,11 @@ from ota.clock import monotonic_s, utc_now
 from ota.errors import Refused, Retry
 
 CAPTION_LINGER_S = 1.6
-HEARD_SHOWN_S = 4.0
+HEARD_SHOWN_S = 6.0
+THINKING_S_MAX = 6.0
+DUCKED = 0.25  # -12 dB
+STEP_DB = 4.0
+NOD = "nod"
 SILENT_CHARACTERS_PER_S = 5.0
 SILENT_S_MIN = 2.0
 FAULTS_MAX = 16
@@ -93,12 +97,27 @@ class Performer:
             case cues.ShowCard():
                 self.show_card(cue.product_id)
             case cues.Caption():
-                self._heard(cue.text)
+                self._heard(cue)
+            case cues.Duck():
+                self._speaker.duck = DUCKED if cue.on else 1.0
+            case cues.Loudness():
+                self._speaker.trim = 10 ** (cue.steps * STEP_DB / 20)
+            case cues.Gesture():
+                self._move(cue.name)
             case cues.OnAir():
                 self._put_on_air(cue.on)
             case cues.Listening():
                 sprite = self.wardrobe.listening if cue.on else self._ask()
                 self._stage.change_at(self._stage.now(), "hint", sprite)
+            case cues.Thinking():
+                now = self._stage.now()
+                self._move(NOD)
+                self._stage.change_at(now, "hint", self.wardrobe.thinking)
+                self._stage.change_at(now + round(THINKING_S_MAX * FPS), "hint", self._ask())
+
+    def loudest(self, volume: float) -> None:
+        """How loud (0..1) visitors may make it for themselves."""
+        self._speaker.loudest = volume
 
     def hears(self, on: bool) -> None:
         """Is there an ear that understands? Only then the screen invites to ask."""
@@ -114,8 +133,11 @@ class Performer:
 
     def greet(self) -> None:
         """Wave, if this avatar can: somebody has come."""
-        if WELCOME in self._stage.gestures:
-            self._stage.gesture(WELCOME)
+        self._move(WELCOME)
+
+    def _move(self, name: str) -> None:
+        if name in self._stage.gestures:
+            self._stage.gesture(name)
 
     def identify(self, box: str) -> None:
         """Write this box's name on the screen for a while: which one of the five is it?"""
@@ -299,13 +321,14 @@ class Performer:
         self._stage.change_at(self._stage.frame_at(cut), "said", None)
         self.billboard.hush()
 
-    def _heard(self, text: str | None) -> None:
+    def _heard(self, heard: cues.Caption) -> None:
+        """A visitor's words: into the picture, which is all that ever holds them, for seconds."""
         now = self._stage.now()
-        if text is None:
+        if heard.text is None or heard.final:
             self._stage.change_at(now, "hint", self._ask())
-            return
-        self._stage.change_at(now, "hint", self.wardrobe.heard(text))
-        self._stage.change_at(now + round(HEARD_SHOWN_S * FPS), "hint", self._ask())
+        words = self.wardrobe.heard(heard.text, heard.final) if heard.text else None
+        self._stage.change_at(now, "heard", words)
+        self._stage.change_at(now + round(HEARD_SHOWN_S * FPS), "heard", None)
 
 
 def reading_frames(text: str) -> int:
