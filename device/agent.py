@@ -21,6 +21,7 @@ from device.hal.notify import Notifier
 from device.live.link import LiveDoor
 from device.messages import Message
 from device.paths import Places, avatars_dir, notify_socket
+from device.sync.answers import Courier
 from device.sync.consent import avatar_problems
 from device.sync.content import Content, ContentPlaces, programme_problems
 from device.sync.desk import Desk, DeskParts
@@ -248,4 +249,5 @@ def desk_parts(
         release=lambda: release_and_slot(places.var),
         install=lambda version: give_order(places.run, Order("install", version)),
         live=lambda args: door.open(args, clock.now()),
+        ask=Courier(places.etc / "keys", bus.publish).ask,
     )

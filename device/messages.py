@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 Json = dict[str, Any]
+FileName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 OffsetMs = Annotated[float, msgspec.Meta(ge=-500, le=500)]
 
 
@@ -104,6 +105,22 @@ class PlayerState(Message, tag="player_state", frozen=True):
     frozen_s: float = 0.0
 
 
+class Question(Message, tag="question", frozen=True):
+    """player -> agent: ask the endpoint of `Settings.answers`. Holds a visitor's words."""
+
+    id: str
+    messages: list[dict[str, str]]
+
+
+class Reply(Message, tag="reply", frozen=True):
+    """agent -> player: what the endpoint said, None and why when it said nothing in time."""
+
+    id: str
+    text: str | None = None
+    why: str = ""
+    took_ms: float = 0.0
+
+
 class Happened(Message, tag="happened", frozen=True):
     """any -> agent -> console: one event. `detail` never holds a visitor's words."""
 
@@ -111,6 +128,19 @@ class Happened(Message, tag="happened", frozen=True):
     at: str
     kind: str
     detail: Json = {}
+
+
+class AnswersFrom(msgspec.Struct, frozen=True, kw_only=True):
+    """An OpenAI-compatible endpoint for questions that the programme does not answer.
+
+    `url` ends before `/chat/completions` (http://127.0.0.1:8081/v1). `key_file` is the name of a
+    file in the box's `etc/vitrine/keys/` that holds the endpoint's key.
+    """
+
+    url: Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s]+$", max_length=300)]
+    model: Annotated[str, msgspec.Meta(max_length=100)] = ""
+    key_file: FileName | None = None
+    limit_ms: Annotated[int, msgspec.Meta(ge=200, le=5000)] = 1500
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,6 +161,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rotation: int | None = None
     screen_mode: str | None = None
     attract: bool = False
+    # Answering beyond the script, off unless set: see docs/adr/0007.
+    answers: AnswersFrom | None = None
 
 
 class ContentReady(Message, tag="content_ready", frozen=True):
@@ -170,7 +202,7 @@ class Override(Message, tag="override", frozen=True):
 
 BusMessage = (
     Voice | Hearing | Heard | EarState | Seen | PlayerState | Happened
-    | ContentReady | Command | CommandDone | Override
+    | Question | Reply | ContentReady | Command | CommandDone | Override
 )
 
 

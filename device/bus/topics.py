@@ -29,6 +29,8 @@ TOPICS: tuple[Topic, ...] = (
     Topic(m.EarState, (EAR,), (PLAYER, AGENT, WATCH), 1024, stale_after_ms=5000),
     Topic(m.Seen, (EYE,), (PLAYER, WATCH), 1024, stale_after_ms=5000),
     Topic(m.PlayerState, (PLAYER,), (AGENT, EAR, EYE, WATCH), 4096, stale_after_ms=5000),
+    Topic(m.Question, (PLAYER,), (AGENT,), 49152),
+    Topic(m.Reply, (AGENT,), (PLAYER,), 16384),
     Topic(m.Happened, (PLAYER, EAR, AGENT, SAFE), (AGENT, WATCH), 8192),
     Topic(m.ContentReady, (AGENT,), (PLAYER, EAR, SAFE), 16384),
     Topic(m.Command, (AGENT, TECHNICIAN), (PLAYER, EAR, SAFE), 16384),

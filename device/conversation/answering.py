@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from device.conversation import events
+from device.conversation.beyond import doubt, line_of_reply
 from device.conversation.context import resolve
-from device.conversation.cues import Caption, Count, Cue
+from device.conversation.cues import AskBeyond, Caption, Count, Thinking
+from device.conversation.facts import Facts
 from device.conversation.interrupting import (
     HEARD_WAIT_S,
     has_words,
@@ -18,7 +20,7 @@ from device.conversation.interrupting import (
 from device.conversation.match import Match
 from device.conversation.obeying import obey
 from device.conversation.speaking import Moved, begin_line, hush, line_of, take_over
-from device.conversation.state import State, Voices
+from device.conversation.state import Asking, State, Voices
 from device.programme.playable import may_say
 from device.programme.schema import Answer
 
@@ -26,6 +28,7 @@ from device.programme.schema import Answer
 FALLBACKS_MAX, FALLBACKS_S = 3, 60.0
 # A programme without questions can answer nobody: once is enough.
 FALLBACKS_MAX_MUTE = 1
+COURIER_S = 0.3  # from player to agent and back, on top of the endpoint's own time
 
 
 def heard(state: State, event: events.Heard, now_s: float) -> Moved:
@@ -54,6 +57,9 @@ def heard(state: State, event: events.Heard, now_s: float) -> Moved:
     state = replace(state, voices=_after(state.voices, answer, now_s))
     state, stopped = hush(state)
     cues += (*stopped, caption, _asked(resolved.match, answer, language))
+    if answer is None and state.beyond_s is not None:
+        state, more = ask_beyond(state, event.text, language, now_s)
+        return state, (*louder, *cues, *more)
     if answer is not None:
         also = _answer_now(state, resolved.also, now_s) if resolved.also else None
         state = replace(
@@ -61,7 +67,8 @@ def heard(state: State, event: events.Heard, now_s: float) -> Moved:
             talk=replace(
                 state.talk, context=context.after(resolved, language, now_s), last_s=now_s),
         )  # fmt: skip
-    return _answered(state, answer, language, (*louder, *cues), now_s)
+    state, more = answered(state, answer, language, now_s)
+    return state, (*louder, *cues, *more)
 
 
 def _language(state: State, event: events.Heard) -> str:
@@ -72,17 +79,55 @@ def _language(state: State, event: events.Heard) -> str:
     return visitor_language(event.text, event.language, languages)
 
 
-def _answered(
-    state: State, answer: Answer | None, language: str, cues: tuple[Cue, ...], now_s: float
-) -> Moved:
+def answered(state: State, answer: Answer | None, language: str, now_s: float) -> Moved:
+    """Say the answer, or the fallback where there is none (in that language)."""
     line = line_of(state.script, answer, language) if answer else None
     line = line or line_of(state.script, state.script.programme.fallback, language)
     if line is None:
-        return replace(state, mode="listening", wait_until_s=now_s + HEARD_WAIT_S), cues
+        return replace(state, mode="listening", wait_until_s=now_s + HEARD_WAIT_S), ()
     if line.kind == "fallback" and line.show is None:
         line = replace(line, show=state.showing)
+    return begin_line(state, line, now_s)
+
+
+def ask_beyond(state: State, text: str, language: str, now_s: float) -> Moved:
+    """No answer fits: ask the endpoint, and wait as long as the shop allows."""
+    number, until_s = state.asked_beyond + 1, now_s + (state.beyond_s or 0.0) + COURIER_S
+    state = replace(
+        state, mode="listening", wait_until_s=until_s, asked_beyond=number,
+        asking=Asking(number, language, until_s),
+    )  # fmt: skip
+    return state, (AskBeyond(number, text, language), Thinking())
+
+
+def replied(state: State, event: events.Replied, now_s: float) -> Moved:
+    """The endpoint's reply, if it is still waited for: said when all of it is a fact."""
+    asking, moment = state.asking, state.now(now_s)
+    if asking is None or event.number != asking.number or moment is None:
+        return state, ()
+    state, cues = take_over(state)
+    facts = Facts.of(state.script, moment)
+    why = event.why
+    if event.text is not None:
+        why = doubt(facts, event.text, asking.language, state.showing)
+    if event.text is None or why:
+        state, more = no_reply(state, why or "no answer", now_s, event.took_ms)
+        return state, (*cues, *more)
+    line = line_of_reply(facts, event.text, asking.language)
+    line = line if line.show else replace(line, show=state.showing)
+    state = replace(state, asking=None, talk=replace(state.talk, last_s=now_s))
+    counted = Count("beyond", {"ok": True, "why": "", "took_ms": round(event.took_ms)})
     state, more = begin_line(state, line, now_s)
-    return state, (*cues, *more)
+    return state, (*cues, counted, *more)
+
+
+def no_reply(state: State, why: str, now_s: float, took_ms: float = 0.0) -> Moved:
+    """Nothing that may be said has come: the script's own words."""
+    assert state.asking is not None
+    language = state.asking.language
+    counted = Count("beyond", {"ok": False, "why": why, "took_ms": round(took_ms)})
+    state, cues = answered(replace(state, asking=None), None, language, now_s)
+    return state, (counted, *cues)
 
 
 def _not_for_us(state: State, now_s: float) -> str:

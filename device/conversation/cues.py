@@ -95,6 +95,15 @@ class Thinking:
 
 
 @dataclass(frozen=True)
+class AskBeyond:
+    """Put a question that no answer fits to the endpoint; `Replied(number)` follows, or nothing."""
+
+    number: int
+    text: str
+    language: str
+
+
+@dataclass(frozen=True)
 class OnAir:
     """Let the person who wants to speak as the avatar be heard, or take the screen back."""
 
@@ -109,6 +118,7 @@ class Count:
     asked: {"answer_id" or None, "language", "score", "why"}
     live: {"seconds"}, when a person has spoken as the avatar
     told: {"what", "language"}, when a visitor said something about the conversation ("louder")
+    beyond: {"ok", "why", "took_ms"}, what came of a question to the endpoint
     barge-in: {"during"}, when a voice has stopped what was said (the kind of line)
     not-for-us: {"stops", "calm"}, when nobody had asked anything after all; calm: for a while
         voices do not stop it any more
@@ -120,5 +130,5 @@ class Count:
 
 Cue = (
     Say | StopSpeech | Duck | Loudness | Gesture | ShowCard | Caption | Listening | Thinking
-    | OnAir | Count
+    | AskBeyond | OnAir | Count
 )

@@ -46,6 +46,23 @@ class Heard:
 
 
 @dataclass(frozen=True)
+class BeyondChosen:
+    """May questions without an answer be put to an endpoint, and how long is waited for it?"""
+
+    limit_s: float | None
+
+
+@dataclass(frozen=True)
+class Replied:
+    """What the endpoint said to question `number`: None, and why, when it said nothing."""
+
+    number: int
+    text: str | None
+    why: str = ""
+    took_ms: float = 0.0
+
+
+@dataclass(frozen=True)
 class SentenceDone:
     """The sentence of that line key was played to its end."""
 
@@ -127,6 +144,8 @@ Event = (
     | VoiceEnded
     | Hearing
     | Heard
+    | BeyondChosen
+    | Replied
     | SentenceDone
     | ProgrammeChanged
     | LanguageChosen

@@ -45,7 +45,8 @@ def voice_started(state: State, certain: bool, now_s: float) -> Moved:
     if not certain:
         return _duck(state)
     if state.saying is None or not _may_be_stopped(state):
-        return state, (Listening(True),)
+        # Whoever goes on speaking is heard out: what was asked of the endpoint is not all.
+        return replace(state, asking=None), (Listening(True),)
     if now_s < state.voices.calm_until_s:
         return _duck(state)
     return _stop(state, now_s)

@@ -20,6 +20,7 @@ FOLLOW_UP_S = 3.0  # after an answer: the card stays, and a further question is 
 IDLE_RETRY_S = 1.0
 LOST_SENTENCE_S = 6.0  # a SentenceDone that is so late will never come
 NOTICE_SENTENCE_MAX_S = 60.0
+BEYOND = "beyond"  # the id of an answer that stands in no programme
 
 Moved = tuple[State, tuple[Cue, ...]]
 _MODES: dict[str, Mode] = {
@@ -135,7 +136,7 @@ def show(state: State, product_id: str | None) -> Moved:
 
 def hush(state: State) -> Moved:
     """Stop what sounds at once, and keep the presentation's place."""
-    state = replace(state, also=None)
+    state = replace(state, also=None, asking=None)
     if state.saying is None:
         broken_off = state.line if state.voices.stopped_at_s is not None else None
         cut = broken_off is not None and broken_off.kind == "answer"
@@ -203,7 +204,7 @@ def _still_good(state: State, line: Line, now_s: float) -> bool:
     """May the line's next sentence be said: validity or part of the day may have ended."""
     moment = state.now(now_s)
     programme = state.script.programme
-    if line.kind in ("fallback", "notice") or moment is None:
+    if line.kind in ("fallback", "notice") or line.item_id == BEYOND or moment is None:
         return True
     found = (
         programme.segment(line.item_id)

@@ -63,6 +63,15 @@ class Talk:
 
 
 @dataclass(frozen=True)
+class Asking:
+    """A question that the endpoint has been asked, and until when its reply is waited for."""
+
+    number: int
+    language: str
+    until_s: float
+
+
+@dataclass(frozen=True)
 class State:
     """Everything the conversation knows. `mode` is what the player reports.
 
@@ -93,6 +102,9 @@ class State:
     driven_since_s: float | None = None
     voices: Voices = Voices()
     talk: Talk = Talk()
+    beyond_s: float | None = None
+    asking: Asking | None = None
+    asked_beyond: int = 0
     wait_until_s: float = 0.0
     last_said: str = ""
     last_said_at_s: float = -1e9

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from device.conversation import events
 from device.conversation.again import go_on_with
-from device.conversation.answering import heard
+from device.conversation.answering import heard, no_reply, replied
 from device.conversation.cues import Caption, Cue, Sentence
 from device.conversation.driving import driven, taken_back
 from device.conversation.interrupting import (
@@ -59,6 +59,10 @@ def step(state: State, event: events.Event, now_s: float) -> Moved:
             return hearing(state, event.text, event.language, now_s)
         case events.Heard():
             return heard(state, event, now_s)
+        case events.BeyondChosen():
+            return replace(state, beyond_s=event.limit_s), ()
+        case events.Replied():
+            return replied(state, event, now_s)
         case events.VoiceStarted():
             return voice_started(state, event.certain, now_s)
         case events.VoiceEnded():
@@ -108,6 +112,11 @@ def _tick(state: State, now_s: float) -> Moved:
         return state, (*cues, *more)
     if state.muted or somebody_speaks(state, now_s):
         return state, cues
+    if state.asking is not None:
+        if now_s < state.asking.until_s:
+            return state, cues
+        state, more = no_reply(state, "late", now_s)
+        return state, (*cues, *more)
     if now_s < state.wait_until_s and (state.pending is None or state.mode == "listening"):
         return state, cues
     state, counted = nothing_came(state, now_s)

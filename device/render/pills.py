@@ -12,6 +12,7 @@ from device.render.pixels import Sprite
 from device.render.text import BOLD, REGULAR, Board, typeface
 
 CAMERA_WORDS = "摄像头已开 不留影像 / Camera on, nothing kept"
+OUTSIDE_WORDS = "提问文字会发送到店外 / Questions are sent outside"
 LISTENING_WORDS = "正在听 / Listening"
 THINKING_WORDS = "稍等 / One moment"
 _GAP_PX = 14
@@ -32,6 +33,17 @@ def camera_pill(look: Look) -> Sprite:
     board.panel((light, top + look.px(7), light + look.px(8), top + look.px(15)), look.px(4),
                 (226, 40, 40, 255))
     board.text(CAMERA_WORDS, kind, edge + icon + look.px(12), height // 2, ink, "lm")
+    return board.sprite()
+
+
+def outside_pill(look: Look) -> Sprite:
+    """Says in both languages that questions without an answer go to another machine."""
+    kind = typeface(BOLD, look.px(24))
+    height, edge = look.px(52), look.px(20)
+    width = round(kind.width_px(OUTSIDE_WORDS)) + 2 * edge
+    board = Board(width, height)
+    board.panel((0, 0, width, height), height // 2, (12, 14, 16, 150))
+    board.text(OUTSIDE_WORDS, kind, edge, height // 2, (255, 255, 255, 240), "lm")
     return board.sprite()
 
 

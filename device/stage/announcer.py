@@ -30,14 +30,19 @@ class Announcer:
         self._process: subprocess.Popen[bytes] | None = None
         self._target: Path | None = None
         self._deadline = Deadline(0.0)
+        self._passing: Path | None = None
 
-    def ask(self, text: str, language: str) -> None:
-        """Begin to make the clip of `text`; `result` tells when it is there."""
+    def ask(self, text: str, language: str, keep: bool = True) -> None:
+        """Begin to make the clip of `text`; `result` tells when it is there.
+
+        `keep` false: the clip is gone at `close`, or when the next one is asked for.
+        """
         self.close()
         text = text[:TEXT_CHARACTERS_MAX]
         language = language or language_of(text)
         name = hashlib.sha256(f"{language}\n{text}".encode()).hexdigest()[:32]
         self._target, self._deadline = self._folder / f"{name}.wav", Deadline(SECONDS_MAX)
+        self._passing = None if keep else self._target
         if self._target.exists():
             return
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -61,13 +66,19 @@ class Announcer:
         if not ended and not self._deadline.passed:
             return None
         target, self._target = self._target, None
-        self.close()
+        self._end()
         if not target.exists():
             raise Refused("The notice could not be spoken; it is shown as text.")
         return target
 
     def close(self) -> None:
-        """End the work at hand."""
+        """End the work at hand, and forget what is not to be kept."""
+        self._end()
+        if self._passing is not None:
+            self._passing.unlink(missing_ok=True)
+            self._passing = None
+
+    def _end(self) -> None:
         process, self._process = self._process, None
         self._target = None
         if process is not None:

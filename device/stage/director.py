@@ -9,7 +9,7 @@ import threading
 import uuid
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,13 @@ from device.conversation.state import State
 from device.conversation.step import begin, step, upcoming
 from device.render.cards import Look
 from device.stage import heap
+from device.stage.asking import (
+    choice_of,
+    leaves_the_box,
+    question_of,
+    reply_event,
+    told_outside,
+)
 from device.stage.attract import Attract, greeting_of
 from device.stage.calibration import Calibration
 from device.stage.day import ShopDay
@@ -143,6 +150,9 @@ class Director:
             case m.Heard():
                 self._step(events.Heard(message.text, message.language, message.confidence))
                 self._note_answer(message.speech_end_ns)
+            case m.Reply():
+                if (reply := reply_event(message)) is not None:
+                    self._step(reply)
             case m.Seen():
                 self._seen(message)
             case m.EarState():
@@ -242,6 +252,9 @@ class Director:
         for cue in found:
             if isinstance(cue, cues.Count):
                 self._happened(cue.kind, cue.detail)
+            elif isinstance(cue, cues.AskBeyond):
+                if (question := question_of(self._state, cue)) is not None:
+                    self._bus.publish(question)
             else:
                 self._performer.perform(cue)
         if self._state.saying is not before.saying:
@@ -256,6 +269,7 @@ class Director:
         self._set_offset(content.settings.av_offset_ms)
         self.day.follow(content.settings)
         self._performer.loudest(self.day.loudness.loudest)
+        self._performer.outside(leaves_the_box(content.settings.answers))
         self._set_volume(self.day.volume())
         try:
             script = Script.load(Path(content.path), content.variables)
@@ -268,11 +282,13 @@ class Director:
         self._cold.extend(_answers_first(script))
         language = content.settings.language
         if self._state is None:
-            self._state = begin(script, language)
+            self._state = replace(
+                begin(script, language), beyond_s=choice_of(content.settings).limit_s)
             self._due.tick_s = 0.0
             self._collector.leave_alone()
             self._go_on_after_a_death(script.programme.id)
             return
+        self._step(choice_of(content.settings))
         self._step(events.ProgrammeChanged(script))
         if before is None or before.settings.language != language:
             self._step(events.LanguageChosen(language))
@@ -344,7 +360,7 @@ class Director:
             at_ns=monotonic_ns(),
             programme_id=script.programme.id if script else "",
             programme_version=script.programme.version if script else 0,
-            saying=saying.say.sentence.text if saying else None,
+            saying=told_outside(saying.say.sentence if saying else None),
             speaking=saying is not None,
             showing=self._performer.showing,
             state=_mode(state),

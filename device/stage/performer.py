@@ -75,7 +75,7 @@ class Performer:
         self._pinned: str | None = None
         self._idle = Idle(idle_gestures(stage.gestures), since_s=monotonic_s())
         self._resting: str | None = None
-        self._camera_on = False
+        self._camera_on = self._outside = False
 
     def dress(self, wardrobe: Wardrobe) -> None:
         """A programme's colours, brand and cards, from the next frame on."""
@@ -129,6 +129,12 @@ class Performer:
         """The mark that says so whenever the camera is on."""
         if on != self._camera_on:
             self._camera_on = on
+            self._show_brand()
+
+    def outside(self, on: bool) -> None:
+        """The mark that says so while what visitors ask may leave the box."""
+        if on != self._outside:
+            self._outside = on
             self._show_brand()
 
     def greet(self) -> None:
@@ -235,6 +241,8 @@ class Performer:
         brand = None if self._resting == "brand" else self.wardrobe.brand()
         if self._camera_on:
             brand = below(brand, self.wardrobe.camera, self.wardrobe.look)
+        if self._outside:
+            brand = below(brand, self.wardrobe.outside, self.wardrobe.look)
         self._stage.change_at(self._stage.now(), "brand", brand)
 
     def _rest(self) -> None:
@@ -274,7 +282,8 @@ class Performer:
         not_before += round(
             self.billboard.lead_s(sentence.key, self.wardrobe, utc_now()) * RATE_HZ)
         if sentence.file is None:
-            self._announcer.ask(sentence.text, sentence.language)
+            keep = say.kind == "notice"  # what answers a visitor is not kept
+            self._announcer.ask(sentence.text, sentence.language, keep)
             longest = round((SECONDS_MAX + 5) * RATE_HZ)
             self.saying = Saying(say, not_before, not_before + longest, waits=True)
             self._last_end = not_before
