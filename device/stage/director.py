@@ -255,6 +255,7 @@ class Director:
             elif isinstance(cue, cues.AskBeyond):
                 if (question := question_of(self._state, cue)) is not None:
                     self._bus.publish(question)
+                    self._performer.expect_words()
             else:
                 self._performer.perform(cue)
         if self._state.saying is not before.saying:

@@ -137,6 +137,10 @@ class Performer:
             self._outside = on
             self._show_brand()
 
+    def expect_words(self) -> None:
+        """Something that no clip says will be said soon, perhaps."""
+        self._announcer.warm()
+
     def greet(self) -> None:
         """Wave, if this avatar can: somebody has come."""
         self._move(WELCOME)
@@ -289,6 +293,7 @@ class Performer:
             self._last_end = not_before
             self._captions(sentence, not_before, None, longest)
             return
+        self._announcer.close()
         try:
             first, clip = self._sound(sentence.file, not_before)
         except (Refused, Retry) as error:
@@ -335,6 +340,8 @@ class Performer:
         now = self._stage.now()
         if heard.text is None or heard.final:
             self._stage.change_at(now, "hint", self._ask())
+        if self.saying is None:  # the last caption lingers no longer
+            self._stage.change_at(now, "said", None)
         words = self.wardrobe.heard(heard.text, heard.final) if heard.text else None
         self._stage.change_at(now, "heard", words)
         self._stage.change_at(now + round(HEARD_SHOWN_S * FPS), "heard", None)
