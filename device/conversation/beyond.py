@@ -84,18 +84,6 @@ def doubt(facts: Facts, reply: str, language: str, showing: str | None) -> str:
     return _promise(facts, text, {*about} or {showing}) or _unknown_words(facts, text)
 
 
-def doubtful_numbers(facts: Facts, text: str, showing: str | None) -> list[int]:
-    """Where in a text stand numbers that the programme does not know, for whoever edits it."""
-    return [
-        claim.at
-        for owner, claim in owned(text, facts.names, showing)
-        if not any(
-            claim.agrees(each)
-            for each in (*facts.claimed.get(owner, ()), *facts.claimed.get(None, ()))
-        )
-    ]
-
-
 def line_of_reply(facts: Facts, reply: str, language: str) -> Line:
     """The line that says a reply that may be said, with the card of its only product."""
     about = {product_id for _, product_id in named_in(reply, facts.names)}

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 
 from device.programme.numerals import EN_NUMERAL, ZH_NUMERAL, en_values, narrowed, zh_value
 from device.programme.prices import mentions
@@ -96,8 +97,10 @@ class Claim:
         return self.kind == fact.kind
 
 
-def claims(text: str) -> list[Claim]:
-    """All numbers of a text in order, but for a plain "one"."""
+@lru_cache(maxsize=8192)
+def claims(text: str) -> tuple[Claim, ...]:
+    """All numbers of a text in order, but for a plain "one". Kept: a programme is read again and
+    again."""
     text = _NO_NUMBER.sub(lambda found: "　" * len(found[0]), narrowed(text))
     found: list[Claim] = []
     for price in mentions(text):
@@ -114,7 +117,7 @@ def claims(text: str) -> list[Claim]:
                 found.append(Claim(kind, values, match.start()))
                 text = _blank(text, *match.span())
     found += _plain(text)
-    return sorted(found, key=lambda claim: claim.at)
+    return tuple(sorted(found, key=lambda claim: claim.at))
 
 
 def _plain(text: str) -> Iterator[Claim]:

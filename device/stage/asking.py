@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -9,9 +10,15 @@ from device import messages as m
 from device.conversation import cues, events
 from device.conversation.beyond import messages
 from device.conversation.facts import Facts
+from device.conversation.script import Script
 from device.conversation.speaking import BEYOND
 from device.conversation.state import State
 from ota.clock import monotonic_s
+
+
+def facts_now(script: Script, now: datetime) -> Facts:
+    """The facts of that moment; reading a large programme for the first time takes a second."""
+    return Facts.of(script, now)
 
 
 def question_of(state: State, cue: cues.AskBeyond) -> m.Question | None:
@@ -19,7 +26,7 @@ def question_of(state: State, cue: cues.AskBeyond) -> m.Question | None:
     moment = state.now(monotonic_s())
     if moment is None:
         return None
-    facts = Facts.of(state.script, moment)
+    facts = facts_now(state.script, moment)
     return m.Question(
         id=str(cue.number), messages=messages(facts, cue.text, cue.language, state.showing))
 

@@ -23,6 +23,7 @@ from device.render.cards import Look
 from device.stage import heap
 from device.stage.asking import (
     choice_of,
+    facts_now,
     leaves_the_box,
     question_of,
     reply_event,
@@ -280,6 +281,8 @@ class Director:
         self.fault = None
         self._wardrobe = Wardrobe(self._look, script)
         self._wardrobe.draw_all()
+        if content.settings.answers is not None:
+            facts_now(script, self.day.now())  # read now, not while somebody waits
         self._cold.extend(_answers_first(script))
         language = content.settings.language
         if self._state is None:

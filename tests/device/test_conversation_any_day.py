@@ -17,6 +17,8 @@ QUESTIONS = ["龙井多少钱", "茶杯多少钱", "几点关门", "洗手间在
              "hi", "", "这个多少钱", "欢迎来到本店", "再说一遍", "大声一点", "别说了", "说英语",
              "谢谢", "龙井多少钱?还有几点关门?", "那茶杯呢"]  # fmt: skip
 
+REPLIES = [None, "", "NONE", "这是龙井。", "龙井只要9元。", "这是茶杯。一只30元。", "x" * 5000]
+
 
 class AnyDay(RuleBasedStateMachine):
     """Every order of events: it never breaks, never says what is expired, never stands still."""
@@ -89,6 +91,18 @@ class AnyDay(RuleBasedStateMachine):
     def partial(self, text: str) -> None:
         cues = self.kiosk.send(e.Hearing(text, "zh-CN"))
         assert all(isinstance(cue, Caption) and not cue.final for cue in cues)
+        self._take(cues)
+
+    @rule(limit_s=st.sampled_from([None, 0.5, 1.5]))
+    def beyond(self, limit_s: float | None) -> None:
+        self._take(self.kiosk.send(e.BeyondChosen(limit_s)))
+
+    @rule(back=st.integers(0, 1), text=st.sampled_from(REPLIES))
+    def endpoint_replies(self, back: int, text: str | None) -> None:
+        asking = self.kiosk.state.asking
+        cues = self.kiosk.send(e.Replied(self.kiosk.state.asked_beyond - back, text, "late"))
+        if asking is None or back:
+            assert cues == []
         self._take(cues)
 
     @rule(price=st.sampled_from(["¥128", "¥138", "¥99"]), folder=st.sampled_from(["/a", "/b"]))
