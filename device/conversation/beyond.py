@@ -47,7 +47,8 @@ def messages(
 ) -> list[dict[str, str]]:
     """The chat messages for an OpenAI-compatible endpoint; bounded."""
     family = _family(language)
-    about = {product_id for _, product_id in named_in(question, facts.names)} or {showing}
+    about: set[str | None] = {name for _, name in named_in(question, facts.names)}
+    about = about or {showing}
     kept, left = [], FACTS_CHARACTERS_MAX
     spoken = [fact for fact in facts.facts if fact.language == language] or list(facts.facts)
     for fact in sorted(spoken, key=lambda each: _rank(each, about)):

@@ -13,7 +13,7 @@ from device.programme.claims import Claim, claims
 from device.programme.lines import fill
 from device.programme.names import called, named_in
 from device.programme.playable import line_text, local_zone, playable
-from device.programme.schema import Product
+from device.programme.schema import Answer, Product, Segment
 from device.programme.times import is_valid_at
 
 HAN_RUN = re.compile(r"[\u3400-\u9fff]+")
@@ -92,7 +92,8 @@ def _all(
         for product in sold.values():
             yield from _of_product(script, product, language)
         now_on = playable(programme, now, script.variables, language)
-        for item in (*now_on.answers, *now_on.segments):
+        items: tuple[Answer | Segment, ...] = (*now_on.answers, *now_on.segments)
+        for item in items:
             line = line_text(item.say, language, programme, script.variables)
             if line is not None:
                 about = {product_id for _, product_id in named_in(line[1], names)}
