@@ -132,8 +132,8 @@ def _sentence_done(state: State, key: str, now_s: float) -> Moved:
         return state, ()
     said = state.line
     state = replace(state, saying=None, last_said=state.saying.text, last_said_at_s=now_s)
-    if said is None:
-        return state, ()
+    if said is None:  # its line went with the programme it stood in
+        return go_on(state, now_s, SENTENCE_PAUSE_S)
     if said.kind == "segment" and waits_at_sentence_end(state, now_s):
         # A visitor has begun to speak: let them finish before the presentation goes on.
         cues: tuple[Cue, ...] = (played(state, said, complete=True),) if said.is_over else ()

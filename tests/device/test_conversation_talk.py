@@ -63,6 +63,14 @@ def test_a_new_price_is_in_the_repetition() -> None:
     assert kiosk.saying == "龙井138元一罐。"
 
 
+def test_words_in_the_middle_of_a_change_leave_no_gap() -> None:
+    kiosk = Kiosk()
+    kiosk.send(e.ProgrammeChanged(script(edited("¥128", "¥138"), "/v2")))
+    kiosk.hear("大声一点")
+    kiosk.finish()
+    assert kiosk.saying == "一罐138元。", "the changed line comes first"
+
+
 def test_louder_and_softer_for_this_visitor_only() -> None:
     kiosk = answered()
     cues = kiosk.hear("大声一点")
