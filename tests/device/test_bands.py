@@ -243,6 +243,18 @@ def test_a_screen_too_slow_for_25_a_second_gets_15_in_time_and_stays_there(
     assert dropped[-1] - dropped[2] <= 3
 
 
+def test_late_frames_of_the_first_seconds_cost_no_band_and_later_ones_do(
+    open_stage: Open,
+) -> None:
+    stage, warden, _ = open_stage(NullSink())
+    for second in range(9):
+        stage.figures.frames_shown += 15
+        stage.figures.frames_dropped += 10
+        warden.look(float(second))
+        assert warden.standing.band.fps == (25 if second < 6 else 15), second
+    assert [step["why"] for step in warden.report()] == ["late frames"]
+
+
 def test_mouths_are_made_only_for_frames_that_are_shown(bundle: Bundle) -> None:
     maker = MouthMaker(Mouth(bundle))
     maker.say(100, np.ones((50, 4), np.float32))
