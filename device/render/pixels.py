@@ -17,6 +17,7 @@ from ota.errors import Refused
 Picture = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 IMAGE_SIDE_PX_MAX = 8192
+NOISE_PX = 256
 
 
 def use_one_thread() -> None:
@@ -188,19 +189,21 @@ def blurred_ground(picture: Picture, width_px: int, height_px: int) -> Picture:
 def extended(edge: Picture, width_px: int, level_px: int) -> Picture:
     """The edge (h, e, 4) of a picture gone on to its left for `width_px`: sharp and in full light
     over the last `level_px`, ever softer and dimmer before. (h, width_px, 4)."""
-    column = edge.mean(axis=1, dtype=np.float32)[:, None, :]
     high = edge.shape[0]
-    soft = [cv2.GaussianBlur(column, (1, 0), sigmaX=0.1, sigmaY=share * high,
-                             borderType=cv2.BORDER_REPLICATE).reshape(high, 1, 4)
-            for share in (0.004, 0.03, 0.12)]
+    column = edge.mean(axis=1, dtype=np.float32)
+    soft = np.stack([cv2.GaussianBlur(column, (1, 0), sigmaX=0.1, sigmaY=share * high,
+                                      borderType=cv2.BORDER_REPLICATE)
+                     for share in (0.004, 0.03, 0.12)], axis=-1)
     away = np.clip((width_px - level_px - np.arange(width_px, dtype=np.float32))
-                   / max(1, width_px - level_px), 0, 1)[None, :, None]
+                   / max(1, width_px - level_px), 0, 1)
     near, far = np.clip(away * 4, 0, 1), np.clip(away * 1.5 - 0.3, 0, 1)
-    drawn = soft[0] * (1 - near) + (soft[1] * (1 - far) + soft[2] * far) * near
+    shares = np.stack([1 - near, near * (1 - far), near * far]) * (1 - 0.45 * away)
     # Half a level of noise: eight bits show steps in so soft a ground.
-    drawn = drawn * (1 - 0.45 * away) + np.random.default_rng(1).uniform(0, 1, (high, width_px, 1))
-    result: Picture = np.clip(drawn, 0, 255).astype(np.uint8)
-    return result
+    tile = np.random.default_rng(1).uniform(-0.5, 0.5, (NOISE_PX, NOISE_PX)).astype(np.float32)
+    noise = np.tile(tile, (high // NOISE_PX + 1, width_px // NOISE_PX + 1))[:high, :width_px]
+    planes = [cv2.convertScaleAbs(soft[:, channel].astype(np.float32) @ shares.astype(np.float32)
+                                  + noise) for channel in range(3)]
+    return np.asarray(cv2.merge((*planes, np.zeros_like(planes[0]))), np.uint8)
 
 
 def fade_in(ground: Picture) -> tuple[Picture, Picture]:
