@@ -255,6 +255,18 @@ def test_late_frames_of_the_first_seconds_cost_no_band_and_later_ones_do(
     assert [step["why"] for step in warden.report()] == ["late frames"]
 
 
+def test_the_mouths_base_frames_are_those_that_come_and_beyond_them_the_next(
+    bundle: Bundle,
+) -> None:
+    maker = MouthMaker(Mouth(bundle), FRAMES)
+    maker.at(10, 3, [4, 20, 21])
+    assert [maker._base_of(n) for n in range(11, 16)] == [4, 20, 21, 22, 23]
+    maker.at(11, FRAMES - 2)
+    assert [maker._base_of(n) for n in range(12, 15)] == [FRAMES - 1, 0, 1]
+    maker.at(12, 5, [FRAMES + 7])
+    assert [maker._base_of(n) for n in range(13, 15)] == [FRAMES + 7, FRAMES + 8], "a gesture"
+
+
 def test_mouths_are_made_only_for_frames_that_are_shown(bundle: Bundle) -> None:
     maker = MouthMaker(Mouth(bundle))
     maker.say(100, np.ones((50, 4), np.float32))
