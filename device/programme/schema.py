@@ -40,6 +40,7 @@ Url = Annotated[str, Meta(min_length=1, max_length=500)]
 Names = dict[Language, Name]
 Lines = dict[Language, Line]
 Phrases = dict[Language, Annotated[tuple[Phrase, ...], Meta(max_length=200)]]
+Recordings = dict[Language, Annotated[tuple[FilePath, ...], Meta(min_length=1, max_length=40)]]
 VariableValue = Annotated[str, Meta(max_length=200)] | dict[Language, Name]
 
 
@@ -83,11 +84,13 @@ class Segment(Part, frozen=True, kw_only=True):
     """A piece of the presentation: what is said, and the card that is shown beside it.
 
     `bumper` shows the brand over the whole picture before it; `notice` stands as an emergency
-    notice over the picture while it is said.
+    notice over the picture while it is said. `recording` holds sound files of the chain's own
+    speaker, one a sentence or one for the whole line: they are heard instead of a synthesiser.
     """
 
     id: Id
     say: Lines
+    recording: Recordings | None = None
     show: Id | None = None
     gesture: Id | None = None
     bumper: bool = False
@@ -96,20 +99,22 @@ class Segment(Part, frozen=True, kw_only=True):
 
 
 class Answer(Part, frozen=True, kw_only=True):
-    """What is said to any of the questions in `ask`."""
+    """What is said to any of the questions in `ask`; `recording` as in a segment."""
 
     id: Id
     ask: Phrases
     say: Lines
+    recording: Recordings | None = None
     show: Id | None = None
     gesture: Id | None = None
     valid: Valid | None = None
 
 
 class Fallback(Part, frozen=True, kw_only=True):
-    """What is said to a question that no answer fits."""
+    """What is said to a question that no answer fits; `recording` as in a segment."""
 
     say: Lines
+    recording: Recordings | None = None
     show: Id | None = None
     gesture: Id | None = None
 
@@ -206,7 +211,9 @@ class IndexedFile(Struct, frozen=True, kw_only=True):
 class Clip(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One spoken sentence: its sound file and what it says (the caption).
 
-    `starts_ms` holds the moment at which each word begins (`word_times.words` of the text).
+    `starts_ms` holds the moment at which each word begins (`word_times.words` of the text); () for
+    the player to hear it from the clip. `by` tells who made it: "" the box's own synthesiser,
+    "recording" a person, else another engine's name.
     """
 
     file: FilePath
@@ -215,6 +222,7 @@ class Clip(Struct, frozen=True, kw_only=True, omit_defaults=True):
     duration_ms: Annotated[int, Meta(ge=0, le=600_000)]
     sentences: tuple[str, ...] = ()
     starts_ms: tuple[Annotated[int, Meta(ge=0, le=600_000)], ...] = ()
+    by: Annotated[str, Meta(max_length=120)] = ""
 
 
 class Index(Struct, frozen=True, kw_only=True):

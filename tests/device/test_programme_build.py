@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from device.programme.build import build, copy_source
 from device.programme.load import load, load_index
 from device.programme.ogg import with_serial
 from device.programme.voices import VoiceOnDemand
+from device.tts.kokoro import VOICES
 from ota.errors import Refused
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,6 +38,7 @@ class Hummer:
     """A synthesiser that hums a text: as long as the text, its pitch made from it."""
 
     engine: str = "hummer/1"
+    voices: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: VOICES)
     said: list[str] = field(default_factory=list)
     breaks_at: int = 10**6
 
