@@ -93,6 +93,12 @@ def assets_dir() -> Path:
     return Path(given).absolute() if given else repository_root() / ".assets"
 
 
+def speech_settings() -> Path | None:
+    """`$VITRINE_SPEECH`: the file of the speech servers that builds ask, if a chain has any."""
+    given = os.environ.get("VITRINE_SPEECH")
+    return Path(given).absolute() if given else None
+
+
 def prefix_dir() -> Path:
     """Debian packages unpacked for this user: `$VITRINE_PREFIX`, else `.prefix`."""
     given = os.environ.get("VITRINE_PREFIX")

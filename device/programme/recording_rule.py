@@ -61,7 +61,7 @@ def _variables(checked: Checked, path: Path, text: str) -> Iterator[Fault]:
             yield Fault(
                 path,
                 f"{{{name}}} 改了以后,录音里说的还是原来的;改动时请重录",
-                f"the recording goes on saying today's {{{name}}}; record it anew when that changes",
+                f"the recording goes on saying today's {{{name}}}; renew it when that changes",
                 "warning")  # fmt: skip
 
 

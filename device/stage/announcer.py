@@ -40,16 +40,17 @@ class Announcer:
         if self._warm is None or self._warm.poll() is not None:
             self._warm = _child(NICENESS_WAITED_FOR)
 
-    def ask(self, text: str, language: str, keep: bool = True) -> None:
+    def ask(self, text: str, language: str, voice: str = "", keep: bool = True) -> None:
         """Begin to make the clip of `text`; `result` tells when it is there.
 
-        `keep` false: the clip is gone at `close`, or when the next one is asked for.
+        `voice` is the programme's choice; one that this box does not have is not missed. `keep`
+        false: the clip is gone at `close`, or when the next one is asked for.
         """
         ready, self._warm = self._warm, None
         self.close()
         text = text[:TEXT_CHARACTERS_MAX]
         language = language or language_of(text)
-        name = hashlib.sha256(f"{language}\n{text}".encode()).hexdigest()[:32]
+        name = hashlib.sha256(f"{language}\n{voice}\n{text}".encode()).hexdigest()[:32]
         self._target, self._deadline = self._folder / f"{name}.wav", Deadline(SECONDS_MAX)
         self._passing = None if keep else self._target
         if self._target.exists():
@@ -62,7 +63,7 @@ class Announcer:
         self._process = ready or _child(NICENESS if keep else NICENESS_WAITED_FOR)
         assert self._process.stdin is not None
         with suppress(BrokenPipeError), self._process.stdin as pipe:
-            pipe.write("\n".join((str(self._target), language, text)).encode())
+            pipe.write("\n".join((str(self._target), language, voice, text)).encode())
 
     def result(self) -> Path | None:
         """The clip, once, when it is ready; None while it is being made.
@@ -122,18 +123,20 @@ def language_of(text: str) -> str:
 
 
 def main(niceness: int) -> int:
-    """The child: loads, then reads where to, language and text, a line each. Exit code."""
+    """The child: loads, then reads where to, language, voice and text, a line each. Exit code."""
     from device.audio.soundfiles import write_wav
+    from device.tts.engine import Engine
     from device.tts.kokoro import Voice
 
     os.nice(niceness)
     try:
-        voice = Voice.load(assets_dir())
-        target, _, rest = sys.stdin.read(PATH_CHARACTERS_MAX + TEXT_CHARACTERS_MAX).partition("\n")
-        language, _, text = rest.partition("\n")
-        if not text:
+        engine: Engine = Voice.load(assets_dir())
+        asked = sys.stdin.read(PATH_CHARACTERS_MAX + TEXT_CHARACTERS_MAX).split("\n", 3)
+        if len(asked) < 4 or not asked[3]:
             return 1  # given up
-        speech = voice.synthesise(text, language)
+        target, language, voice, text = asked
+        known = voice if any(voice in names for names in engine.voices.values()) else None
+        speech = engine.synthesise(text, language, voice=known)
         write_wav(Path(target), speech.samples, speech.sample_rate_hz)
     except VitrineError as error:
         print(error, file=sys.stderr)

@@ -287,7 +287,8 @@ class Performer:
             self.billboard.lead_s(sentence.key, self.wardrobe, utc_now()) * RATE_HZ)
         if sentence.file is None:
             keep = say.kind == "notice"  # what answers a visitor is not kept
-            self._announcer.ask(sentence.text, sentence.language, keep)
+            self._announcer.ask(sentence.text, sentence.language,
+                                self.wardrobe.voice(sentence.language), keep)
             longest = round((SECONDS_MAX + 5) * RATE_HZ)
             self.saying = Saying(say, not_before, not_before + longest, waits=True)
             self._last_end = not_before

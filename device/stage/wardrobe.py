@@ -102,6 +102,10 @@ class Wardrobe:
         return second_sentence(
             self.script.programme, self.script.variables, sentence.key, number)
 
+    def voice(self, language: str) -> str:
+        """The programme's choice of a voice for words that come without a clip; "" without."""
+        return (self.script.programme.voices or {}).get(language, "") if self.script else ""
+
     def _starts_ms(self, sentence: Sentence, sound: Sound) -> tuple[int, ...]:
         """As the synthesiser said when the clip was built, else as the clip itself sounds."""
         text = sentence.text
