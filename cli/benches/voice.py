@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from pypinyin import lazy_pinyin
 
 from cli.benches.figure import Figure
 from device.asr.whisper import Whisper
 from device.audio.resample import resample
 from device.audio.soundfiles import read
+from device.conversation.syllables import syllables
 from device.paths import assets_dir, repository_root
 from device.programme.load import load_index
 from device.tts.kokoro import Voice
@@ -46,7 +46,7 @@ def measure() -> list[Figure]:
             cpu_s += process_cpu_s() - begun_s
             spoken_s += speech.duration_ms / 1000
             heard = ear.transcribe(
-                resample(speech.samples, speech.sample_rate_hz, EAR_HZ), (language,), "")
+                resample(speech.samples, speech.sample_rate_hz, EAR_HZ), (language,))
             wanted, found = (_units(text, language) for text in (line, heard.text))
             wrong += distance(wanted, found)
             total += len(wanted)
@@ -73,7 +73,7 @@ def _units(text: str, language: str) -> list[str]:
     """Toneless syllables, or words."""
     read_out = normalise(text, language).lower()
     if language.startswith("zh"):
-        return lazy_pinyin("".join(c for c in read_out if "\u4e00" <= c <= "\u9fff"))
+        return list(syllables(read_out))
     kept = "".join(c if c.isalnum() or c == "'" else " " for c in read_out)
     return kept.split()
 
