@@ -187,7 +187,7 @@ def _version(match: re.Match[str]) -> str:
 
 
 RULES: tuple[Rule, ...] = (
-    *((re.compile(pattern), lambda _, word=word: word)  # type: ignore[misc]
+    *((re.compile(pattern), lambda _, word=word: word)
       for pattern, word in _WORDS.items()),
     (_PHONE, _phone),
     (_CODE, lambda m: m[1] + m[2] + en_digits(m[3])),

@@ -16,7 +16,7 @@ from device.programme.lines import line_clips
 from device.programme.load import load_index
 from device.tts.loudness import TARGET_LUFS
 from device.tts.r128 import integrated_lufs, true_peak_dbtp
-from tests.device.test_programme_build import SMALL, Hummer, write
+from tests.sim.hummer import SMALL, Hummer, write
 
 
 def record(path: Path, seconds: float, rate_hz: int = 44_100, level: float = 0.02) -> None:

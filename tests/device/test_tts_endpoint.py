@@ -22,7 +22,7 @@ from device.tts.loudness import TARGET_LUFS
 from device.tts.r128 import integrated_lufs
 from device.tts.speakers import Speakers, endpoints
 from ota.errors import Refused
-from tests.device.test_programme_build import SMALL, Hummer, write
+from tests.sim.hummer import SMALL, Hummer, write
 
 
 def wav(seconds: float, rate_hz: int = 22_050, level: float = 0.05) -> bytes:
