@@ -270,7 +270,7 @@ def test_the_sound_of_a_reply_is_gone_with_the_next_one(tmp_path: Path) -> None:
     name = hashlib.sha256("zh-CN\n这是龙井。".encode()).hexdigest()[:32]
     for keep in (True, False):
         (folder / f"{name}.wav").write_bytes(b"RIFF")
-        announcer.ask("这是龙井。", "zh-CN", keep)
+        announcer.ask("这是龙井。", "zh-CN", keep=keep)
         assert announcer.result() == folder / f"{name}.wav"
         announcer.close()
         assert (folder / f"{name}.wav").exists() is keep
