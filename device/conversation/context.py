@@ -142,7 +142,7 @@ def _one(text: str, context: Context, matcher: Matcher) -> _Asked:
             return _Asked(match, carried)
     if opened != text:
         reading = matcher.read(text, context.showing or context.product_id)
-    return _Asked(matcher.answer_to(reading), reading)
+    return _Asked(matcher.answer_to(reading, text), reading)
 
 
 def _carried(reading: Reading, context: Context, is_opened: bool) -> Reading | None:

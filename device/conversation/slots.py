@@ -2,13 +2,11 @@
 
 `read_slots` finds the words of a vocabulary in what the recogniser wrote, also where it wrote
 them wrong ("late roast", "dark rose", 笼井): English by phonemes, Chinese by syllables with and
-without tone. `read_hypotheses` weighs several readings of the same sound against each other.
+without tone.
 """
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,13 +14,14 @@ from functools import lru_cache
 from device.conversation import phones, syllables
 from device.conversation.numbers import spelt
 from device.conversation.reading import Family, family_of
+from device.programme.names import called, options_called
+from device.programme.schema import Programme
+from device.tts.numerals import en_number, zh_quantity
 
 # Chosen on half of the spoken orders (docs/understanding.md).
 _FLOOR = {"en": 0.8, "zh": 0.8}
 _SHORT_FLOOR = 0.87  # for names of up to four phonemes or of one syllable
 _SHORT_PHONEMES = 4
-_SHARPNESS = 8.0  # how fast a hypothesis counts less as the recogniser likes it less
-_HALF = 0.5
 _WORDS_MAX = 80
 
 
@@ -70,6 +69,15 @@ class Vocabulary:
         ]
         return cls(tuple(dict.fromkeys(each for each in phrases if each.units)))
 
+    @classmethod
+    def of_programme(cls, programme: Programme) -> Vocabulary:
+        """The slots "product", "option" and "number" (1 to 20) of a programme."""
+        numbers = {str(n): (en_number(str(n)), zh_quantity(str(n))) for n in range(1, 21)}
+        numbers["2"] = (*numbers["2"], "二")
+        return cls.of(
+            {"product": called(programme), "option": options_called(programme), "number": numbers}
+        )
+
 
 def read_slots(text: str, language: str, vocabulary: Vocabulary) -> tuple[SlotValue, ...]:
     """What `text` names, in its order; at most one value of each slot, no word used twice.
@@ -90,35 +98,6 @@ def read_slots(text: str, language: str, vocabulary: Vocabulary) -> tuple[SlotVa
             taken.update(place)
             kept[each.slot] = each
     return tuple(sorted(kept.values(), key=lambda each: each.start))
-
-
-def read_hypotheses(
-    hypotheses: Sequence[tuple[str, float]], language: str, vocabulary: Vocabulary
-) -> tuple[SlotValue, ...]:
-    """The slots that several hypotheses of one sound agree on: (text, mean log probability) each.
-
-    Every hypothesis votes for its values, by its likelihood and how well it names them; a slot is
-    named when at least half of the votes, by likelihood, name it.
-    """
-    best = max((log_prob for _, log_prob in hypotheses), default=0.0)
-    votes: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
-    named: dict[str, float] = defaultdict(float)
-    first: dict[tuple[str, str], SlotValue] = {}
-    total = 0.0
-    for text, log_prob in hypotheses:
-        weight = math.exp(_SHARPNESS * (log_prob - best))
-        total += weight
-        for each in read_slots(text, language, vocabulary):
-            named[each.slot] += weight
-            votes[each.slot][each.value] += weight * each.score**4
-            first.setdefault((each.slot, each.value), each)
-    kept = []
-    for slot, values in votes.items():
-        value = max(values, key=lambda name: values[name])
-        if named[slot] >= _HALF * total:
-            each = first[slot, value]
-            kept.append(SlotValue(slot, value, each.score, each.start, each.end))
-    return tuple(sorted(kept, key=lambda each: each.start))
 
 
 def _worth(found: SlotValue, phrase: Phrase) -> float:

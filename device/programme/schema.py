@@ -16,6 +16,7 @@ SPEECH_FOLDER = "speech"
 LINE_CHARS_MAX = 600
 NAME_CHARS_MAX = 80
 ITEMS_MAX = 2000
+OPTIONS_MAX = 20
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 Id = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,47}$", description="a-z, 0-9 and -")]
@@ -62,11 +63,24 @@ class AvatarWish(Part, frozen=True, kw_only=True):
     version: Annotated[str, Meta(pattern=r"^(>=)?\d{1,6}$")] = ">=1"
 
 
+class Option(Part, frozen=True, kw_only=True):
+    """A size or kind of a product, by the names that people say for it ("the big one").
+
+    Used to understand questions: one about an option is answered only by an answer whose
+    questions name it; the product's own price is never said for it.
+    """
+
+    id: Id
+    name: Names
+    aliases: Phrases | None = None
+
+
 class Product(Part, frozen=True, kw_only=True):
     """Something that is sold: what its card shows.
 
     `price` is shown as written ("¥128"); lines say it by `{<id>.price}` or in words.
-    `aliases` are other names that people say for it, used to understand questions.
+    `aliases` are other names that people say for it, used to understand questions;
+    `options` its sizes or kinds.
     """
 
     id: Id
@@ -75,6 +89,7 @@ class Product(Part, frozen=True, kw_only=True):
     unit: Names | None = None
     note: dict[Language, Phrase] | None = None
     aliases: Phrases | None = None
+    options: Annotated[tuple[Option, ...], Meta(max_length=OPTIONS_MAX)] = ()
     image: FilePath | None = None
     qr: Url | None = None
     valid: Valid | None = None
