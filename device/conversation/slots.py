@@ -72,6 +72,7 @@ class Vocabulary:
     @classmethod
     def of_programme(cls, programme: Programme) -> Vocabulary:
         """The slots "product", "option" and "number" (1 to 20) of a programme."""
+        numbers: dict[str, tuple[str, ...]]
         numbers = {str(n): (en_number(str(n)), zh_quantity(str(n))) for n in range(1, 21)}
         numbers["2"] = (*numbers["2"], "二")
         return cls.of(
