@@ -18,13 +18,13 @@ from typing import Any
 
 from device import messages as m
 from device.asr.decoder import Decoder
+from device.asr.engines import expected
+from device.asr.engines import load as load_recogniser
 from device.asr.gate import EchoGate
 from device.asr.ownvoice import OwnVoice
 from device.asr.recogniser import Recogniser, Transcript
 from device.asr.turns import Began, Ended, Event, Paused, Turns, WentOn
 from device.asr.vad import Vad
-from device.asr.vocabulary import vocabulary
-from device.asr.whisper import Whisper
 from device.audio.capture import Capture, Chunk, FileSource, Source
 from device.bus import Bus
 from device.hal.notify import Notifier
@@ -123,7 +123,8 @@ class Ear:
             m.EarState(
                 at_ns=monotonic_ns(), ready=ready, recogniser=self._recogniser.name,
                 level_dbfs=None if level is None else round(level, 1),
-                fault=self._source.fault or self._own.fault or self._hearing.fault,
+                fault=self._source.fault or self._own.fault or self._hearing.fault
+                or self._recogniser.fault,
                 rss_bytes=_rss_bytes(),
             )
         )  # fmt: skip
@@ -161,7 +162,7 @@ class Ear:
             )
             return
         self._hearing.languages = known
-        self._hearing.prompt = vocabulary(programme)
+        self._hearing.prompt = expected(self._recogniser, programme)
         self._hearing.fault = None
         _LOG.info("listening for %s", ", ".join(known))
 
@@ -231,7 +232,7 @@ def run(places: Places, settings: EarSettings | None = None) -> int:
     notifier = Notifier(notify_socket())
     source = FileSource(chosen.speak) if chosen.speak else Capture(chosen.microphone)
     with Bus(places.run, "ear") as bus:
-        recogniser = Whisper.load(assets, chosen.threads)
+        recogniser = load_recogniser(assets, places.recognisers, chosen.threads)
         vad = Vad.load(assets)
         recogniser.warm_up()
         ear = Ear(source, vad, recogniser, bus, EchoGate(chosen.echo), chosen.languages)

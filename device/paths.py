@@ -66,6 +66,11 @@ class Places:
         return self.root / "opt" / "vitrine"
 
     @property
+    def recognisers(self) -> Path:
+        """Speech models that a store or chain brought, one folder each."""
+        return self.opt / "models" / "asr"
+
+    @property
     def run(self) -> Path:
         """Sockets and other things that need not survive a restart."""
         return self.root / "run" / "vitrine"

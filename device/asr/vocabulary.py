@@ -8,6 +8,7 @@ from device.programme.schema import PLACEHOLDER, Programme
 
 _CHARS_MAX = 480
 _QUESTIONS_SHARE = 0.6
+_PHRASES_MAX = 4000
 _ZH = re.compile(r"^zh", re.IGNORECASE)
 
 
@@ -19,6 +20,21 @@ def vocabulary(programme: Programme) -> dict[str, str]:
     The wake phrase must not be in it: it would be heard everywhere.
     """
     return {language: _prompt(programme, language) for language in programme.languages}
+
+
+def phrases(programme: Programme) -> dict[str, str]:
+    """By language: every question and every name, one a line, for recognisers with a grammar."""
+    return {language: "\n".join(_said(programme, language)) for language in programme.languages}
+
+
+def _said(programme: Programme, language: str) -> list[str]:
+    questions = [p for answer in programme.answers for p in answer.ask.get(language, ())]
+    return _plain([*questions, *_names(programme, language)])[:_PHRASES_MAX]
+
+
+def _names(programme: Programme, language: str) -> list[str]:
+    names = [p.name.get(language, "") for p in programme.products]
+    return names + [a for p in programme.products for a in (p.aliases or {}).get(language, ())]
 
 
 def _prompt(programme: Programme, language: str) -> str:
@@ -34,10 +50,8 @@ def _prompt(programme: Programme, language: str) -> str:
         if len(prompt) + len(question) > chars_max * _QUESTIONS_SHARE:
             break
         prompt += question + mark
-    names = [p.name.get(language, "") for p in programme.products]
-    names += [a for p in programme.products for a in (p.aliases or {}).get(language, ())]
     listed: list[str] = []
-    for name in _plain(names):
+    for name in _plain(_names(programme, language)):
         if len(prompt) + len(comma.join([*listed, name])) > chars_max:
             break
         listed.append(name)
