@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import msgspec
+
+from device.asr.folders import Measured
 from ota.errors import Refused
 
 REGISTRY_FILE = Path(__file__).with_name("registry.json")
@@ -50,7 +53,7 @@ class Model:
 
     on_demand: only one command needs it; it is fetched by name, not with all the others.
     engine: of a recogniser, which one decodes it (`device.asr.folders.ENGINES`); else empty.
-    folder: of a recogniser, where it lies in the assets folder.
+    folder: of a recogniser, where it lies in the assets folder. measured: its figures.
     """
 
     name: str
@@ -61,6 +64,7 @@ class Model:
     on_demand: bool = False
     engine: str = ""
     folder: str = ""
+    measured: tuple[Measured, ...] = ()
 
 
 def read_registry(path: Path = REGISTRY_FILE) -> dict[str, Model]:
@@ -86,6 +90,7 @@ def _model(name: str, entry: dict[str, object]) -> Model:
         on_demand=bool(entry.get("on_demand", False)),
         engine=str(entry.get("engine", "")),
         folder=str(entry.get("folder", "")),
+        measured=msgspec.convert(entry.get("measured", []), tuple[Measured, ...]),
     )
 
 

@@ -25,10 +25,14 @@ from device.asr.recogniser import Recogniser, TakesPhrases
 from device.asr.vocabulary import phrases, vocabulary
 from device.asr.whisper import Whisper
 from device.programme.schema import Programme
+from ota.clock import Deadline
 from ota.errors import Refused, VitrineError
 
 _LOG = logging.getLogger("vitrine.ear")
 _FOLDERS_MAX = 8
+# A service that is not ready after 90 s is ended; what could not be tried by then is not used.
+_TRIALS_S = 60.0
+_TRIAL_MIN_S = 1.0
 
 
 def load(assets: Path, folder: Path, threads: int = 1) -> Recogniser:
@@ -39,9 +43,10 @@ def load(assets: Path, folder: Path, threads: int = 1) -> Recogniser:
     """
     members: list[Member] = []
     faults: list[str] = []
+    trials = Deadline(_TRIALS_S)
     for path in brought(folder)[:_FOLDERS_MAX]:
         try:
-            manifest = tested(path)
+            manifest = tested(path, trials.left_s)
             engine = open_engine(manifest.engine, path, manifest.languages, threads)
         except VitrineError as error:
             _LOG.warning("%s", error)
@@ -65,12 +70,14 @@ def brought(folder: Path) -> list[Path]:
         return []
 
 
-def tested(path: Path) -> Manifest:
+def tested(path: Path, limit_s: float) -> Manifest:
     """A model folder that is whole and has decoded in another process. Raises Refused."""
+    if limit_s < _TRIAL_MIN_S:
+        raise Refused(f"There was no time to try the model {path.name}; bring fewer or smaller.")
     manifest, pinned = open_folder(path)
     if pinned:
         verify(path, manifest)
-    prove(manifest.engine, path, manifest.languages)
+    prove(manifest.engine, path, manifest.languages, limit_s)
     return manifest
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from device.asr.recogniser import SAMPLE_RATE_HZ
 from device.paths import repository_root
-from ota.errors import Refused, VitrineError
+from ota.errors import Broken, Refused, VitrineError
 
 _LIMIT_S = 120.0
 _REASON_CHARS_MAX = 300
@@ -32,7 +32,8 @@ def prove(engine: str, folder: Path, languages: Sequence[str], limit_s: float = 
         )
     except subprocess.TimeoutExpired as error:
         raise Refused(
-            f"The model {folder.name} did not load within {limit_s:.0f} s; use a smaller one."
+            f"The model {folder.name} did not load and decode 1.5 s of sound within "
+            f"{limit_s:.0f} s; it is damaged or too large for this machine."
         ) from error
     except OSError as error:
         raise Refused(f"The model {folder.name} could not be tried ({error.strerror}).") from error
@@ -58,6 +59,9 @@ def main(arguments: list[str]) -> int:
     try:
         recogniser = open_engine(engine, Path(folder), languages)
         recogniser.transcribe(sound.astype(np.float32), languages[:1])
+    except Broken:
+        print(f"The model {Path(folder).name} loads but cannot decode; bring it again.")
+        return 1
     except VitrineError as error:
         print(error)
         return 1

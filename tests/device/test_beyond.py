@@ -267,7 +267,7 @@ def test_the_player_asks_the_agent_and_says_what_is_true(
 def test_the_sound_of_a_reply_is_gone_with_the_next_one(tmp_path: Path) -> None:
     announcer, folder = Announcer(Places(tmp_path)), Places(tmp_path).run / "notices"
     folder.mkdir(parents=True)
-    name = hashlib.sha256("zh-CN\n这是龙井。".encode()).hexdigest()[:32]
+    name = hashlib.sha256("zh-CN\n\n这是龙井。".encode()).hexdigest()[:32]
     for keep in (True, False):
         (folder / f"{name}.wav").write_bytes(b"RIFF")
         announcer.ask("这是龙井。", "zh-CN", keep=keep)
