@@ -34,6 +34,22 @@ _LOUD = 32_767
 _NO_WORD = re.compile(r"^[\[<].*[\]>]$")
 
 
+class _Model(vosk.Model):  # type: ignore[misc]
+    """At the process's end Python takes the library down before its objects."""
+
+    def __del__(self) -> None:
+        if getattr(vosk, "_c", None) is not None:
+            super().__del__()
+
+
+class _Decoder(vosk.KaldiRecognizer):  # type: ignore[misc]
+    """As `_Model`."""
+
+    def __del__(self) -> None:
+        if getattr(vosk, "_c", None) is not None:
+            super().__del__()
+
+
 @dataclass(frozen=True)
 class Words:
     """What one decoding gave: words with their posterior probabilities, and how long they last."""
@@ -65,8 +81,8 @@ def read_words(result: str) -> Words:
 def judge(words: Words, seconds: float, language: str) -> Transcript:
     """The transcript of an open decoding, empty when it is likely noise.
 
-    Confidence alone does not tell: white noise gives short words at 1.0. Words that fill little
-    of what the voice detector passed are noise, too.
+    Confidence does not tell much: white noise gives short words at 1.0. Words that fill little of
+    what the voice detector passed are noise, too; some noise still passes both.
     """
     said = [w for w in words.words if w != UNKNOWN]
     if not said:
@@ -101,7 +117,7 @@ class Vosk:
         """Load a model folder (1 to 2 s of CPU). Raises Refused when it is damaged."""
         vosk.SetLogLevel(-1)
         try:
-            model = vosk.Model(str(folder))
+            model = _Model(str(folder))
         except Exception as error:  # the library has no class of its own for it
             raise Refused(f"The Vosk model in {folder} is damaged; bring it again.") from error
         # Only models whose graph is composed while decoding can take other words.
@@ -173,7 +189,7 @@ class Vosk:
     def _recogniser(self, made: Grammar | None) -> Any:
         given = (self._model, SAMPLE_RATE_HZ, *((made.json,) if made else ()))
         try:
-            recogniser = vosk.KaldiRecognizer(*given)
+            recogniser = _Decoder(*given)
         except Exception as error:  # as above
             raise Broken("The recogniser failed; it will be started again.") from error
         recogniser.SetWords(True)

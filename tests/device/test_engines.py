@@ -138,11 +138,6 @@ def test_a_good_model_is_used_beside_a_bad_one(tmp_path: Path) -> None:
     assert recogniser.transcribe(LOUD, ("en-US", "zh-CN")).text == "茶"
 
 
-def test_nobody_brought_anything(tmp_path: Path) -> None:
-    recogniser = load(assets_dir(), tmp_path / "none")
-    assert isinstance(recogniser, Whisper) and recogniser.fault is None
-
-
 def test_what_model_json_may_not_say(tmp_path: Path) -> None:
     folder = pinned(sense_voice(tmp_path / "m"), SENSE_VOICE, "zh-CN")
     path = folder / "model.json"

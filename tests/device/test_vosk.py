@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from device.asr.engines import load
-from device.asr.joined import Joined
 from device.asr.recogniser import Samples, Streams
-from device.asr.vosk import Vosk, Words, judge, read_words, written
+from device.asr.vosk import Vosk, Words, _decode, judge, pcm16, read_words, written
 from device.audio.soundfiles import read
-from device.paths import assets_dir
 from ota.errors import Refused
 from tests.sim.speech import CLIPS, noise
 from tests.sim.vosk_korean import vosk_korean
@@ -22,38 +16,29 @@ KO = ("ko-KR",)
 ORDER = {"ko-KR": "나에게 커피를 줘\n바나나 줘\n커피"}
 
 
-@lru_cache(maxsize=1)
-def brought(shelf: Path) -> Joined:
-    """As a box does it: found by its files, its languages by its name, tried in a child."""
-    (shelf / "vosk-model-small-ko").symlink_to(vosk_korean())
-    recogniser = load(assets_dir(), shelf)
-    assert isinstance(recogniser, Joined) and recogniser.fault is None
-    return recogniser
-
-
 @pytest.fixture(scope="module")
-def korean(tmp_path_factory: pytest.TempPathFactory) -> Joined:
-    return brought(tmp_path_factory.mktemp("asr"))
+def korean() -> Vosk:
+    return Vosk.load(vosk_korean(), KO)
 
 
 def clip(name: str) -> Samples:
     return read(CLIPS / f"{name}.flac", 16_000)
 
 
-def test_an_order_is_heard_as_the_programme_has_it(korean: Joined) -> None:
-    assert korean.name == "vosk-model-small-ko" and korean.takes_phrases("ko-KR")
+def test_an_order_is_heard_as_the_programme_has_it(korean: Vosk) -> None:
+    assert korean.name == "vosk-ko" and korean.takes_phrases("ko-KR")
     by_grammar = korean.transcribe(clip("coffee-ko"), KO, ORDER)
     assert by_grammar.text == "나 에게 커피 를 줘" and by_grammar.log_prob > -0.5
     assert by_grammar.language == "ko-KR" and by_grammar.end_ms > 2700
 
 
-def test_what_the_programme_does_not_have_is_heard_openly(korean: Joined) -> None:
+def test_what_the_programme_does_not_have_is_heard_openly(korean: Vosk) -> None:
     found = korean.transcribe(clip("sidestep-ko"), KO, ORDER)
     assert "커피" not in found.text and "줘" not in found.text
     assert found.text.endswith("옆으로 걸어갔 다")
 
 
-def test_partial_words_come_while_it_is_said(korean: Joined) -> None:
+def test_partial_words_come_while_it_is_said(korean: Vosk) -> None:
     assert isinstance(korean, Streams)
     stream = korean.stream(KO, ORDER)
     assert stream is not None
@@ -66,17 +51,20 @@ def test_partial_words_come_while_it_is_said(korean: Joined) -> None:
     assert korean.stream(("ko-KR", "en-US")) is None
 
 
-def test_noise_is_none_of_the_orders(korean: Joined) -> None:
-    assert korean.transcribe(noise(1.0, 0.1), KO, ORDER).text == ""
+def test_noise_and_english_are_none_of_the_orders(korean: Vosk) -> None:
+    made = korean._grammar(ORDER["ko-KR"], "ko-KR")
+    assert made is not None
+    for sound in (noise(2.0, 0.1), noise(1.0, 0.02, seed=3), clip("go-forward-en")):
+        forced = _decode(korean._recogniser(made), pcm16(sound))
+        assert not made.could_say(forced.words), forced
     ten_minutes = np.zeros(9_600_000, np.float32)
     assert korean.transcribe(ten_minutes, KO, ORDER).rejected == "empty"
 
 
-def test_another_language_is_not_for_it(korean: Joined) -> None:
-    engine = korean._members[0].engine
-    assert isinstance(engine, Vosk) and not engine.knows("zh-CN")
+def test_another_language_is_not_for_it(korean: Vosk) -> None:
+    assert korean.knows("ko") and not korean.knows("zh-CN")
     with pytest.raises(Refused, match="ko-KR only"):
-        engine.transcribe(noise(1.0, 0.1), ("zh-CN",))
+        korean.transcribe(noise(1.0, 0.1), ("zh-CN",))
 
 
 def test_confidences_and_length_tell_words_from_noise() -> None:
