@@ -39,6 +39,13 @@ class Hearing(Message, tag="hearing", frozen=True):
     language: str = ""
 
 
+class Talk(Message, tag="talk", frozen=True):
+    """player, command line -> ear: the key or button that lets a visitor talk, down or up."""
+
+    at_ns: int
+    pressed: bool
+
+
 class Heard(Message, tag="heard", frozen=True):
     """ear -> player: one finished utterance. `confidence` is the mean token log-probability."""
 
@@ -51,10 +58,15 @@ class Heard(Message, tag="heard", frozen=True):
 
 
 class EarState(Message, tag="ear_state", frozen=True):
-    """ear -> everybody, each second: is the recogniser loaded, how loud is the shop."""
+    """ear -> everybody, each second: is the recogniser loaded, how loud is the shop.
+
+    `listening` is "awake" when what is said is answered, "armed" when a wake phrase or somebody
+    in front is waited for, "deaf" when nothing is recognised. Also sent at each change of it.
+    """
 
     at_ns: int
     ready: bool
+    listening: Literal["deaf", "armed", "awake"] = "awake"
     recogniser: str = ""
     level_dbfs: float | None = None
     fault: str | None = None
@@ -62,7 +74,7 @@ class EarState(Message, tag="ear_state", frozen=True):
 
 
 class Seen(Message, tag="seen", frozen=True):
-    """eye -> player: is the camera on, and which share of its picture moved in (0..1).
+    """eye -> player, ear: is the camera on, and which share of its picture moved in (0..1).
 
     Nothing else of what it sees leaves the eye.
     """
@@ -202,7 +214,7 @@ class Override(Message, tag="override", frozen=True):
 
 BusMessage = (
     Voice | Hearing | Heard | EarState | Seen | PlayerState | Happened
-    | Question | Reply | ContentReady | Command | CommandDone | Override
+    | Question | Reply | ContentReady | Command | CommandDone | Override | Talk
 )
 
 
