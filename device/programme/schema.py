@@ -178,6 +178,17 @@ class Theme(Part, frozen=True, kw_only=True):
     bumper_at_opening: bool = False
 
 
+class Listen(Part, frozen=True, kw_only=True):
+    """When the kiosk listens: always; for `awake_s` after one of the `wake` phrases was said;
+    while the key `key` is held (or from one press to the next); while somebody is near."""
+
+    mode: Literal["always", "wake", "push", "presence"] = "always"
+    wake: dict[Language, Annotated[tuple[Name, ...], Meta(max_length=8)]] = {}
+    awake_s: Annotated[float, Meta(ge=3, le=300)] = 20
+    key: Annotated[str, Meta(pattern=r"^[a-z0-9 ]{1,20}$", description="as SDL calls it")] = "space"
+    press: Literal["hold", "toggle"] = "hold"
+
+
 class Programme(Part, frozen=True, kw_only=True):
     """A whole programme, as written in `programme.json`."""
 
@@ -193,6 +204,7 @@ class Programme(Part, frozen=True, kw_only=True):
     opening_hours: tuple[Hours, ...] = ()
     variables: dict[VariableName, VariableValue] = {}
     theme: Theme = Theme()
+    listen: Listen = Listen()
     products: Annotated[tuple[Product, ...], Meta(max_length=ITEMS_MAX)] = ()
     segments: Annotated[tuple[Segment, ...], Meta(max_length=ITEMS_MAX)] = ()
     answers: Annotated[tuple[Answer, ...], Meta(max_length=ITEMS_MAX)] = ()
