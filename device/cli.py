@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from device.calibrate import add_calibrate
+from device.talk import add_talk
 
 _Commands = argparse._SubParsersAction
 POLL_S = 0.2
@@ -58,6 +59,7 @@ def register(commands: _Commands[argparse.ArgumentParser]) -> None:
                        help="screen, sound, microphone, recogniser, network, disk or clock")
     check.add_argument("--json", action="store_true", help="for programs")
     add_calibrate(verbs)
+    add_talk(verbs)
     status = _verb(verbs, "status", _run_status, "what this box does now",
                    "vitrine device status --json")
     status.add_argument("--json", action="store_true", help="for programs")

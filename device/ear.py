@@ -12,21 +12,20 @@ import resource
 import signal
 import threading
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from device import messages as m
 from device.asr.decoder import Decoded, Decoder
 from device.asr.engines import expected
 from device.asr.engines import load as load_recogniser
 from device.asr.gate import EchoGate
+from device.asr.hearing import Hearing, keep_newest
 from device.asr.known import known
-from device.asr.listening import Listening, State
+from device.asr.listening import Listening
 from device.asr.ownvoice import OwnVoice
 from device.asr.partials import Partials
-from device.asr.recogniser import Recogniser, Transcript
+from device.asr.recogniser import Recogniser
 from device.asr.turns import Began, Ended, Event, Paused, Sure, Turns, TurnSettings, WentOn
 from device.asr.vad import Vad
 from device.audio.capture import Capture, Chunk, FileSource, Source
@@ -44,11 +43,9 @@ _AWAITING_READ_S = 0.008  # an answer is on its way: look for it more often
 _MESSAGES_A_TURN = 32
 _SPEAK_AFTER_S = 2.0
 _SPEAK_ANYWAY_AFTER_S = 30.0
-_KEPT_MAX = 8
 _MONOLOGUE_GAP_NS = 5_000_000_000
 _HEARING_EVERY_S = 0.25
 _ANSWERING = ("answering", "fallback", "listening")
-BEHIND = "The recogniser cannot keep up; something else uses the processor."
 _STATM = Path("/proc/self/statm")
 
 
@@ -66,30 +63,6 @@ class EarSettings:
     languages: tuple[str, ...] = ("zh-CN", "en-US")
     threads: int = 1
     assets: Path | None = None
-
-
-@dataclass
-class Hearing:
-    """What the ear knows now; changed only by its main loop."""
-
-    languages: tuple[str, ...]
-    prompt: Mapping[str, str] = field(default_factory=dict)
-    programme: tuple[str, int] = ("", 0)
-    showing: str | None = None
-    voice: str = ""
-    state: State = "awake"
-    turn: int = 0
-    sketched_turn: int = -1
-    results: dict[int, Transcript] = field(default_factory=dict)
-    ended: dict[int, Ended] = field(default_factory=dict)
-    cut_ns: int = 0
-    behind: bool = False
-    fault: str | None = None
-
-    @property
-    def wrong(self) -> str | None:
-        """A sentence when something is."""
-        return self.fault or (BEHIND if self.behind else None)
 
 
 class Ear:
@@ -130,7 +103,7 @@ class Ear:
             self._listen(chunk)
         for decoded in self._decoder.finished():
             self._decoded(decoded)
-        _keep_newest(self._hearing.results)
+        keep_newest(self._hearing.results)
         self._publish_heard()
         if self._state_due.passed:
             self._state_due = Deadline(_STATE_EVERY_S)
@@ -196,6 +169,7 @@ class Ear:
         languages = tuple(name for name in programme.languages if self._recogniser.knows(name))
         self._hearing.programme = now
         self._listening.set(programme.listen, monotonic_ns())
+        self._follow(monotonic_ns())
         self._decoder.learn(lambda: known(programme, lambda: self._hearing.showing))
         if not languages:
             self._hearing.fault = (
@@ -281,7 +255,7 @@ class Ear:
         else:
             if event.number is not None:
                 hearing.ended[event.number] = event
-                _keep_newest(hearing.ended)
+                keep_newest(hearing.ended)
             if event.cut:
                 self._tell_monologue(event)
             self._voice("", event.speech_end_ns)
@@ -391,12 +365,6 @@ def run(places: Places, settings: EarSettings | None = None) -> int:
         finally:
             notifier.stopping()
             ear.close()
-
-
-def _keep_newest(numbered: dict[int, Any]) -> None:
-    """Results and ends that never met (the turn was dropped) go, oldest first."""
-    while len(numbered) > _KEPT_MAX:
-        numbered.pop(next(iter(numbered)))
 
 
 def _rss_bytes() -> int | None:

@@ -137,6 +137,7 @@ class Player:
         self.director.box = _who(places)[1]
         self.director.day = ShopDay(places.var / "clock")
         self.director.on_volume(self._orders.set_volume)
+        self.director.on_listen(self._listen_to_key)
         self.director.on_calibration(
             Calibration(self.stage, self.speaker, look), self._delay_picture)
         self._places = places
@@ -169,6 +170,12 @@ class Player:
         if self.stage.window_closed:
             return EXIT_WINDOW_CLOSED
         return EXIT_RECAST if self._recast else 0
+
+    def _listen_to_key(self, key: str | None) -> None:
+        """The key that lets a visitor talk; None while the kiosk listens without one."""
+        self.stage.talk_key = key
+        self.stage.on_talk = lambda pressed: self._bus.publish(
+            m.Talk(at_ns=monotonic_ns(), pressed=pressed))
 
     def _give_the_stage_to(self, avatar_id: str) -> None:
         """A programme with another avatar has begun: the next player shows that one."""

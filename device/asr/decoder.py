@@ -157,9 +157,13 @@ class Decoder:
             )
         else:
             found = self._sketcher.transcribe_unless(
-                job.samples, job.languages, job.prompt, lambda: number in self._forgotten
-            )
+                job.samples, job.languages, job.prompt, lambda: number in self._forgotten,
+                self._is_known,
+            )  # fmt: skip
         return found or Transcript("", job.languages[0], 0.0, rejected="given up")
+
+    def _is_known(self, text: str, language: str) -> bool:
+        return judge(text, language, self._knows) == "known"
 
 
 def _made(knows: Callable[[], Knows]) -> Knows | None:

@@ -32,8 +32,10 @@ class Sketching(Protocol):
     def transcribe_unless(
         self, samples_16k: Samples, languages: Sequence[str],
         prompt: Mapping[str, str] | None, given_up: Callable[[], bool],
+        enough: Callable[[str, str], bool],
     ) -> Transcript | None:
-        """`transcribe`, given up between its stages; None then."""
+        """`transcribe`, given up between its stages; None then. A text that is `enough` (with
+        its language) needs no second search."""
 
 
 class Partials:

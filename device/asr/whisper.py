@@ -3,7 +3,8 @@
 The encoder sees the utterance plus 3 s, at least 10 s: under that Whisper repeats itself; the
 usual 30 s window costs three times the time and gains nothing. Text that repeats is decoded
 again with the full window; text that the model itself doubts is thrown away. Greedy search
-comes first, the beam only where it is in doubt: the beam takes twice the time.
+comes first, the beam only where that is in doubt and no question that is known: it takes twice
+the time.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _TOKENS_MIN = 12
 _PROMPT_TOKENS_MAX = 180
 _LOG_PROB_MIN = -0.9
 _DOUBT = -0.55
-_SURE = -0.25
+_SURE = -0.15
 _BEAM = 5
 _SKETCH_WINDOW_S = 7.0
 _LANGUAGE_SURE = 0.9
@@ -115,17 +116,25 @@ class Whisper:
         prompt: Mapping[str, str] | None = None,
     ) -> Transcript:
         """One utterance, up to 30 s (what is longer is cut); see the protocol."""
-        found = self.transcribe_unless(samples_16k, languages, prompt, lambda: False)
+        found = self.transcribe_unless(
+            samples_16k, languages, prompt, lambda: False, lambda text, language: False
+        )
         assert found is not None  # nobody gave it up
         return found
 
     def transcribe_unless(
         self, samples_16k: Samples, languages: Sequence[str],
         prompt: Mapping[str, str] | None, given_up: Callable[[], bool],
+        enough: Callable[[str, str], bool],
     ) -> Transcript | None:  # fmt: skip
-        """`transcribe`, given up between its stages when `given_up()`; None then."""
+        """`transcribe`, given up between its stages when `given_up()`; None then.
+
+        A first text (and language) that is `enough` is not searched for better ones.
+        """
         started_s = monotonic_s()
-        found = self._transcribe(samples_16k, self._known(languages), prompt or {}, given_up)
+        found = self._transcribe(
+            samples_16k, self._known(languages), prompt or {}, given_up, enough
+        )
         return found and _timed(found, samples_16k, started_s)
 
     def sketch(
@@ -154,7 +163,7 @@ class Whisper:
 
     def _transcribe(
         self, samples: Samples, languages: Sequence[str], prompt: Mapping[str, str],
-        given_up: Callable[[], bool],
+        given_up: Callable[[], bool], enough: Callable[[str, str], bool],
     ) -> Transcript | None:  # fmt: skip
         if len(samples) < SAMPLE_RATE_HZ // 20:
             return Transcript("", languages[0], 0.0, rejected="empty")
@@ -170,7 +179,10 @@ class Whisper:
         decoded = self._decode(encoded, language, words, duration_s, beam=1)
         if given_up():
             return None
-        if decoded.log_prob < _SURE and not decoded.loops:
+        doubted = decoded.log_prob < _DOUBT or not enough(
+            _written(decoded.text, language), language
+        )
+        if decoded.log_prob < _SURE and doubted and not decoded.loops:
             decoded = self._decode(encoded, language, words, duration_s)
         if decoded.loops:
             encoded = self._encode(samples, _WINDOW_MAX_S)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from device.asr.wake import WakePhrases, too_short
 from device.programme.problems import Fault, near
 from device.programme.rules import Checked
+from device.programme.schema import AWAKE_S
 
 
 def listening(checked: Checked) -> Iterator[Fault]:
@@ -25,6 +26,12 @@ def listening(checked: Checked) -> Iterator[Fault]:
             f"listen.mode 是 {listen.mode},唤醒词不会用到",
             f'the wake phrases are not used while listen.mode is "{listen.mode}"',
             "warning",
+        )
+    if not AWAKE_S[0] <= listen.awake_s <= AWAKE_S[1]:
+        yield Fault(
+            ("listen", "awake_s"),
+            "唤醒后听多久要在 %d 到 %d 秒之间" % AWAKE_S,
+            "it can stay awake for %d to %d seconds" % AWAKE_S,
         )
     for language, phrases in listen.wake.items():
         if language not in programme.languages:

@@ -19,6 +19,7 @@ from device.conversation import cues, events
 from device.conversation.script import Script
 from device.conversation.state import State
 from device.conversation.step import begin, step, upcoming
+from device.programme.schema import Listen
 from device.render.cards import Look
 from device.stage import heap
 from device.stage.asking import (
@@ -95,12 +96,17 @@ class Director:
         self._give_way: Callable[[str], None] = lambda avatar_id: None
         self._set_volume: Callable[[float], None] = lambda volume: None
         self._set_offset: Callable[[float | None], None] = lambda offset_ms: None
+        self._listen_to: Callable[[str | None], None] = lambda key: None
         self._calibration: Calibration | None = None
         self._muted = False
 
     def on_volume(self, change: Callable[[float], None]) -> None:
         """Who sets the loudness (0..1)."""
         self._set_volume = change
+
+    def on_listen(self, listen_to: Callable[[str | None], None]) -> None:
+        """Who looks for the talk key; None when the programme has none."""
+        self._listen_to = listen_to
 
     def on_calibration(
         self, page: Calibration, console_says: Callable[[float | None], None]
@@ -219,7 +225,10 @@ class Director:
             self._step(events.Resting(rests))
         # Closed: nobody is greeted, and the camera is off.
         wanted = self._wanted is not None and self._wanted.settings.attract
-        self._attract.on = wanted and not rests
+        listen = self._state.script.programme.listen if self._state else Listen()
+        # The ear that listens to who stands there needs the camera as well.
+        self._attract.on = (wanted or listen.mode == "presence") and not rests
+        self._listen_to(listen.key if listen.mode == "push" else None)
         self._set_volume(self.day.volume())
 
     def _seen(self, seen: m.Seen) -> None:

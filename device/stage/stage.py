@@ -70,6 +70,8 @@ class Stage:
         self._leave = threading.Event()
         self.window_closed = False
         self._patch: Patch | None = None
+        self.talk_key: str | None = None  # the key to look for, and who is told of it
+        self.on_talk: Callable[[bool], None] = lambda pressed: None
         self._boxes: list[Box] = []
         self._fps = FPS
         self._held: tuple[int, Picture] | None = None
@@ -152,6 +154,8 @@ class Stage:
             self._sink.present(now_s, self._boxes)
             self.figures.worked(monotonic_s() - now_s)
             self._note(n, monotonic_s())
+            for pressed in self._sink.take_keys(self.talk_key) if self.talk_key else ():
+                self.on_talk(pressed)
             if self.figures.frames_shown % WATCH_EVERY == 0 and self._sink.closed_by_user():
                 self.window_closed = True
                 return
