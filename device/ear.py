@@ -143,12 +143,11 @@ class Ear:
         elif isinstance(message, m.ContentReady):
             self._learn(message)
         elif isinstance(message, m.Talk):
-            self._talk(message.pressed)
+            self._talk(message.pressed, message.at_ns)
         elif isinstance(message, m.Seen):
-            self._listening.seen(message.on, message.size, monotonic_ns())
+            self._listening.seen(message.on, message.size, message.at_ns)
 
-    def _talk(self, pressed: bool) -> None:
-        now_ns = monotonic_ns()
+    def _talk(self, pressed: bool, now_ns: int) -> None:
         before = self._listening.state(now_ns)
         self._listening.talk(pressed, now_ns)
         if before != "awake" and self._listening.state(now_ns) == "awake":
@@ -184,6 +183,7 @@ class Ear:
 
     def _listen(self, chunk: Chunk) -> None:
         probability = self._vad.probability(chunk.samples)
+        self._hearing.chunk_ns = chunk.end_ns
         self._follow(chunk.end_ns)
         if self._source.is_room:
             self._gate.listened(probability, chunk.end_ns)
@@ -317,7 +317,7 @@ class Ear:
             text = self._listening.wakes(transcript.text, ended.speech_end_ns)
             if text is None:
                 continue
-            self._follow(now_ns)
+            self._follow(max(now_ns, self._hearing.chunk_ns))
             if not text:
                 # Called by its name: it falls silent and waits for the question.
                 self._voice("certain", now_ns)

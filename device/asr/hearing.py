@@ -28,6 +28,7 @@ class Hearing:
     showing: str | None = None
     voice: str = ""
     state: State = "awake"
+    chunk_ns: int = 0
     turn: int = 0
     sketched_turn: int = -1
     results: dict[int, Transcript] = field(default_factory=dict)

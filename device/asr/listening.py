@@ -107,7 +107,7 @@ class Listening:
 
     @property
     def _awake_ns(self) -> int:
-        return int(self._listen.awake_s * _SECOND_NS)
+        return self._listen.awake_s * _SECOND_NS
 
     def _talks(self, now_ns: int) -> bool:
         if self._pressed_ns is not None:

@@ -7,33 +7,27 @@ from collections.abc import Iterator
 from device.asr.wake import WakePhrases, too_short
 from device.programme.problems import Fault, near
 from device.programme.rules import Checked
-from device.programme.schema import AWAKE_S
 
 
 def listening(checked: Checked) -> Iterator[Fault]:
     """A mode without what it needs, a phrase too short, one that is part of a question."""
     programme = checked.programme
     listen = programme.listen
-    if listen.mode == "wake" and not any(listen.wake.values()):
+    wake = _phrases(checked)
+    if listen.mode == "wake" and not any(wake.values()):
         yield Fault(
             ("listen",),
             "listen.mode 是 wake,但没有写唤醒词 listen.wake",
             'listen.mode is "wake", but there is no phrase in listen.wake',
         )
-    if listen.mode != "wake" and listen.wake:
+    if listen.mode in ("always", "push", "presence") and wake:
         yield Fault(
             ("listen", "wake"),
             f"listen.mode 是 {listen.mode},唤醒词不会用到",
             f'the wake phrases are not used while listen.mode is "{listen.mode}"',
             "warning",
         )
-    if not AWAKE_S[0] <= listen.awake_s <= AWAKE_S[1]:
-        yield Fault(
-            ("listen", "awake_s"),
-            "唤醒后听多久要在 %d 到 %d 秒之间" % AWAKE_S,
-            "it can stay awake for %d to %d seconds" % AWAKE_S,
-        )
-    for language, phrases in listen.wake.items():
+    for language, phrases in wake.items():
         if language not in programme.languages:
             zh, en = near(language, list(programme.languages))
             yield Fault(
@@ -43,7 +37,7 @@ def listening(checked: Checked) -> Iterator[Fault]:
                 at_key=True,
             )
         for number, phrase in enumerate(phrases):
-            if phrase and too_short(phrase):
+            if too_short(phrase):
                 yield Fault(
                     ("listen", "wake", language, number),
                     f"唤醒词“{phrase}”太短,会被误唤醒;至少三个音节",
@@ -53,9 +47,15 @@ def listening(checked: Checked) -> Iterator[Fault]:
     yield from _within_questions(checked)
 
 
+def _phrases(checked: Checked) -> dict[str, tuple[str, ...]]:
+    """What can be read of them: what is written wrong is told by the types."""
+    wake = checked.programme.listen.wake or {}
+    return {language: tuple(p for p in each or () if p) for language, each in wake.items()}
+
+
 def _within_questions(checked: Checked) -> Iterator[Fault]:
     """A question that begins with the phrase can only be asked by saying it twice."""
-    phrases = WakePhrases.of(checked.programme.listen.wake)
+    phrases = WakePhrases.of(_phrases(checked))
     if not phrases.phrases:
         return
     for answer in checked.programme.answers:

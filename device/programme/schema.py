@@ -17,7 +17,6 @@ LINE_CHARS_MAX = 600
 NAME_CHARS_MAX = 80
 ITEMS_MAX = 2000
 OPTIONS_MAX = 20
-AWAKE_S = (3, 300)
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 Id = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,47}$", description="a-z, 0-9 and -")]
@@ -185,7 +184,7 @@ class Listen(Part, frozen=True, kw_only=True):
 
     mode: Literal["always", "wake", "push", "presence"] = "always"
     wake: dict[Language, Annotated[tuple[Name, ...], Meta(max_length=8)]] = {}
-    awake_s: Annotated[float, Meta(ge=AWAKE_S[0], le=AWAKE_S[1])] = 20
+    awake_s: Annotated[int, Meta(ge=3, le=300)] = 20
     key: Annotated[str, Meta(pattern=r"^[a-z0-9 ]{1,20}$", description="as SDL calls it")] = "space"
     press: Literal["hold", "toggle"] = "hold"
 

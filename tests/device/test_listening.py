@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+
+import msgspec
 import pytest
 
 from device.asr.endings import judge
 from device.asr.known import known
 from device.asr.listening import HELD_MAX_NS, Listening
 from device.asr.partials import AGAIN_MS, FIRST_MS, LENGTH_MAX_MS, Partials, agreed
+from device.asr.vocabulary import vocabulary
 from device.asr.wake import WakePhrases, too_short
 from device.paths import repository_root
+from device.programme.check import check_bytes
 from device.programme.load import load
 from device.programme.schema import Listen
 
@@ -83,8 +88,8 @@ def test_who_stands_there_is_heard_and_a_blind_eye_is_a_fault() -> None:
     assert ear.state(21 * S) == "awake" and ear.fault is None
 
 
-@pytest.mark.parametrize("text", ["我想要那个", "请问", "你好", "有没有", "how much is the", "Um, and",
-                                  "I'd like", "Hello."])
+@pytest.mark.parametrize("text", ["我想要那个", "请问", "你好", "有没有", "how much is the",
+                                  "Um, and", "I'd like", "Hello."])
 def test_who_looks_for_words_is_waited_for(text: str) -> None:
     assert judge(text, "", lambda text, language: True) == "unfinished"
 
@@ -102,6 +107,45 @@ def test_a_question_of_the_programme_is_known_and_noise_is_nothing() -> None:
     assert judge("我昨天在楼上吃了面条", "zh-CN", knows) == "open"
     assert judge("龙井", "zh-CN", knows) != "unfinished"
     assert judge(" 。", "zh-CN", knows) == "nothing"
+
+
+@pytest.mark.parametrize(
+    ("listen", "field", "severity"),
+    [
+        ({"mode": "wake"}, "listen", "error"),
+        ({"mode": "wake", "wake": {"zh-CN": ["小店"]}}, "listen.wake.zh-CN[0]", "error"),
+        ({"mode": "wake", "wake": {"fr-FR": ["bonjour"]}}, "listen.wake.fr-FR", "error"),
+        ({"mode": "weak", "wake": None}, "listen.mode", "error"),
+        ({"mode": "presence", "awake_s": 1}, "listen.awake_s", "error"),
+        ({"mode": "push", "key": "Space!"}, "listen.key", "error"),
+        ({"mode": "push", "wake": {"zh-CN": ["你好小店"]}}, "listen.wake", "warning"),
+        ({"mode": "wake", "wake": {"zh-CN": ["你好小店"]}}, "answers[0].ask.zh-CN[0]", "warning"),
+    ],
+)
+def test_an_editor_is_told_what_is_wrong_with_listening(
+    listen: dict[str, object], field: str, severity: str
+) -> None:
+    programme = {
+        "schema": 1, "id": "x", "version": 1, "languages": ["zh-CN"],
+        "segments": [{"id": "w", "say": {"zh-CN": "好"}}], "fallback": {"say": {"zh-CN": "好"}},
+        "answers": [{"id": "a", "ask": {"zh-CN": ["你好小店开门吗"]}, "say": {"zh-CN": "开"}}],
+        "listen": listen,
+    }  # fmt: skip
+    text = json.dumps(programme, ensure_ascii=False, indent=1)
+    found = check_bytes(text.encode(), None, warnings=True, drawn=False)
+    (problem,) = (p for p in found if p.field == field and p.severity == severity)
+    key = field.rpartition(".")[2].partition("[")[0]
+    assert any(f'"{key}"' in line for line in text.splitlines()[problem.line - 2 : problem.line])
+    assert problem.sentence_zh and problem.sentence_en
+
+
+def test_the_wake_phrase_is_never_in_the_recognisers_prompt() -> None:
+    programme = load(repository_root() / "programmes" / "tea-shop")
+    asked = programme.answers[0].ask["zh-CN"][0]
+    assert asked.strip("？?") in vocabulary(programme)["zh-CN"]
+    listen = Listen(mode="wake", wake={"zh-CN": (asked,)})
+    called = msgspec.structs.replace(programme, listen=listen)
+    assert asked.strip("？?") not in vocabulary(called)["zh-CN"]
 
 
 def test_only_what_two_looks_agree_on_is_shown() -> None:

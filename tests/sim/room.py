@@ -12,7 +12,7 @@ from ota.clock import monotonic_ns, sleep_s
 
 
 class Room:
-    """A source of the ear. Its time goes on with the sound that is read, not with the clock."""
+    """A source of the ear. `now_ns` goes on with the sound that is read, not with the clock."""
 
     is_room = False
     fault: str | None = None
@@ -20,7 +20,7 @@ class Room:
 
     def __init__(self) -> None:
         self._chunks: deque[NDArray[np.float32]] = deque()
-        self._now_ns = monotonic_ns()
+        self.now_ns = monotonic_ns()
         self._random = np.random.default_rng(1)
 
     def hears(self, *sounds: NDArray[np.float32], quiet_s: float = 1.2) -> None:
@@ -41,8 +41,8 @@ class Room:
         if not self._chunks:
             sleep_s(min(timeout_s, 0.005))
             return None
-        self._now_ns = max(self._now_ns + 32_000_000, monotonic_ns())
-        return Chunk(self._chunks.popleft(), self._now_ns)
+        self.now_ns = max(self.now_ns + 32_000_000, monotonic_ns())
+        return Chunk(self._chunks.popleft(), self.now_ns)
 
     def close(self) -> None:
         """Nothing to release."""
