@@ -37,6 +37,7 @@ from ota.clock import Deadline, monotonic_ns, utc_now
 from ota.errors import VitrineError
 
 _LOG = logging.getLogger("vitrine.ear")
+TURNS = TurnSettings(is_judged=True)
 _STATE_EVERY_S = 1.0
 _READ_S = 0.1
 _AWAITING_READ_S = 0.008  # an answer is on its way: look for it more often
@@ -70,7 +71,7 @@ class Ear:
 
     def __init__(
         self, source: Source, vad: Vad, recogniser: Recogniser, bus: Bus, gate: EchoGate,
-        languages: tuple[str, ...],
+        languages: tuple[str, ...], settings: TurnSettings = TURNS,
     ) -> None:  # fmt: skip
         self._source = source
         self._vad = vad
@@ -79,7 +80,7 @@ class Ear:
         self._bus = bus
         self._gate = gate
         self._own = OwnVoice()
-        self._turns = Turns(TurnSettings(is_judged=True))
+        self._turns = Turns(settings)
         self._listening = Listening()
         self._partials = Partials()
         self._hearing = Hearing(languages)

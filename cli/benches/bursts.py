@@ -33,7 +33,8 @@ def bursts(of_each: int = 15, seed: int = 5) -> list[tuple[str, Samples]]:
 
 
 def _levelled(sound: Floats) -> Samples:
-    return (sound * PEAK / np.max(np.abs(sound))).astype(np.float32)
+    levelled: Samples = (sound * PEAK / np.max(np.abs(sound))).astype(np.float32)
+    return levelled
 
 
 def _noise(random: np.random.Generator, seconds: float) -> Floats:

@@ -31,13 +31,17 @@ class Listening:
 
     def __init__(self, listen: Listen | None = None) -> None:
         self.fault: str | None = None
-        self.set(listen or Listen(), 0)
+        self._listen = listen or Listen()
+        self._begin(0)
 
     def set(self, listen: Listen, now_ns: int) -> None:
         """A programme's wish; the state begins anew when it is another one than before."""
-        if now_ns and listen == self._listen:
-            return
-        self._listen = listen
+        if listen != self._listen:
+            self._listen = listen
+            self._begin(now_ns)
+
+    def _begin(self, now_ns: int) -> None:
+        listen = self._listen
         self._phrases = WakePhrases.of(listen.wake if listen.mode == "wake" else {})
         self._awake_until_ns = 0
         self._pressed_ns: int | None = None
