@@ -19,7 +19,7 @@ from device.programme.load import load
 from device.programme.schema import Listen
 
 S = 1_000_000_000
-PHRASES = {"zh-CN": ("你好小店",), "en-US": ("hello shop",)}
+PHRASES: dict[str, tuple[str, ...]] = {"zh-CN": ("你好小店",), "en-US": ("hello shop",)}
 
 
 @pytest.mark.parametrize(
