@@ -40,7 +40,7 @@ QUESTIONS = (
     ("Can I taste the tea?", "en-US", "am_michael"),
     ("Do you gift wrap the tea?", "en-US", "af_heart"),
 )  # fmt: skip
-GAP_S, IDLE_S, LOUD_ENOUGH_DB = 2.2, 8.0, 20.0
+GAP_S, IDLE_S = 2.2, 8.0
 NOISE = 0.0006
 START = (
     "import sys; from pathlib import Path; from device.ear import EarSettings, run; "
@@ -54,7 +54,6 @@ AUDIO_BUFFER_MS = 40.0  # the speaker's, until the avatar is silent
 class _Heard:
     latency_ms: list[float] = field(default_factory=list)
     took_ms: list[float] = field(default_factory=list)
-    captions: int = 0
     rss_mb: float = 0.0
     idle: float = 0.0
     speaking: float = 0.0
@@ -156,8 +155,6 @@ def _listened(
             began_ns = busy_ns = now_ns
             busy_s = _cpu_s(ear.pid)
             found.idle = (busy_s - idle_from_s) / ((now_ns - idle_ns) / 1e9) if idle_ns else 0.0
-        elif isinstance(message, m.Hearing):
-            found.captions += 1
         elif isinstance(message, m.Heard):
             found.took_ms.append(message.took_ms)
             found.latency_ms.append((message.at_ns - message.speech_end_ns) / 1e6)
