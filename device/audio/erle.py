@@ -1,0 +1,104 @@
+"""How well is the echo removed, and what of it is left? Pure.
+
+ERLE (echo return loss enhancement, ITU-T G.168): power at the microphone over power after the
+canceller, in dB, while the avatar is audible and nobody else speaks. It is taken over windows of
+half a second; those in which the ear heard a visitor are left out, and the median of the last
+twenty is the figure, so that a cough or a door in one of them does not count.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+WINDOW_CHUNKS = 16
+_WINDOWS = 20
+WINDOWS_MIN = 3
+_LEAKS = 1_500
+_LEAKS_MIN = 60
+_LEAK_SHARE = 0.98
+_LEAK_MARGIN_DB, _LEAK_DB_MIN, _LEAK_DB_MAX = 3.0, -24.0, -8.0
+_NOISES = 200
+_NOISE_SHARE = 0.3
+_TINY = 1e-10
+
+
+@dataclass(frozen=True)
+class Powers:
+    """Mean squares of one chunk: at the microphone, of the echo that the filter took off (the
+    loudest of the last few chunks, for the room's tail), and of what is left in the end."""
+
+    heard: float
+    echo: float
+    clean: float
+
+
+class Erle:
+    """`note` each chunk while the avatar is audible, `idle` each other one."""
+
+    def __init__(self) -> None:
+        self._windows: deque[tuple[float, float]] = deque(maxlen=_WINDOWS)
+        self._now: list[Powers] = []
+        self._spoilt = False
+        self._leaks: deque[float] = deque(maxlen=_LEAKS)
+        self._noises: deque[float] = deque(maxlen=_NOISES)
+        self._leak_db = _LEAK_DB_MAX
+
+    def forget(self) -> None:
+        """The filter must learn anew: what was measured does not hold."""
+        self._windows.clear()
+        self._now.clear()
+        self._leaks.clear()
+        self._leak_db = _LEAK_DB_MAX
+
+    def note(self, powers: Powers, visitor: bool) -> None:
+        """One chunk of the avatar speaking; `visitor`: the ear hears somebody else as well."""
+        self._now.append(powers)
+        self._spoilt |= visitor
+        if not visitor and powers.echo > 4 * self.noise:
+            self._leaks.append(10 * float(np.log10((powers.clean + _TINY) / powers.echo)))
+        if len(self._now) < WINDOW_CHUNKS:
+            return
+        if not self._spoilt:
+            heard = sum(p.heard for p in self._now)
+            self._windows.append((heard, sum(p.clean for p in self._now)))
+            self._learn()
+        self._now.clear()
+        self._spoilt = False
+
+    def idle(self, powers: Powers, visitor: bool) -> None:
+        """One chunk without the avatar: how loud is the shop, after noise suppression?"""
+        if not visitor:
+            self._noises.append(powers.clean)
+
+    @property
+    def db(self) -> float | None:
+        """Median over windows; None before there were three."""
+        if len(self._windows) < WINDOWS_MIN:
+            return None
+        return float(np.median([10 * np.log10((h + _TINY) / (c + _TINY))
+                                for h, c in self._windows]))
+
+    @property
+    def noise(self) -> float:
+        """Mean square of the shop's noise in what is left."""
+        return float(np.quantile(self._noises, _NOISE_SHARE)) if self._noises else 0.0
+
+    @property
+    def hidden(self) -> bool:
+        """What is left of the echo is not louder than twice the shop's noise."""
+        if len(self._windows) < WINDOWS_MIN or not self._noises:
+            return False
+        left = float(np.median([clean for _, clean in self._windows])) / WINDOW_CHUNKS
+        return left <= 2 * self.noise
+
+    def expected(self, powers: Powers) -> float:
+        """The most power that the echo alone is believed to leave in this chunk."""
+        return max(powers.echo * 10 ** (self._leak_db / 10), 2 * self.noise)
+
+    def _learn(self) -> None:
+        if len(self._leaks) >= _LEAKS_MIN:
+            most_db = float(np.quantile(self._leaks, _LEAK_SHARE)) + _LEAK_MARGIN_DB
+            self._leak_db = float(np.clip(most_db, _LEAK_DB_MIN, _LEAK_DB_MAX))

@@ -1,0 +1,182 @@
+"""Which played sample belongs to which heard one: two clocks that drift, and a delay. Pure.
+
+Both sides say when their samples are in the air, but sound servers are wrong by tens of ms and
+jitter by some. So their word gives the first guess and tells jumps; the echo itself, where it can
+be heard, gives the delay to a fraction of a sample, and the slope of many such delays the drift
+between the two clocks (50 parts per million cost the canceller 25 dB). The distance changes
+slowly, so that the canceller's filter need not learn anew.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+
+from device.audio.drift import Drift
+from device.audio.lag import Lag
+
+RATE_HZ = 16_000
+# The direct sound is to arrive so late in the filter: room for errors, and for what comes before.
+ANCHOR = 192
+# Before it was ever heard: clocks may promise the sound 40 ms too late.
+GUESS = 640
+_INLIER = 16.0
+_AGREE = 3.0
+_STRAYS = 3
+_POINTS_MAX = 120
+_POINTS_MIN, _SPAN_MIN = 8, 6 * RATE_HZ
+_PPM_MAX = 500e-6
+_SLEW_MAX = 40e-6
+_SLEW_SAMPLES = 2 * RATE_HZ
+_JUMP = 320.0
+_NEWEST = 8
+
+
+class Follower:
+    """`advance` each chunk; positions: heard sample n belongs to played sample n + shift.
+
+    `moved` counts jumps of the distance (each costs the canceller's filter its learning);
+    `aligned` is False while the echo is heard where it is not expected.
+    """
+
+    def __init__(self) -> None:
+        self.heard = 0
+        self.shift: float | None = None
+        self.rate = 0.0
+        self.locked = self.aligned = False
+        self.moved = 0
+        self._points: deque[tuple[float, float]] = deque(maxlen=_POINTS_MAX)
+        self._strays: list[tuple[float, float]] = []
+        self._newest: deque[float] = deque(maxlen=_NEWEST)
+        self._usual: float | None = None
+        self._clocks = Drift()
+        self._slope: float | None = None
+
+    @property
+    def drift_ppm(self) -> float | None:
+        """Of the player's clock against the microphone's; None before it is known."""
+        slope = self._slope if self._slope is not None else self._by_clocks()
+        return None if slope is None else slope * 1e6
+
+    @property
+    def delay(self) -> float | None:
+        """Samples by which the echo is later than the clocks say; None before it was found."""
+        if not self.locked or self._usual is None or self.shift is None:
+            return None
+        return self._usual + self.shift - self.expected(self.heard)
+
+    def advance(self, samples: int, played_at_end: float) -> tuple[float, float]:
+        """One chunk more, whose end was in the air together with `played_at_end` as the clocks
+        say. Returns (position of its first sample, step): where to read the reference."""
+        begin = self.heard
+        self.heard += samples
+        if self.shift is None:
+            self.shift = played_at_end - self.heard + GUESS
+        self._watch_clocks(played_at_end)
+        position = begin + self.shift
+        self.rate = self._wanted_rate(begin)
+        self.shift += samples * self.rate
+        return position, 1.0 + self.rate
+
+    def lost(self) -> None:
+        """Another player: its timeline is new, the delay of the devices most likely as before."""
+        self._forget_points()
+        self.shift = None
+        self._newest.clear()
+        self._clocks.forget()
+
+    def measured(self, at: int, shift: int, lag: Lag) -> None:
+        """The echo at heard sample `at` is `lag` late against the distance `shift`."""
+        if not lag.sure or self.shift is None:
+            return
+        true = shift - lag.samples
+        self.aligned = self.locked and abs(true - self.expected(at)) <= _INLIER
+        if self.aligned:
+            self._strays.clear()
+            self._points.append((float(at), true))
+            self._fit()
+            return
+        self._strays.append((float(at), true))
+        self._strays = self._strays[-_STRAYS:]
+        needed = _STRAYS if self.locked else 2
+        recent = [value for _, value in self._strays[-needed:]]
+        if len(recent) == needed and max(recent) - min(recent) <= _AGREE:
+            self._lock()
+
+    def expected(self, at: int) -> float:
+        """The true distance at heard sample `at` by what was measured so far."""
+        if not self._points:
+            return (self.shift or 0.0) - ANCHOR
+        last_at, last = self._points[-1]
+        if self._slope is None or len(self._points) < _POINTS_MIN:
+            return last + self.rate * (at - last_at)
+        return self._line(at)
+
+    def _lock(self) -> None:
+        assert self.shift is not None
+        agreed = self._strays[-2:]
+        self._forget_points()
+        self._points.extend(agreed)
+        before, self.shift = self.shift, agreed[-1][1] + ANCHOR
+        self._shift_usual(self.shift - before)
+        self.moved += 1
+        self.locked = self.aligned = True
+
+    def _forget_points(self) -> None:
+        self._points.clear()
+        self._strays.clear()
+
+    def _fit(self) -> None:
+        points = np.array(self._points)
+        if len(points) < _POINTS_MIN or points[-1, 0] - points[0, 0] < _SPAN_MIN:
+            return
+        times = points[:, 0] - points[-1, 0]
+        line = np.polyfit(times, points[:, 1], 1)
+        off = np.abs(points[:, 1] - np.polyval(line, times))
+        good = off <= max(0.5, 2.5 * float(np.median(off)))
+        if good.sum() >= _POINTS_MIN:
+            line = np.polyfit(times[good], points[good, 1], 1)
+        self._slope = float(np.clip(line[0], -_PPM_MAX, _PPM_MAX))
+        self._at_last = (float(points[-1, 0]), float(line[1]))
+
+    def _line(self, at: float) -> float:
+        assert self._slope is not None
+        return self._at_last[1] + self._slope * (at - self._at_last[0])
+
+    def _wanted_rate(self, at: int) -> float:
+        base = self._slope if self._slope is not None else self._by_clocks() or 0.0
+        if self._slope is None or len(self._points) < _POINTS_MIN or self.shift is None:
+            return base
+        behind = self._line(at) + ANCHOR - self.shift
+        return base + float(np.clip(behind / _SLEW_SAMPLES, -_SLEW_MAX, _SLEW_MAX))
+
+    def _watch_clocks(self, played_at_end: float) -> None:
+        """A step of what the clocks say is a gap in one of the streams: follow it at once."""
+        assert self.shift is not None
+        heard_s = self.heard / RATE_HZ
+        self._clocks.note(heard_s, played_at_end / RATE_HZ - heard_s)
+        self._newest.append(played_at_end - self.heard - self.shift)
+        if len(self._newest) < _NEWEST:
+            return
+        now = float(np.median(self._newest))
+        if self._usual is None:
+            self._usual = now
+        step = now - self._usual
+        if abs(step) > _JUMP and max(self._newest) - min(self._newest) < _JUMP:
+            self.shift += step
+            self._newest.clear()
+            self._forget_points()
+            self._clocks.forget()
+            self.moved += 1
+        else:
+            self._usual += 0.01 * step
+
+    def _shift_usual(self, by: float) -> None:
+        self._newest.clear()
+        if self._usual is not None:
+            self._usual -= by
+
+    def _by_clocks(self) -> float | None:
+        ppm = self._clocks.ppm
+        return None if ppm is None else float(np.clip(ppm * 1e-6, -_PPM_MAX, _PPM_MAX))
