@@ -37,6 +37,7 @@ _ECHO_CHUNKS = 3
 _PIECE_CHUNKS = PIECE_SAMPLES // CHUNK_SAMPLES
 _NO_ECHO_CHUNKS = 3 * RATE_HZ // CHUNK_SAMPLES
 _NO_ECHO_SHARE = 0.02
+_ECHOED = 0.3
 # The names PipeWire and PulseAudio give to what their own canceller delivers.
 _CANCELLED = re.compile(r"echo[-_ ]?cancel|\baec\b|noise[-_ ]?torch", re.IGNORECASE)
 
@@ -47,12 +48,14 @@ NO_REFERENCE, ADAPTING, CANCELLING, NOT_NEEDED = (
 @dataclass(frozen=True)
 class Cleaned:
     """One chunk out: `audible` while the avatar or its tail is in the room; `stands_out` when more
-    is left than its echo explains. `end_ns` is when the last sample was in the air."""
+    is left than its echo explains; `echoed` when the avatar was heard in it. `end_ns` is when the
+    last sample was in the air."""
 
     samples: Samples
     end_ns: int
-    audible: bool
-    stands_out: bool
+    audible: bool = False
+    stands_out: bool = True
+    echoed: bool = False
 
 
 class EchoCanceller:
@@ -116,7 +119,7 @@ class EchoCanceller:
         playing = self._played.follow(end_ns)
         if self._dsp is None or _CANCELLED.search(self.source_name):
             self._referenced = False
-            return Cleaned(samples, end_ns, False, True)
+            return Cleaned(samples, end_ns)
         if playing is None:
             return self._unreferenced(samples, end_ns)
         if not self._referenced:
@@ -156,7 +159,7 @@ class EchoCanceller:
         self._far.clear()
         self._recent.clear()
         _, clean = self._dsp.process(samples, np.zeros(len(samples), np.float32))
-        return Cleaned(clean, end_ns - _DELAY_NS, False, True)
+        return Cleaned(clean, end_ns - _DELAY_NS)
 
     def _cancel(self, samples: Samples, far: Samples, end_ns: int) -> Cleaned:
         assert self._dsp is not None
@@ -174,7 +177,8 @@ class EchoCanceller:
             self._shares.append((powers.heard, self._echoes[-1]))
         self._look_for_lag(samples)
         stands_out = not self._audible or powers.clean > self._erle.expected(powers)
-        return Cleaned(clean, end_ns - _DELAY_NS, self._audible, stands_out)
+        echoed = self._far[-1] > _AUDIBLE and self._echoes[-1] > _ECHOED * powers.heard
+        return Cleaned(clean, end_ns - _DELAY_NS, self._audible, stands_out, echoed)
 
     def _look_for_lag(self, samples: Samples) -> None:
         """Each half second of the avatar speaking: where is its echo?"""
@@ -196,7 +200,9 @@ class EchoCanceller:
         near = self._base - follower.expected(at) if follower.locked else None
         self._lag = self._finder.best(near)
         if self._lag is not None:
-            follower.measured(at, self._base, self._lag)
+            last_db = self._erle.last_db
+            well = last_db is not None and last_db >= ERLE_DB_MIN
+            follower.measured(at, self._base, self._lag, well)
 
 
 def _power(samples: Samples) -> float:

@@ -8,6 +8,7 @@ twenty is the figure, so that a cough or a door in one of them does not count.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass
 
@@ -36,7 +37,11 @@ class Powers:
 
 
 class Erle:
-    """`note` each chunk while the avatar is audible, `idle` each other one."""
+    """`note` each chunk while the avatar is audible, `idle` each other one.
+
+    `noise` is the mean square of the shop's noise in what is left; `last_db` the last window's
+    figure, whoever spoke in it.
+    """
 
     def __init__(self) -> None:
         self._windows: deque[tuple[float, float]] = deque(maxlen=_WINDOWS)
@@ -45,6 +50,9 @@ class Erle:
         self._leaks: deque[float] = deque(maxlen=_LEAKS)
         self._noises: deque[float] = deque(maxlen=_NOISES)
         self._leak_db = _LEAK_DB_MAX
+        self._idles = 0
+        self.noise = 0.0
+        self.last_db: float | None = None
 
     def forget(self) -> None:
         """The filter must learn anew: what was measured does not hold."""
@@ -58,33 +66,32 @@ class Erle:
         self._now.append(powers)
         self._spoilt |= visitor
         if not visitor and powers.echo > 4 * self.noise:
-            self._leaks.append(10 * float(np.log10((powers.clean + _TINY) / powers.echo)))
+            self._leaks.append(_ratio_db(powers.clean, powers.echo))
         if len(self._now) < WINDOW_CHUNKS:
             return
+        heard, clean = sum(p.heard for p in self._now), sum(p.clean for p in self._now)
+        self.last_db = _ratio_db(heard, clean)
         if not self._spoilt:
-            heard = sum(p.heard for p in self._now)
-            self._windows.append((heard, sum(p.clean for p in self._now)))
+            self._windows.append((heard, clean))
             self._learn()
         self._now.clear()
         self._spoilt = False
 
     def idle(self, powers: Powers, visitor: bool) -> None:
         """One chunk without the avatar: how loud is the shop, after noise suppression?"""
-        if not visitor:
-            self._noises.append(powers.clean)
+        if visitor:
+            return
+        self._noises.append(powers.clean)
+        self._idles += 1
+        if self._idles % WINDOW_CHUNKS == 1:
+            self.noise = float(np.quantile(self._noises, _NOISE_SHARE))
 
     @property
     def db(self) -> float | None:
         """Median over windows; None before there were three."""
         if len(self._windows) < WINDOWS_MIN:
             return None
-        return float(np.median([10 * np.log10((h + _TINY) / (c + _TINY))
-                                for h, c in self._windows]))
-
-    @property
-    def noise(self) -> float:
-        """Mean square of the shop's noise in what is left."""
-        return float(np.quantile(self._noises, _NOISE_SHARE)) if self._noises else 0.0
+        return float(np.median([_ratio_db(heard, clean) for heard, clean in self._windows]))
 
     @property
     def hidden(self) -> bool:
@@ -102,3 +109,7 @@ class Erle:
         if len(self._leaks) >= _LEAKS_MIN:
             most_db = float(np.quantile(self._leaks, _LEAK_SHARE)) + _LEAK_MARGIN_DB
             self._leak_db = float(np.clip(most_db, _LEAK_DB_MIN, _LEAK_DB_MAX))
+
+
+def _ratio_db(power: float, against: float) -> float:
+    return 10 * math.log10((power + _TINY) / (against + _TINY))

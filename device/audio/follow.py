@@ -19,9 +19,11 @@ from device.audio.lag import Lag
 RATE_HZ = 16_000
 # The direct sound is to arrive so late in the filter: room for errors, and for what comes before.
 ANCHOR = 192
-# Before it was ever heard: clocks may promise the sound 40 ms too late.
-GUESS = 640
-_INLIER = 16.0
+# Before it was ever heard: clocks may promise the sound 6 ms too late.
+GUESS = 160
+# A delay within these is left where it is: the filter has begun to learn it there.
+_FITS_MIN, _FITS_MAX = 64.0, 1_000.0
+_INLIER = 8.0
 _AGREE = 3.0
 _STRAYS = 3
 _POINTS_MAX = 120
@@ -45,6 +47,7 @@ class Follower:
         self.shift: float | None = None
         self.rate = 0.0
         self.locked = self.aligned = False
+        self.anchor: float = ANCHOR
         self.moved = 0
         self._points: deque[tuple[float, float]] = deque(maxlen=_POINTS_MAX)
         self._strays: list[tuple[float, float]] = []
@@ -52,6 +55,7 @@ class Follower:
         self._usual: float | None = None
         self._clocks = Drift()
         self._slope: float | None = None
+        self._delay: float | None = None
 
     @property
     def drift_ppm(self) -> float | None:
@@ -72,7 +76,9 @@ class Follower:
         begin = self.heard
         self.heard += samples
         if self.shift is None:
-            self.shift = played_at_end - self.heard + GUESS
+            known = self._delay
+            guess = GUESS if known is None else self.anchor - known
+            self.shift = played_at_end - self.heard + guess
         self._watch_clocks(played_at_end)
         position = begin + self.shift
         self.rate = self._wanted_rate(begin)
@@ -81,47 +87,63 @@ class Follower:
 
     def lost(self) -> None:
         """Another player: its timeline is new, the delay of the devices most likely as before."""
+        self._delay = self.delay
         self._forget_points()
-        self.shift = None
+        self._usual = self.shift = None
         self._newest.clear()
         self._clocks.forget()
 
-    def measured(self, at: int, shift: int, lag: Lag) -> None:
-        """The echo at heard sample `at` is `lag` late against the distance `shift`."""
+    def measured(self, at: int, shift: int, lag: Lag, well: bool) -> None:
+        """The echo at heard sample `at` is `lag` late against the distance `shift`.
+
+        `well`: the echo is cancelled, so that another lag is a strong reflection, or has been
+        learnt by the filter already.
+        """
         if not lag.sure or self.shift is None:
             return
         true = shift - lag.samples
-        self.aligned = self.locked and abs(true - self.expected(at)) <= _INLIER
-        if self.aligned:
+        if self.locked and abs(true - self.expected(at)) <= _INLIER:
+            self.aligned = True
             self._strays.clear()
             self._points.append((float(at), true))
             self._fit()
             return
-        self._strays.append((float(at), true))
-        self._strays = self._strays[-_STRAYS:]
+        self._strays = [*self._strays, (float(at), true)][-_STRAYS:]
         needed = _STRAYS if self.locked else 2
         recent = [value for _, value in self._strays[-needed:]]
         if len(recent) == needed and max(recent) - min(recent) <= _AGREE:
-            self._lock()
+            self._lock(well)
+        elif len(recent) > 1 and abs(recent[-1] - recent[-2]) <= _AGREE:
+            self.aligned = well
 
     def expected(self, at: int) -> float:
         """The true distance at heard sample `at` by what was measured so far."""
         if not self._points:
-            return (self.shift or 0.0) - ANCHOR
+            return (self.shift or 0.0) - self.anchor
         last_at, last = self._points[-1]
         if self._slope is None or len(self._points) < _POINTS_MIN:
             return last + self.rate * (at - last_at)
         return self._line(at)
 
-    def _lock(self) -> None:
+    def _lock(self, well: bool) -> None:
         assert self.shift is not None
         agreed = self._strays[-2:]
         self._forget_points()
         self._points.extend(agreed)
-        before, self.shift = self.shift, agreed[-1][1] + ANCHOR
-        self._shift_usual(self.shift - before)
-        self.moved += 1
+        true = agreed[-1][1]
         self.locked = self.aligned = True
+        self.anchor = self.shift - true
+        if not well and not _FITS_MIN <= self.anchor <= _FITS_MAX:
+            self.anchor = ANCHOR
+            self._move_to(true + ANCHOR)
+
+    def _move_to(self, shift: float) -> None:
+        assert self.shift is not None
+        self._newest.clear()
+        if self._usual is not None:
+            self._usual -= shift - self.shift
+        self.shift = shift
+        self.moved += 1
 
     def _forget_points(self) -> None:
         self._points.clear()
@@ -137,8 +159,12 @@ class Follower:
         good = off <= max(0.5, 2.5 * float(np.median(off)))
         if good.sum() >= _POINTS_MIN:
             line = np.polyfit(times[good], points[good, 1], 1)
+        first = self._slope is None
         self._slope = float(np.clip(line[0], -_PPM_MAX, _PPM_MAX))
         self._at_last = (float(points[-1, 0]), float(line[1]))
+        if first and self.shift is not None:
+            # It stays where the drift has brought it: going back would disturb the filter longer.
+            self.anchor = self.shift - self._line(self.heard)
 
     def _line(self, at: float) -> float:
         assert self._slope is not None
@@ -148,7 +174,7 @@ class Follower:
         base = self._slope if self._slope is not None else self._by_clocks() or 0.0
         if self._slope is None or len(self._points) < _POINTS_MIN or self.shift is None:
             return base
-        behind = self._line(at) + ANCHOR - self.shift
+        behind = self._line(at) + self.anchor - self.shift
         return base + float(np.clip(behind / _SLEW_SAMPLES, -_SLEW_MAX, _SLEW_MAX))
 
     def _watch_clocks(self, played_at_end: float) -> None:
@@ -159,7 +185,7 @@ class Follower:
         self._newest.append(played_at_end - self.heard - self.shift)
         if len(self._newest) < _NEWEST:
             return
-        now = float(np.median(self._newest))
+        now = sorted(self._newest)[_NEWEST // 2]
         if self._usual is None:
             self._usual = now
         step = now - self._usual
@@ -171,11 +197,6 @@ class Follower:
             self.moved += 1
         else:
             self._usual += 0.01 * step
-
-    def _shift_usual(self, by: float) -> None:
-        self._newest.clear()
-        if self._usual is not None:
-            self._usual -= by
 
     def _by_clocks(self) -> float | None:
         ppm = self._clocks.ppm
