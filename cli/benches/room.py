@@ -65,6 +65,9 @@ def echo_of(played_48k: Samples, shop: Shop) -> Samples:
     loud = np.tanh(shop.drive * played_48k) / shop.drive
     dry = resample(loud.astype(np.float32), PLAYED_HZ, HEARD_HZ).astype(np.float64)
     wet = _convolved(dry, response(shop)) * 10 ** (shop.echo_db / 20)
+    if not shop.drift_ppm and not shop.jump_ms:
+        late = round(shop.delay_ms * HEARD_HZ / 1e3)
+        return np.concatenate([np.zeros(late), wet])[: len(wet)].astype(np.float32)
     at = np.arange(len(wet), dtype=np.float64)
     delay = np.full(len(wet), shop.delay_ms * HEARD_HZ / 1e3)
     if shop.jump_ms:

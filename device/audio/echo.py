@@ -33,7 +33,6 @@ ERLE_DB_MIN = 12.0
 _DELAY_NS = DELAY_SAMPLES * 1_000_000_000 // RATE_HZ
 _AUDIBLE = 1e-6  # mean square: -60 dB of full scale
 _TAIL_CHUNKS = 12  # the room speaks on for 0.4 s
-_ECHO_CHUNKS = 3
 _PIECE_CHUNKS = PIECE_SAMPLES // CHUNK_SAMPLES
 _NO_ECHO_CHUNKS = 3 * RATE_HZ // CHUNK_SAMPLES
 _NO_ECHO_SHARE = 0.02
@@ -75,7 +74,7 @@ class EchoCanceller:
             self._dsp, self.fault = None, str(error)
         self._recent: deque[Samples] = deque(maxlen=_PIECE_CHUNKS)
         self._far: deque[float] = deque(maxlen=_TAIL_CHUNKS)
-        self._echoes: deque[float] = deque(maxlen=_ECHO_CHUNKS)
+        self._echoes: deque[float] = deque(maxlen=_TAIL_CHUNKS)
         self._shares: deque[tuple[float, float]] = deque(maxlen=_NO_ECHO_CHUNKS)
         self._lag: Lag | None = None
         self._base: int | None = None

@@ -17,10 +17,11 @@ import numpy as np
 WINDOW_CHUNKS = 16
 _WINDOWS = 20
 WINDOWS_MIN = 3
-_LEAKS = 1_500
-_LEAKS_MIN = 60
+_LEAKS = 40 * WINDOW_CHUNKS
+_LEAKS_MIN = 4 * WINDOW_CHUNKS
+_USUAL_DB = 8.0  # a window so much worse than the usual one has somebody in it
 _LEAK_SHARE = 0.98
-_LEAK_MARGIN_DB, _LEAK_DB_MIN, _LEAK_DB_MAX = 3.0, -24.0, -8.0
+_LEAK_MARGIN_DB, _LEAK_DB_MIN, _LEAK_DB_MAX = 3.0, -28.0, -8.0
 _NOISES = 200
 _NOISE_SHARE = 0.3
 _TINY = 1e-10
@@ -65,15 +66,15 @@ class Erle:
         """One chunk of the avatar speaking; `visitor`: the ear hears somebody else as well."""
         self._now.append(powers)
         self._spoilt |= visitor
-        if not visitor and powers.echo > 4 * self.noise:
-            self._leaks.append(_ratio_db(powers.clean, powers.echo))
         if len(self._now) < WINDOW_CHUNKS:
             return
         heard, clean = sum(p.heard for p in self._now), sum(p.clean for p in self._now)
         self.last_db = _ratio_db(heard, clean)
         if not self._spoilt:
+            usual_db = self.db
             self._windows.append((heard, clean))
-            self._learn()
+            if usual_db is None or self.last_db >= usual_db - _USUAL_DB:
+                self._learn()
         self._now.clear()
         self._spoilt = False
 
@@ -106,6 +107,9 @@ class Erle:
         return max(powers.echo * 10 ** (self._leak_db / 10), 2 * self.noise)
 
     def _learn(self) -> None:
+        """From a window of the avatar alone: how much of its echo is left at worst."""
+        self._leaks.extend(_ratio_db(p.clean, p.echo) for p in self._now
+                           if p.echo > 4 * self.noise)
         if len(self._leaks) >= _LEAKS_MIN:
             most_db = float(np.quantile(self._leaks, _LEAK_SHARE)) + _LEAK_MARGIN_DB
             self._leak_db = float(np.clip(most_db, _LEAK_DB_MIN, _LEAK_DB_MAX))
