@@ -97,8 +97,9 @@ def _ear_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--microphone", help="a part of the microphone's name")
     parser.add_argument("--speak", type=Path, action="append", default=[], metavar="WAV",
                         help="hear this recording instead of a microphone")
-    parser.add_argument("--echo", choices=("auto", "on", "off"), default="auto",
-                        help="is the avatar's own voice in the microphone?")
+    parser.add_argument("--echo", choices=("auto", "on", "off", "half"), default="auto",
+                        help="the avatar's own voice in the microphone: cancel it where there is "
+                             "one, cancel it always, it is not there, or be deaf meanwhile")
     parser.add_argument("--threads", type=int, default=1, help="of the recogniser")
 
 

@@ -29,6 +29,7 @@ from device.asr.recogniser import Recogniser
 from device.asr.turns import Began, Ended, Event, Paused, Sure, Turns, TurnSettings, WentOn
 from device.asr.vad import Vad
 from device.audio.capture import Capture, Chunk, FileSource, Source
+from device.audio.echo import EchoCanceller
 from device.bus import Bus
 from device.hal.notify import Notifier
 from device.paths import Places, assets_dir, notify_socket
@@ -55,7 +56,7 @@ class EarSettings:
     """How this ear hears.
 
     microphone: a part of the device's name, None for the default. speak: recordings instead of
-    a microphone. echo: auto, on or off (`device.asr.gate`). languages: until a programme says.
+    a microphone. echo: a mode of `device.asr.gate`. languages: until a programme says.
     """
 
     microphone: str | None = None
@@ -122,14 +123,15 @@ class Ear:
                 level_dbfs=None if level is None else round(level, 1),
                 fault=(self._source.fault or self._own.fault or self._hearing.wrong
                        or self._listening.fault or self._recogniser.fault),
-                listening=self._hearing.state,
-                rss_bytes=_rss_bytes(),
+                listening=self._hearing.state, rss_bytes=_rss_bytes(),
+                echo=self._gate.state, erle_db=self._gate.erle_db,
             )
         )  # fmt: skip
 
     def close(self) -> None:
         """Let go of microphone and recogniser."""
         self._source.close()
+        self._gate.close()
         self._decoder.close()
 
     def _take(self, message: m.Message) -> None:
@@ -183,12 +185,15 @@ class Ear:
         _LOG.info("listening for %s", ", ".join(languages))
 
     def _listen(self, chunk: Chunk) -> None:
+        silent = not chunk.samples.any()
+        if self._source.is_room:
+            chunk = self._gate.clean(chunk, self._source.device_name)
         probability = self._vad.probability(chunk.samples)
         self._hearing.chunk_ns = chunk.end_ns
         self._follow(chunk.end_ns)
         if self._source.is_room:
-            self._gate.listened(probability, chunk.end_ns)
-            self._own.listened(probability, not chunk.samples.any())
+            self._own.listened(1.0 if self._gate.echoed else probability, silent)
+            probability = self._gate.listened(probability, chunk.end_ns)
             if self._gate.closed(chunk.end_ns):
                 self._turns.drop()
                 self._voice("", chunk.end_ns)
@@ -344,12 +349,14 @@ def run(places: Places, settings: EarSettings | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     notifier = Notifier(notify_socket())
-    source = FileSource(chosen.speak) if chosen.speak else Capture(chosen.microphone)
+    source = FileSource(chosen.speak) if chosen.speak else Capture(
+        chosen.microphone, zeros_are_fault=chosen.echo != "off")
     with Bus(places.run, "ear") as bus:
         recogniser = load_recogniser(assets, places.recognisers, chosen.threads)
         vad = Vad.load(assets)
         recogniser.warm_up()
-        ear = Ear(source, vad, recogniser, bus, EchoGate(chosen.echo), chosen.languages)
+        gate = EchoGate(chosen.echo, EchoCanceller(places.run))
+        ear = Ear(source, vad, recogniser, bus, gate, chosen.languages)
         gc.collect()
         gc.freeze()
         notifier.ready()

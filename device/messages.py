@@ -71,6 +71,8 @@ class EarState(Message, tag="ear_state", frozen=True):
     level_dbfs: float | None = None
     fault: str | None = None
     rss_bytes: int | None = None
+    echo: str = ""
+    erle_db: float | None = None
 
 
 class Seen(Message, tag="seen", frozen=True):

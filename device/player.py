@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from device import messages as m
+from device.audio.reference import ReferenceWriter
 from device.audio.speaker import Speaker
 from device.bus import Bus
 from device.hal import Hal, open_box
@@ -129,6 +130,7 @@ class Player:
         self._live = self.performer.live = LiveVoice(
             places, self.speaker, self.mouths, codes, lambda: -self.stage.av_offset_ms / 1e3)
         self._keeper = PictureKeeper(places)
+        self._reference: ReferenceWriter | None = None
         self._streamer = Streamer(places, self.speaker)
         self._orders = Orders(self.speaker, self.stage.leave)
         self._bookmark = Bookmark(places)
@@ -240,6 +242,7 @@ class Player:
         self._delay_picture(None)
         self.stage.open()
         self.mouths.start()
+        self._tell_ear()
         self.speaker.start()
         self.warden.start()
         self._keeper.start()
@@ -251,6 +254,15 @@ class Player:
         gc.collect()
         gc.freeze()
         gc.disable()
+
+    def _tell_ear(self) -> None:
+        """Let the ear know each sample that is played; without that it is deaf meanwhile."""
+        try:
+            self._reference = ReferenceWriter(self._places.run, self.speaker.clock)
+        except VitrineError as error:
+            self.performer.faults.append(str(error))
+            return
+        self.speaker.reference = self._reference.write
 
     def _delay_picture(self, of_console: float | None) -> None:
         """Take up the delay that wins now: measured here, set by the console, or the argument."""
@@ -316,6 +328,8 @@ class Player:
             self.stage.close, self._presence.close)
         for close in closers:
             close()
+        if self._reference is not None:
+            self._reference.close()
         if self._settings.report is not None:
             text = json.dumps(figures, indent=2) + "\n"
             write_durable(self._settings.report, text.encode())

@@ -19,7 +19,12 @@ import numpy.typing as npt
 from device.audio.erle import Erle, Powers
 from device.audio.follow import Follower
 from device.audio.lag import (
-    EARLY_SAMPLES_MAX, LATE_SAMPLES_MAX, PIECE_SAMPLES, REFERENCE_SAMPLES, Lag, LagFinder,
+    EARLY_SAMPLES_MAX,
+    LATE_SAMPLES_MAX,
+    PIECE_SAMPLES,
+    REFERENCE_SAMPLES,
+    Lag,
+    LagFinder,
 )  # fmt: skip
 from device.audio.played import Played
 from device.audio.speexdsp import DELAY_SAMPLES, SpeexDsp

@@ -1,4 +1,4 @@
-"""What the loudspeaker plays, sample by sample, from the player to the ear: a ring in a mapped file.
+"""What the loudspeaker plays, sample by sample, from the player to the ear: a ring in a file.
 
 The only samples that cross processes. The writer runs in the audio callback: no lock, no system
 call, a few microseconds. Two headers are written in turn, each with its checksum: a writer killed

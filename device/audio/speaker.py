@@ -72,6 +72,7 @@ class Speaker:
         self.trim, self.loudest, self.duck = 1.0, 1.0, 1.0
         self._gain = Gain(RATE_HZ)
         self.tap: Tap | None = None
+        self.reference: Tap | None = None  # what the ear's echo canceller is told
         self.source: Source | None = None
         self._clips: deque[tuple[int, Samples]] = deque(maxlen=CLIPS_MAX + 1)
         self._lock = threading.Lock()
@@ -199,9 +200,9 @@ class Speaker:
             if status.output_underflow and now_s - self._opened_s > START_S_MAX:
                 self._deepen |= self._underflows.note(now_s)
         out[:] = block[:, None]
-        tap = self.tap
-        if tap is not None:
-            tap(index, block)
+        for tap in (self.reference, self.tap):
+            if tap is not None:
+                tap(index, block)
 
     def _block(self, index: int, frames: int) -> Samples:
         """`frames` samples of the timeline from `index`, silence where nothing is scheduled."""

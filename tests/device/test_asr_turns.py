@@ -173,7 +173,7 @@ def test_where_it_does_not_the_ear_listens_all_the_time() -> None:
 
 
 def test_a_player_that_went_silent_does_not_deafen_the_ear() -> None:
-    gate = EchoGate("on")
+    gate = EchoGate("half")
     gate.avatar(True, "欢迎光临", 1_000_000_000)
     assert gate.closed(2_000_000_000)
     assert not gate.closed(8_000_000_000)
