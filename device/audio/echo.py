@@ -40,7 +40,7 @@ _AUDIBLE = 1e-6  # mean square: -60 dB of full scale
 _TAIL_CHUNKS = 12  # the room speaks on for 0.4 s
 _PIECE_CHUNKS = PIECE_SAMPLES // CHUNK_SAMPLES
 _NO_ECHO_CHUNKS = 3 * RATE_HZ // CHUNK_SAMPLES
-_NO_ECHO_SHARE = 0.02
+_NO_ECHO_SHARE = 0.1
 _ECHOED = 0.3
 # The names PipeWire and PulseAudio give to what their own canceller delivers.
 _CANCELLED = re.compile(r"echo[-_ ]?cancel|\baec\b|noise[-_ ]?torch", re.IGNORECASE)
@@ -137,6 +137,7 @@ class EchoCanceller:
             self._moved = self._follower.moved
             self._finder.forget()
             self._erle.forget()
+            self._dsp.forget()
         return self._cancel(samples, far, end_ns)
 
     def heard_visitor(self, visitor: bool) -> None:

@@ -56,6 +56,7 @@ class Follower:
         self._clocks = Drift()
         self._slope: float | None = None
         self._delay: float | None = None
+        self._anchored_at: tuple[float, float] | None = None
 
     @property
     def drift_ppm(self) -> float | None:
@@ -121,7 +122,7 @@ class Follower:
         if not self._points:
             return (self.shift or 0.0) - self.anchor
         last_at, last = self._points[-1]
-        if self._slope is None or len(self._points) < _POINTS_MIN:
+        if self._anchored_at is None:
             return last + self.rate * (at - last_at)
         return self._line(at)
 
@@ -148,6 +149,7 @@ class Follower:
     def _forget_points(self) -> None:
         self._points.clear()
         self._strays.clear()
+        self._anchored_at = None
 
     def _fit(self) -> None:
         points = np.array(self._points)
@@ -161,18 +163,18 @@ class Follower:
             line = np.polyfit(times[good], points[good, 1], 1)
         first = self._slope is None
         self._slope = float(np.clip(line[0], -_PPM_MAX, _PPM_MAX))
-        self._at_last = (float(points[-1, 0]), float(line[1]))
+        self._anchored_at = (float(points[-1, 0]), float(line[1]))
         if first and self.shift is not None:
             # It stays where the drift has brought it: going back would disturb the filter longer.
             self.anchor = self.shift - self._line(self.heard)
 
     def _line(self, at: float) -> float:
-        assert self._slope is not None
-        return self._at_last[1] + self._slope * (at - self._at_last[0])
+        assert self._slope is not None and self._anchored_at is not None
+        return self._anchored_at[1] + self._slope * (at - self._anchored_at[0])
 
     def _wanted_rate(self, at: int) -> float:
         base = self._slope if self._slope is not None else self._by_clocks() or 0.0
-        if self._slope is None or len(self._points) < _POINTS_MIN or self.shift is None:
+        if self._anchored_at is None or self.shift is None:
             return base
         behind = self._line(at) + self.anchor - self.shift
         return base + float(np.clip(behind / _SLEW_SAMPLES, -_SLEW_MAX, _SLEW_MAX))

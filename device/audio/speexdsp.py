@@ -37,8 +37,8 @@ class SpeexDsp:
     ) -> None:  # fmt: skip
         """The decibels are how far noise, and what is left of the echo without and with a near
         talker, may be pressed down; the defaults are the library's own."""
-        library = _library()
-        self._library, self._echo, self._pre = library, None, None
+        self._echo = self._pre = None
+        self._library = library = _library()
         self._echo = library.speex_echo_state_init(FRAME_SAMPLES, tail_samples)
         self._pre = library.speex_preprocess_state_init(FRAME_SAMPLES, RATE_HZ)
         if not self._echo or not self._pre:

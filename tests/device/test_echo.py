@@ -14,7 +14,11 @@ from device.asr.vad import CHUNK_MS
 from device.audio import speexdsp
 from device.audio.capture import Chunk
 from device.audio.echo import (
-    ADAPTING, CANCELLING, NO_REFERENCE, NOT_NEEDED, EchoCanceller,
+    ADAPTING,
+    CANCELLING,
+    NO_REFERENCE,
+    NOT_NEEDED,
+    EchoCanceller,
 )  # fmt: skip
 from device.audio.soundfiles import read
 from device.paths import repository_root
