@@ -15,12 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from cli.benches.figure import Figure
-from cli.benches.room import PLAYED_HZ, Shop, walk
+from cli.benches.room import Shop, walk
 from device.asr.gate import EchoGate
 from device.asr.turns import Began, Turns
 from device.asr.vad import CHUNK_MS, Vad
 from device.audio.capture import Chunk
 from device.audio.echo import EchoCanceller
+from device.audio.reference import RATE_HZ as PLAYED_HZ
 from device.audio.soundfiles import read
 from device.paths import assets_dir, repository_root
 from ota.clock import process_cpu_s

@@ -57,7 +57,8 @@ def response(shop: Shop) -> Samples:
     first = int(0.002 * HEARD_HZ)
     tail[:first] = 0.0
     tail[first] = 3.0
-    return (tail / np.sqrt(np.sum(tail * tail))).astype(np.float32)
+    found: Samples = (tail / np.sqrt(np.sum(tail * tail))).astype(np.float32)
+    return found
 
 
 def echo_of(played_48k: Samples, shop: Shop) -> Samples:

@@ -132,7 +132,7 @@ class EchoCanceller:
         self._referenced = True
         begin, step = self._follower.advance(
             len(samples), playing.frame_at(end_ns) * RATE_HZ / playing.rate_hz)
-        far = self._played.at(begin + step * np.arange(len(samples)))
+        far = self._played.at(begin + step * np.arange(len(samples), dtype=np.float64))
         if self._follower.moved != self._moved:
             self._moved = self._follower.moved
             self._finder.forget()
@@ -155,8 +155,8 @@ class EchoCanceller:
         """Three seconds of the avatar, and neither filter nor correlation found it."""
         if len(self._shares) < _NO_ECHO_CHUNKS or (self._lag is not None and self._lag.sure):
             return False
-        heard, echo = (sum(column) for column in zip(*self._shares, strict=True))
-        return echo <= _NO_ECHO_SHARE * heard
+        heard = sum(each[0] for each in self._shares)
+        return sum(each[1] for each in self._shares) <= _NO_ECHO_SHARE * heard
 
     def _unreferenced(self, samples: Samples, end_ns: int) -> Cleaned:
         assert self._dsp is not None

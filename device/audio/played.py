@@ -97,7 +97,8 @@ def _kernels() -> Samples:
     away = offsets[None, :] - np.arange(_PHASES + 1)[:, None] / _PHASES
     window = np.i0(8.0 * np.sqrt(np.maximum(0.0, 1.0 - (away / (_TAPS / 2)) ** 2)))
     rows = np.sinc(away) * window
-    return (rows / rows.sum(axis=1, keepdims=True)).astype(np.float32)
+    kernels: Samples = (rows / rows.sum(axis=1, keepdims=True)).astype(np.float32)
+    return kernels
 
 
 _KERNELS = _kernels()

@@ -52,7 +52,8 @@ def babble(seconds: float, seed: int = 7) -> Samples:
     at = np.arange(count) / RATE_HZ * 4
     between = 0.5 - 0.5 * np.cos(2 * np.pi * (at % 1.0))
     wave = noise * between * peaks[at.astype(int)]
-    return (wave / np.sqrt(np.mean(wave**2)) * LEVEL * 0.5).clip(-0.9, 0.9).astype(np.float32)
+    wave = (wave / np.sqrt(np.mean(wave**2)) * LEVEL * 0.5).clip(-0.9, 0.9)
+    return np.asarray(wave, np.float32)
 
 
 def check_echo() -> Finding:
