@@ -83,7 +83,7 @@ class EchoCanceller:
         self._shares: deque[tuple[float, float]] = deque(maxlen=_NO_ECHO_CHUNKS)
         self._lag: Lag | None = None
         self._base: int | None = None
-        self._moved = 0
+        self._moves = (0, 0)
         self._referenced = self._audible = self._visitor = False
 
     @property
@@ -133,11 +133,7 @@ class EchoCanceller:
         begin, step = self._follower.advance(
             len(samples), playing.frame_at(end_ns) * RATE_HZ / playing.rate_hz)
         far = self._played.at(begin + step * np.arange(len(samples), dtype=np.float64))
-        if self._follower.moved != self._moved:
-            self._moved = self._follower.moved
-            self._finder.forget()
-            self._erle.forget()
-            self._dsp.forget()
+        self._note_moves()
         return self._cancel(samples, far, end_ns)
 
     def heard_visitor(self, visitor: bool) -> None:
@@ -157,6 +153,16 @@ class EchoCanceller:
             return False
         heard = sum(each[0] for each in self._shares)
         return sum(each[1] for each in self._shares) <= _NO_ECHO_SHARE * heard
+
+    def _note_moves(self) -> None:
+        assert self._dsp is not None
+        moves = (self._follower.moved, self._follower.stepped)
+        if moves[0] != self._moves[0]:
+            self._erle.forget()
+            self._dsp.forget()
+        if moves != self._moves:
+            self._finder.forget()
+        self._moves = moves
 
     def _unreferenced(self, samples: Samples, end_ns: int) -> Cleaned:
         assert self._dsp is not None

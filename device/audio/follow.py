@@ -22,7 +22,8 @@ ANCHOR = 192
 # Before it was ever heard: clocks may promise the sound 6 ms too late.
 GUESS = 160
 # A delay within these is left where it is: the filter has begun to learn it there.
-_FITS_MIN, _FITS_MAX = 64.0, 1_000.0
+# Later ones leave too little of the filter for the room; what is learnt already may be later.
+_FITS_MIN, _FITS_MAX, _STAYS_MAX = 64.0, 1_000.0, 1_600.0
 _INLIER = 8.0
 _AGREE = 3.0
 _STRAYS = 3
@@ -38,7 +39,8 @@ _NEWEST = 8
 class Follower:
     """`advance` each chunk; positions: heard sample n belongs to played sample n + shift.
 
-    `moved` counts jumps of the distance (each costs the canceller's filter its learning);
+    `moved` counts new distances found by the echo (each costs the filter its learning), `stepped`
+    gaps in one of the streams that the clocks told and that are made good (the filter holds);
     `aligned` is False while the echo is heard where it is not expected.
     """
 
@@ -48,7 +50,7 @@ class Follower:
         self.rate = 0.0
         self.locked = self.aligned = False
         self.anchor: float = ANCHOR
-        self.moved = 0
+        self.moved = self.stepped = 0
         self._points: deque[tuple[float, float]] = deque(maxlen=_POINTS_MAX)
         self._strays: list[tuple[float, float]] = []
         self._newest: deque[float] = deque(maxlen=_NEWEST)
@@ -134,7 +136,7 @@ class Follower:
         true = agreed[-1][1]
         self.locked = self.aligned = True
         self.anchor = self.shift - true
-        if not well and not _FITS_MIN <= self.anchor <= _FITS_MAX:
+        if not _FITS_MIN <= self.anchor <= (_STAYS_MAX if well else _FITS_MAX):
             self.anchor = ANCHOR
             self._move_to(true + ANCHOR)
 
@@ -196,7 +198,8 @@ class Follower:
             self._newest.clear()
             self._forget_points()
             self._clocks.forget()
-            self.moved += 1
+            self.stepped += 1
+            self.aligned = False  # until the echo confirms it
         else:
             self._usual += 0.01 * step
 

@@ -27,8 +27,9 @@ SECONDS = 60.0
 
 def test_a_visitor_is_heard_while_the_avatar_speaks(tmp_path: Path) -> None:
     visitor = read(CLIPS / "go-forward-en.flac", 48_000)
+    visitor *= 0.1 / np.sqrt(np.mean(visitor**2))  # as loud as the avatar
     quiet = np.zeros(24_000, np.float32)
-    write_wav(tmp_path / "visitor.wav", np.concatenate([quiet, 0.5 * visitor, quiet]), 48_000)
+    write_wav(tmp_path / "visitor.wav", np.concatenate([quiet, visitor, quiet]), 48_000)
     sentences = sorted((repository_root() / "programmes/tea-shop/speech").glob("*.opus"))[:30]
     with sound_server(tmp_path / "s") as sound:
         environment = {**os.environ, **sound.environment, "PYTHONPATH": str(repository_root())}
