@@ -33,13 +33,17 @@ class Transcript:
 
 
 class Recogniser(Protocol):
-    """One engine. Not for use by two threads at once.
+    """One engine. Not for use by two threads at once."""
 
-    fault: a sentence when it is not the recogniser that this box should have; else None.
-    """
+    @property
+    def name(self) -> str:
+        """What to call it in the ear's state."""
+        ...
 
-    name: str
-    fault: str | None
+    @property
+    def fault(self) -> str | None:
+        """A sentence when it is not the recogniser that this box should have; else None."""
+        ...
 
     def warm_up(self) -> None:
         """Decode a little silence: the first time is slower than the rest."""
