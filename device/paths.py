@@ -124,6 +124,8 @@ def child_environment(places: Places) -> dict[str, str]:
         "VITRINE_ASSETS": str(assets_dir()),
         "VITRINE_PREFIX": str(prefix_dir()),
         "PYTHONUNBUFFERED": "1",
+        # Beside picture and sound no library may spin on all cores for a small product of matrices.
+        "OPENBLAS_NUM_THREADS": "1",
     }
 
 

@@ -24,7 +24,7 @@ from device.hal import Hal, open_box
 from device.hal.notify import Notifier
 from device.hal.xwindow import desktop_size
 from device.live.voice import LiveVoice
-from device.paths import Places, has_display, notify_socket
+from device.paths import Places, assets_dir, has_display, notify_socket
 from device.processes import EXIT_FROZEN, EXIT_RECAST, EXIT_WINDOW_CLOSED
 from device.render import pixels
 from device.render.bundle import Bundle, load_bundle
@@ -39,6 +39,7 @@ from device.stage.day import ShopDay
 from device.stage.director import Director
 from device.stage.keeper import PictureKeeper, Presence
 from device.stage.liveness import Liveness, PictureGuard
+from device.stage.meanings import Meanings
 from device.stage.measure import report, spread
 from device.stage.mouths import MouthMaker
 from device.stage.orders import Orders
@@ -46,6 +47,7 @@ from device.stage.performer import Performer
 from device.stage.resume import Bookmark
 from device.stage.stage import Stage
 from device.stage.streamer import Streamer
+from device.stage.ties import Ties
 from device.stage.warden import Warden
 from device.stage.wardrobe import Wardrobe
 from ota.clock import monotonic_ns, monotonic_s, process_cpu_s, utc_now
@@ -138,10 +140,12 @@ class Player:
                                  self._keeper.want, self._bookmark)
         self.director.box = _who(places)[1]
         self.director.day = ShopDay(places.var / "clock")
-        self.director.on_volume(self._orders.set_volume)
-        self.director.on_listen(self._listen_to_key)
-        self.director.on_calibration(
-            Calibration(self.stage, self.speaker, look), self._delay_picture)
+        self._meanings = Meanings(assets_dir())
+        self.director.ties = Ties(
+            set_volume=self._orders.set_volume, listen_to=self._listen_to_key,
+            set_offset=self._delay_picture, avatar_id=bundle.manifest.id,
+            give_way=self._give_the_stage_to, meanings=self._meanings,
+            calibration=Calibration(self.stage, self.speaker, look))
         self._places = places
         self._presence = Presence(places)
         self.liveness = Liveness()
@@ -149,7 +153,6 @@ class Player:
         self._notifier = Notifier(notify_socket())
         self._crash: BaseException | None = None
         self._recast = False
-        self.director.on_avatar(bundle.manifest.id, self._give_the_stage_to)
         self._cpu_start_s = self._wall_start_s = 0.0
 
     def play(self) -> int:
@@ -324,8 +327,8 @@ class Player:
         figures = self.figures()
         closers: tuple[Callable[[], None], ...] = (
             self._guard.close, self._announcer.close, self._live.close, self.warden.close,
-            self._streamer.close, self._keeper.close, self.speaker.close, self.mouths.close,
-            self.stage.close, self._presence.close)
+            self._meanings.close, self._streamer.close, self._keeper.close, self.speaker.close,
+            self.mouths.close, self.stage.close, self._presence.close)
         for close in closers:
             close()
         if self._reference is not None:

@@ -103,7 +103,8 @@ class Whisper:
 
     def language_of(self, samples_16k: Samples, languages: Sequence[str]) -> str:
         """Which of `languages` is spoken (0.2 s): for recognisers that cannot tell."""
-        return self._language(self._encode(samples_16k, _WINDOW_MIN_S), self._known(languages))
+        encoded = self._encode(samples_16k, _WINDOW_MIN_S)
+        return self._language(encoded, self._known(languages))[0]
 
     def warm_up(self) -> None:
         """One decode of silence: the first one is slower than the rest."""

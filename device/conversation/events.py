@@ -77,6 +77,13 @@ class ProgrammeChanged:
 
 
 @dataclass(frozen=True)
+class Sensed:
+    """The same programme, its questions now compared by meaning as well: from now on."""
+
+    script: Script
+
+
+@dataclass(frozen=True)
 class LanguageChosen:
     """The console's choice of the language of the presentation; None is the programme's first."""
 
@@ -148,6 +155,7 @@ Event = (
     | Replied
     | SentenceDone
     | ProgrammeChanged
+    | Sensed
     | LanguageChosen
     | SayNow
     | Override

@@ -128,3 +128,10 @@ class State:
                 if language in languages:
                     return language
         return languages[0]
+
+
+def told_mode(state: State | None) -> str:
+    """What the player says of itself."""
+    if state is None:
+        return "idle"
+    return "resting" if state.resting and state.saying is None else state.mode

@@ -69,6 +69,8 @@ def step(state: State, event: events.Event, now_s: float) -> Moved:
             return voice_ended(state, now_s)
         case events.ProgrammeChanged():
             return replace(state, pending=event.script), ()
+        case events.Sensed():
+            return _sensed(state, event.script), ()
         case events.LanguageChosen():
             return replace(state, language=event.language), ()
         case events.SayNow():
@@ -83,6 +85,15 @@ def step(state: State, event: events.Event, now_s: float) -> Moved:
             return replace(state, resting=event.on, wait_until_s=now_s), ()
         case events.Driven():
             return driven(state, event.on, now_s)
+
+
+def _sensed(state: State, script: Script) -> State:
+    """The script that is played, or waits, understands more from now on."""
+    if state.script.programme is script.programme:
+        return replace(state, script=script)
+    if state.pending is not None and state.pending.programme is script.programme:
+        return replace(state, pending=script)
+    return state
 
 
 def upcoming(state: State) -> Sentence | None:

@@ -17,7 +17,7 @@ from device import messages as m
 from device.bus import Bus
 from device.conversation import cues, events
 from device.conversation.script import Script
-from device.conversation.state import State
+from device.conversation.state import State, told_mode
 from device.conversation.step import begin, step, upcoming
 from device.programme.schema import Listen
 from device.render.cards import Look
@@ -32,10 +32,13 @@ from device.stage.asking import (
 )
 from device.stage.attract import Attract, greeting_of
 from device.stage.calibration import Calibration
+from device.stage.clips import answers_first
 from device.stage.day import ShopDay
 from device.stage.incoming import override_event, say_event
+from device.stage.liveness import frozen_detail
 from device.stage.performer import Performer
 from device.stage.resume import Bookmark
+from device.stage.ties import Ties
 from device.stage.wardrobe import Wardrobe
 from ota.clock import monotonic_ns, monotonic_s, utc_now
 from ota.errors import Refused, VitrineError
@@ -92,31 +95,8 @@ class Director:
         self.box = ""
         self.day = ShopDay()
         self.question_to_sound_ms: deque[float] = deque(maxlen=ANSWERS_KEPT)
-        self._avatar_id = ""
-        self._give_way: Callable[[str], None] = lambda avatar_id: None
-        self._set_volume: Callable[[float], None] = lambda volume: None
-        self._set_offset: Callable[[float | None], None] = lambda offset_ms: None
-        self._listen_to: Callable[[str | None], None] = lambda key: None
-        self._calibration: Calibration | None = None
+        self.ties = Ties()
         self._muted = False
-
-    def on_volume(self, change: Callable[[float], None]) -> None:
-        """Who sets the loudness (0..1)."""
-        self._set_volume = change
-
-    def on_listen(self, listen_to: Callable[[str | None], None]) -> None:
-        """Who looks for the talk key; None when the programme has none."""
-        self._listen_to = listen_to
-
-    def on_calibration(
-        self, page: Calibration, console_says: Callable[[float | None], None]
-    ) -> None:
-        """Who shows the calibration page, and who hears the console's delay of the picture."""
-        self._calibration, self._set_offset = page, console_says
-
-    def on_avatar(self, own_id: str, give_way: Callable[[str], None]) -> None:
-        """Which avatar this player shows, and who is told when a programme names another."""
-        self._avatar_id, self._give_way = own_id, give_way
 
     def begin_with(self, folder: Path) -> None:
         """Play this programme without waiting for the agent."""
@@ -185,9 +165,9 @@ class Director:
     def _on_time(self) -> None:
         now_s = monotonic_s()
         self._performer.look_after()
-        if self._calibration is not None:
-            self._calibration.turn()
-            self._hush_for(self._calibration)
+        if self.ties.calibration is not None:
+            self.ties.calibration.turn()
+            self._hush_for(self.ties.calibration)
         if (driven := self._performer.live_change()) is not None:
             if driven:
                 self.day.wake({})  # a person may speak after hours, too
@@ -208,6 +188,7 @@ class Director:
             self._performer.hears(now_s < self._due.deaf_s)
             self._performer.camera(now_s < self._due.blind_s)
             self._performer.warm(self._cold)
+            self._make_sense()
             self._report(now_s)
         quiet = self._performer.saying is None or self._performer.sounds_in_s() > QUIET_S
         self._collector.turn(now_s, quiet)
@@ -217,6 +198,14 @@ class Director:
             self._fault(self._performer.faults.popleft())
         while self._performer.news:
             self._happened(*self._performer.news.popleft())
+
+    def _make_sense(self) -> None:
+        if self.ties.meanings is None:
+            return
+        if (script := self.ties.meanings.take()) is not None:
+            self._step(events.Sensed(script))
+        if (fault := self.ties.meanings.fault()) is not None:
+            self._happened("fault", {"from": "player", "what": fault})
 
     def _live_the_day(self) -> None:
         """Rest while the shop is closed; the loudness of the hour."""
@@ -228,8 +217,8 @@ class Director:
         listen = self._state.script.programme.listen if self._state else Listen()
         # The ear that listens to who stands there needs the camera as well.
         self._attract.on = (wanted or listen.mode == "presence") and not rests
-        self._listen_to(listen.key if listen.mode == "push" else None)
-        self._set_volume(self.day.volume())
+        self.ties.listen_to(listen.key if listen.mode == "push" else None)
+        self.ties.set_volume(self.day.volume())
 
     def _seen(self, seen: m.Seen) -> None:
         now_s = monotonic_s()
@@ -277,11 +266,11 @@ class Director:
         if content == self._wanted:
             return
         before, self._wanted = self._wanted, content
-        self._set_offset(content.settings.av_offset_ms)
+        self.ties.set_offset(content.settings.av_offset_ms)
         self.day.follow(content.settings)
         self._performer.loudest(self.day.loudness.loudest)
         self._performer.outside(leaves_the_box(content.settings.answers))
-        self._set_volume(self.day.volume())
+        self.ties.set_volume(self.day.volume())
         try:
             script = Script.load(Path(content.path), content.variables)
         except VitrineError as error:
@@ -292,7 +281,9 @@ class Director:
         self._wardrobe.draw_all()
         if content.settings.answers is not None:
             facts_now(script, self.day.now())  # read now, not while somebody waits
-        self._cold.extend(_answers_first(script))
+        if self.ties.meanings is not None:
+            self.ties.meanings.want(script)
+        self._cold.extend(answers_first(script, COLD_MAX))
         language = content.settings.language
         if self._state is None:
             self._state = replace(
@@ -317,9 +308,12 @@ class Director:
         self._step(found.event)
 
     def _dress(self, script: Script) -> None:
-        self._dressed = script
-        if script.programme.avatar.id != self._avatar_id:
-            self._give_way(script.programme.avatar.id)
+        before, self._dressed = self._dressed, script
+        if before is not None and before.programme is script.programme and (
+                before.variables is script.variables):
+            return  # it understands more, it looks the same
+        if script.programme.avatar.id != self.ties.avatar_id:
+            self.ties.give_way(script.programme.avatar.id)
         ready = self._wardrobe
         fits = ready is not None and ready.script is script
         self._performer.dress(ready if ready and fits else Wardrobe(self._look, script))
@@ -331,12 +325,12 @@ class Director:
             elif command.name == "identify":
                 self._performer.identify(self.box)
                 ok, result = True, {"shown": self.box}
-            elif command.name == "calibrate" and self._calibration is not None:
+            elif command.name == "calibrate" and self.ties.calibration is not None:
                 if command.args.get("kept"):  # the box's own setting was written or removed
-                    self._set_offset(
+                    self.ties.set_offset(
                         self._wanted.settings.av_offset_ms if self._wanted else None)
-                ok, result = True, self._calibration.order(command.args)
-                self._hush_for(self._calibration)
+                ok, result = True, self.ties.calibration.order(command.args)
+                self._hush_for(self.ties.calibration)
             elif command.name == "reload" and self._wanted is not None:
                 again, self._wanted = self._wanted, None
                 self._take(again)
@@ -376,7 +370,7 @@ class Director:
             saying=told_outside(saying.say.sentence if saying else None),
             speaking=saying is not None,
             showing=self._performer.showing,
-            state=_mode(state),
+            state=told_mode(state),
             attract=self._attract.on,
             **{"fault": self.fault, **{k: v for k, v in known.items() if v is not None}}))
 
@@ -391,18 +385,4 @@ class Director:
 
     def picture_froze(self, seconds: float) -> None:
         """Any thread: the last word before this process leaves."""
-        self._happened("fault", {"from": "player", "fault": "picture-frozen", "what": (
-            f"画面停住 {seconds:.0f} 秒,播放重新启动 / "
-            f"The picture stood still for {seconds:.0f} s; the player starts again.")})
-
-
-def _answers_first(script: Script) -> list[Path]:
-    """The clips of a programme, those first that somebody may wait for."""
-    rows = sorted(script.index.speech.items(), key=lambda row: row[0].startswith("segment/"))
-    return [script.folder / clip.file for _, clip in rows][:COLD_MAX]
-
-
-def _mode(state: State | None) -> str:
-    if state is None:
-        return "idle"
-    return "resting" if state.resting and state.saying is None else state.mode
+        self._happened("fault", frozen_detail(seconds))
