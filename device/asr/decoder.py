@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from device.asr.endings import Ending, Knows, judge
@@ -15,6 +16,7 @@ from ota.errors import Broken, VitrineError
 
 _WAITING_MAX = 4
 _HANGS_AFTER_S = 60.0
+_CLOSE_S = 4.0
 _NUMBERS_BACK = 32
 
 
@@ -52,6 +54,7 @@ class Decoder:
         self._busy: Deadline | None = None
         self._awaited = 0
         self._knows: Knows | None = None
+        self._closing = False
         self._thread = threading.Thread(target=self._work, name="decoder", daemon=True)
         self._thread.start()
 
@@ -107,13 +110,14 @@ class Decoder:
         return done
 
     def close(self) -> None:
-        """End the thread after the job it is at."""
-        while True:
-            try:
-                self._jobs.put_nowait(None)
-                return
-            except queue.Full:
+        """End the thread; the job it is at is given up, for native code must not be left running
+        when the process ends."""
+        self._closing = True
+        while not self._jobs.empty():
+            with suppress(queue.Empty):
                 self._jobs.get_nowait()
+        self._jobs.put_nowait(None)
+        self._thread.join(_CLOSE_S)
 
     def _put(self, job: _Job) -> bool:
         try:
@@ -127,7 +131,10 @@ class Decoder:
         while (job := self._jobs.get()) is not None:
             self._busy = Deadline(_HANGS_AFTER_S)
             if isinstance(job, _Job):
-                self._results.put(self._decoded(job))
+                done = self._decoded(job)
+                if self._closing:
+                    return
+                self._results.put(done)
             else:
                 self._knows = _made(job)
             self._busy = None
@@ -153,12 +160,12 @@ class Decoder:
             found = self._recogniser.transcribe(job.samples, job.languages, job.prompt)
         elif number is None:
             found = self._sketcher.sketch(
-                job.samples, job.languages, lambda: not self._jobs.empty()
+                job.samples, job.languages, lambda: self._closing or not self._jobs.empty()
             )
         else:
             found = self._sketcher.transcribe_unless(
-                job.samples, job.languages, job.prompt, lambda: number in self._forgotten,
-                self._is_known,
+                job.samples, job.languages, job.prompt,
+                lambda: self._closing or number in self._forgotten, self._is_known,
             )  # fmt: skip
         return found or Transcript("", job.languages[0], 0.0, rejected="given up")
 
