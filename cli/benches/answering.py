@@ -196,7 +196,7 @@ class AnsweringShop:
     def _leak(self, echo_db: float) -> None:
         """The loudspeaker is heard by the microphone, that much quieter."""
         self._pactl("load-module", "module-loopback", f"source={SPEAKER_SINK}.monitor",
-                    f"sink={MICROPHONE_SINK}", "latency_msec=40")
+                    f"sink={MICROPHONE_SINK}", "latency_msec=40", "adjust_time=0")
         inputs = self._pactl("list", "short", "sink-inputs").split()
         self._pactl("set-sink-input-volume", inputs[0], f"{echo_db:.0f}dB")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 
-LATENCIES_S = (0.12, 0.2, 0.3)
+LATENCIES_S = (0.06, 0.12, 0.2, 0.3)
 ENOUGH, WITHIN_S = 3, 60.0
 TOLD_EVERY_S = 600.0
 

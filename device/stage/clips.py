@@ -19,7 +19,10 @@ CODE_RATE_HZ = 16_000
 CLIPS_MAX = 12
 CODES_MAX = 1024
 CODES_BYTES_MAX = 96 << 20
+AT_HAND_BYTES_MAX = 24 << 20  # a programme's answers: 96 kB a second of speech
+SHORT_MAX = 32767.0
 Floats = npt.NDArray[np.float32]
+Shorts = npt.NDArray[np.int16]
 
 
 @dataclass(frozen=True)
@@ -38,12 +41,14 @@ class ClipShelf:
         self._clips: OrderedDict[Path, Clip] = OrderedDict()
         self._codes: OrderedDict[Path, Codes] = OrderedDict()
         self._codes_bytes = 0
+        self._at_hand: dict[Path, Shorts] = {}
 
     def take(self, path: Path) -> Clip:
         """The clip of that file. Raises Refused when it cannot be read."""
         clip = self._clips.get(path)
         if clip is None:
-            samples = read(path, RATE_HZ)
+            at_hand = self._at_hand.get(path)
+            samples = read(path, RATE_HZ) if at_hand is None else _floats(at_hand)
             codes = self._codes.get(path)
             if codes is None:
                 codes = self._mouth.codes(resample(samples, RATE_HZ, CODE_RATE_HZ))
@@ -52,14 +57,27 @@ class ClipShelf:
         return clip
 
     def warm(self, path: Path) -> bool:
-        """Compute the codes of a clip for later; False when they are there already.
+        """Make a clip ready for later; False when it is already.
 
         Raises Refused when it cannot be read.
         """
-        if path in self._codes:
+        if path in self._codes and (path in self._at_hand or self._hands_full):
             return False
-        self._remember(path, self._mouth.codes(read(path, CODE_RATE_HZ)))
+        samples = read(path, RATE_HZ)
+        if path not in self._codes:
+            self._remember(path, self._mouth.codes(resample(samples, RATE_HZ, CODE_RATE_HZ)))
+        # The sound as well: somebody may wait for it, and decoding takes 20 ms.
+        if not self._hands_full:
+            self._at_hand[path] = np.rint(np.clip(samples, -1, 1) * SHORT_MAX).astype(np.int16)
         return True
+
+    def forget(self) -> None:
+        """Another programme comes: what lies at hand is not its own."""
+        self._at_hand.clear()
+
+    @property
+    def _hands_full(self) -> bool:
+        return sum(shorts.nbytes for shorts in self._at_hand.values()) >= AT_HAND_BYTES_MAX
 
     def _keep(self, path: Path, clip: Clip) -> None:
         self._clips[path] = clip
@@ -75,6 +93,10 @@ class ClipShelf:
         while len(self._codes) > CODES_MAX or (
                 self._codes_bytes > CODES_BYTES_MAX and len(self._codes) > 1):
             self._codes_bytes -= self._codes.popitem(last=False)[1].nbytes
+
+
+def _floats(shorts: Shorts) -> Floats:
+    return shorts.astype(np.float32) * np.float32(1.0 / SHORT_MAX)
 
 
 def answers_first(script: Script, most: int) -> list[Path]:

@@ -248,7 +248,8 @@ class Director:
         self._state, found = step(before, event, monotonic_s())
         if self._state.script is not self._dressed:
             self._dress(self._state.script)
-        for cue in found:
+        # Words on screen take some milliseconds to draw: the sound goes first.
+        for cue in sorted(found, key=lambda cue: isinstance(cue, cues.Caption)):
             if isinstance(cue, cues.Count):
                 self._happened(cue.kind, cue.detail)
             elif isinstance(cue, cues.AskBeyond):
@@ -283,6 +284,7 @@ class Director:
             facts_now(script, self.day.now())  # read now, not while somebody waits
         if self.ties.meanings is not None:
             self.ties.meanings.want(script)
+        self._performer.cool()
         self._cold.extend(answers_first(script, COLD_MAX))
         language = content.settings.language
         if self._state is None:

@@ -211,8 +211,12 @@ class Performer:
             except Refused as error:
                 self.faults.append(str(error))
 
+    def cool(self) -> None:
+        """Another programme comes, with other clips to make ready."""
+        self._shelf.forget()
+
     def warm(self, files: deque[Path]) -> None:
-        """Compute the codes of one more clip, if the sentence at hand leaves the time for it."""
+        """Make one more clip ready, if the sentence at hand leaves the time for it."""
         if self._on_air:
             return  # the network that computes codes belongs to the person who speaks
         left_s = self.left_s()
