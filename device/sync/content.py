@@ -18,9 +18,13 @@ import msgspec
 from device.messages import ProgrammeWanted
 from device.programme.load import INDEX_BYTES_MAX, is_inside_path
 from device.programme.schema import INDEX_FILE, PROGRAMME_FILE, Index
+from device.sync.bringing import Bringer, Fetch, File, files_of, seeds_in
 from device.sync.plan import OnDisk
+from ota.assemble import Seeds
 from ota.errors import Refused, Retry
 from ota.files import read_bounded, sha256_file, sync_directory, write_durable
+from ota.shortcuts import SHORTCUTS_BYTES_MAX, Shortcuts, shortcuts_of
+from ota.shortcuts import read as read_shortcuts
 from ota.store import Store
 from ota.trust import Target
 
@@ -42,20 +46,6 @@ class Trust(Protocol):
     def target(self, path: str) -> Target:
         """What is signed under this name; raises Retry or Refused."""
         ...
-
-
-class Fetch(Protocol):
-    """What is needed of ota.fetch.Fetcher."""
-
-    def bytes(self, url: str, bytes_max: int) -> bytes:
-        """A small file; raises Retry or Refused."""
-        ...
-
-    def file(
-        self, url: str, destination: Path, length_bytes: int, sha256: str,
-        progress: Progress | None = None,
-    ) -> None:
-        """A file of any size, resumed and verified; raises Retry or Refused."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +78,7 @@ class Content:
 
     def __init__(self, places: ContentPlaces, trust: Trust, fetch: Fetch, check: Check) -> None:
         self._places, self._trust, self._fetch, self._check = places, trust, fetch, check
+        self._bringer = Bringer(places.store, fetch, places.targets_url)
 
     def bring(self, wanted: ProgrammeWanted, progress: Progress | None = None) -> OnDisk:
         """Make `wanted` a verified folder on this disk; files that are here are not fetched.
@@ -96,9 +87,10 @@ class Content:
         """
         self._trust.refresh()
         target = self._trust.target(wanted.target)
-        data = self._fetch.bytes(target.url(self._places.targets_url), target.length_bytes)
+        shortcuts = self._shortcuts(wanted)
+        data = self._bring_index(target, shortcuts)
         index = read_index(data, target)
-        self._bring_files(index, progress)
+        self._bring_files(index, shortcuts, progress)
         folder, programme_id = self._lay_out(index, data, wanted)
         self._remember(wanted, programme_id, folder, target.sha256)
         return OnDisk(wanted, programme_id, str(folder))
@@ -118,9 +110,7 @@ class Content:
     def tidy(self, keep: Iterable[str]) -> int:
         """Remove programme folders that nobody plays, and their files; returns freed folders."""
         kept = {Path(path).name for path in keep}
-        if not self._places.programmes.is_dir():
-            return 0
-        folders = list(self._places.programmes.iterdir())
+        folders = self._folders()
         unused = [folder for folder in folders if folder.name not in kept]
         needed = {sha for folder in folders if folder.name in kept for sha in hashes_in(folder)}
         for folder in unused:
@@ -129,7 +119,33 @@ class Content:
             shutil.rmtree(folder, ignore_errors=True)
         return len(unused)
 
-    def _bring_files(self, index: Index, progress: Progress | None) -> None:
+    def _shortcuts(self, wanted: ProgrammeWanted) -> Shortcuts:
+        """The programme's shortcuts; none is no fault, and neither is one that is no use."""
+        try:
+            target = self._trust.target(shortcuts_of(wanted.target))
+            path = target.url(self._places.targets_url)
+            data = self._fetch.bytes(path, min(target.length_bytes, SHORTCUTS_BYTES_MAX))
+            if hashlib.sha256(data).hexdigest() == target.sha256:
+                return read_shortcuts(data)
+        except Refused:
+            pass
+        return Shortcuts()
+
+    def _bring_index(self, target: Target, shortcuts: Shortcuts) -> bytes:
+        """The index is content, too: a delta of the one before is a hundredth of it."""
+        store = self._places.store
+        if target.length_bytes > INDEX_BYTES_MAX:
+            raise Refused("The programme's index is larger than 16 MiB; publish a smaller one.")
+        if not store.verify(target.sha256):
+            store.make_room(target.length_bytes)
+            url = target.url(self._places.targets_url)
+            file = File(target.sha256, target.length_bytes, url)
+            self._bringer.bring(file, shortcuts, Seeds())
+        return read_bounded(store.path(target.sha256), INDEX_BYTES_MAX)
+
+    def _bring_files(
+        self, index: Index, shortcuts: Shortcuts, progress: Progress | None
+    ) -> None:
         """Fetch what is not here, or no longer what it was."""
         store = self._places.store
         missing = {
@@ -138,12 +154,18 @@ class Content:
         }
         total, done = sum(missing.values()), 0
         store.make_room(total)
+        seeds = seeds_in(self._folders(), store)
         for sha256, length_bytes in missing.items():
-            url = f"{self._places.targets_url}/content/{sha256}"
-            self._fetch.file(url, store.path(sha256), length_bytes, sha256)
+            file = File(sha256, length_bytes, self._bringer.url(sha256))
+            self._bringer.bring(file, shortcuts, seeds)
             done += length_bytes
             if progress is not None:
                 progress(done, total)
+
+    def _folders(self) -> list[Path]:
+        programmes = self._places.programmes
+        return [path for path in programmes.iterdir() if path.is_dir()] if (
+            programmes.is_dir()) else []
 
     def _lay_out(self, index: Index, data: bytes, wanted: ProgrammeWanted) -> tuple[Path, str]:
         programmes = self._places.programmes
@@ -257,13 +279,10 @@ def is_whole(folder: Path, index_sha256: str) -> bool:
 
 
 def hashes_in(folder: Path) -> set[str]:
-    """The files of a programme folder by hash; empty when it has no readable index."""
-    try:
-        data = read_bounded(folder / INDEX_FILE, INDEX_BYTES_MAX)
-        index = msgspec.json.decode(data, type=Index)
-    except (OSError, Refused, msgspec.MsgspecError):
-        return set()
-    return {entry.sha256 for entry in index.files.values()}
+    """The files of a programme folder by hash, its index among them; none without an index."""
+    files = files_of(folder)
+    hashes = {entry.sha256 for entry in files.values()}
+    return hashes | {sha256_file(folder / INDEX_FILE)} if files else hashes
 
 
 def programme_problems(folder: Path) -> list[str]:

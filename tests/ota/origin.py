@@ -51,14 +51,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.end_headers()
             return
         body = path.read_bytes()
-        start = 0
+        start, end = 0, len(body)
         if asked and origin.ranges:
-            start = int(asked.removeprefix("bytes=").split("-")[0])
+            first, _, last = asked.removeprefix("bytes=").partition("-")
+            start, end = int(first), int(last) + 1 if last else end
             self.send_response(206)
-            self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
+            self.send_header("Content-Range", f"bytes {start}-{end - 1}/{len(body)}")
         else:
             self.send_response(200)
-        rest = body[start:]
+        rest = body[start:end]
         self.send_header("Content-Length", str(len(rest)))
         self.end_headers()
         cut = origin.cut_after_bytes
