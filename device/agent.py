@@ -12,6 +12,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -21,6 +22,8 @@ from device.hal.notify import Notifier
 from device.live.link import LiveDoor
 from device.messages import Message
 from device.paths import Places, avatars_dir, notify_socket
+from device.sharing.listener import address_towards
+from device.sharing.neighbours import Credentials, Neighbours
 from device.sync.consent import avatar_problems
 from device.sync.content import Content, ContentPlaces, programme_problems
 from device.sync.desk import Desk, DeskParts
@@ -56,6 +59,9 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
     keepalive_s: int = 30
     retry_min_s: float = 1.0
     retry_max_s: float = 120.0
+    # Give content to other boxes of the shop, and take it from them (0: any free port).
+    share: bool = True
+    share_port: int = 0
 
 
 Incoming = LineEvent | Message | JobDone
@@ -128,13 +134,19 @@ def _work(
     line = Line(line_settings(identity, settings, session), identity.tls(), inbox.put)
     outbox, outbox_fault = open_outbox(places.var / "outbox.db")
     hal = open_box()
-    parts = desk_parts(places, settings, identity, bus, line, outbox, worker, hal)
+    clock = FloorClock(places.var / "clock")
+    neighbours = make_neighbours(places, identity, clock, settings)
+    content = make_content(places, identity, clock, neighbours)
+    parts = desk_parts(
+        places, settings, identity, bus, line, outbox, worker, hal, clock, content)
     desk = Desk(parts, session)
     if outbox_fault is not None:
         desk.confess("outbox", outbox_fault)
     desk.begin()
     reader = threading.Thread(target=_read_bus, args=(bus, running), name="bus", daemon=True)
     try:
+        if neighbours is not None:
+            neighbours.start()
         worker.start()
         reader.start()
         line.start()
@@ -142,6 +154,8 @@ def _work(
     finally:
         running.stopping.set()
         line.stop()
+        if neighbours is not None:
+            neighbours.stop()
         reader.join(TURN_S * 2)
         outbox.close()
 
@@ -201,7 +215,27 @@ def line_settings(identity: Identity, settings: AgentSettings, session: str) -> 
     )
 
 
-def make_content(places: Places, identity: Identity, clock: FloorClock) -> Content:
+def make_neighbours(
+    places: Places, identity: Identity, clock: FloorClock, settings: AgentSettings
+) -> Neighbours | None:
+    """Sharing with the other boxes of the shop; None where it is switched off or cannot be."""
+    if not settings.share:
+        return None
+    folder = identity.folder
+    mine = Credentials(
+        identity.box.chain, identity.box.box, folder / "ca.pem", folder / "cert.pem",
+        folder / "key.pem")
+    interface = address_towards(urlsplit(identity.box.content_url).hostname or "")
+    store = Store(places.content, CONTENT_BYTES_MAX)
+    try:
+        return Neighbours(mine, store, clock.now, interface, settings.share_port)
+    except Refused:
+        return None  # a box plays without neighbours
+
+
+def make_content(
+    places: Places, identity: Identity, clock: FloorClock, neighbours: Neighbours | None = None
+) -> Content:
     """The content store of this box, with its trust and its mutual TLS."""
     fetcher = Fetcher(identity.tls_for_downloads())
     url = identity.box.content_url.rstrip("/")
@@ -217,16 +251,15 @@ def make_content(places: Places, identity: Identity, clock: FloorClock) -> Conte
             load_public_keys(identity.box.likeness_keys),
         )
 
-    return Content(where, trust, fetcher, check)
+    return Content(where, trust, fetcher, check, neighbours)
 
 
 def desk_parts(
     places: Places, settings: AgentSettings, identity: Identity, bus: Bus, line: Line,
-    outbox: Outbox, worker: Worker, hal: Hal,
+    outbox: Outbox, worker: Worker, hal: Hal, clock: FloorClock, content: Content,
 ) -> DeskParts:
     """The world of one box, for the desk."""
     box = identity.box
-    clock = FloorClock(places.var / "clock")
     following = Following(
         places.desired, places.var / "desired-seq", identity.desired_keys, box.chain, box.box
     )
@@ -234,7 +267,7 @@ def desk_parts(
     return DeskParts(
         topic_root=identity.topic_root,
         following=following,
-        content=make_content(places, identity, clock),
+        content=content,
         outbox=outbox,
         worker=worker,
         hal=hal,

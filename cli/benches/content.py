@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from cli.benches.content_shop import PROGRAMME, ContentShop, write_programme
 from cli.benches.figure import Figure
 from cli.benches.relay import Relay
+from ota.clock import monotonic_s
 
 MIB = 1 << 20
 AVATAR_BYTES = 200 * 1_000_000
 CUT_BYTES = 50 * 1_000_000
+SHOP_BYTES = 40 * 1_000_000
 CHANGED_LINE = 77
 EXTRA_BYTES = 20_000
 VERSIONS_BEFORE = 8
@@ -23,7 +26,7 @@ def measure() -> list[Figure]:
     """One changed line, one changed avatar, a line cut again and again."""
     with (tempfile.TemporaryDirectory(prefix="vitrine-bench-") as folder,
           ContentShop(Path(folder)) as shop):
-        return [*changes(shop), cut_line(shop)]
+        return [*changes(shop), cut_line(shop), five_boxes(shop)]
 
 
 def said(changed: str = "") -> Callable[[int, str], str]:
@@ -48,7 +51,7 @@ def changes(shop: ContentShop) -> list[Figure]:
     avatar.write_bytes(body)
     wanted = shop.publish()
     with Relay(shop.https_port) as line:
-        box, _ = shop.box("bench-1", line.port)
+        box = shop.box("bench-1", line.port)
         box.bring(wanted)
         first_bytes = line.wire_bytes
         changed_bytes = write_programme(folder, said("!"))
@@ -81,12 +84,31 @@ def cut_line(shop: ContentShop) -> Figure:
         path.write_bytes(os.urandom(CUT_BYTES))
     wanted = shop.publish()
     with Relay(shop.https_port, bytes_per_s=5e6, cut_every_s=2.0) as line:
-        box, _ = shop.box("bench-2", line.port)
+        box = shop.box("bench-2", line.port)
         found = box.bring(wanted)
         came = sum(path.stat().st_size for path in Path(found.path).rglob("*") if path.is_file())
         waste = 100.0 * (line.down_bytes - came) / came
         return Figure("line cut every 2 s, 50 MB: bytes beyond the content", waste, "%", 3.0,
                       note=f"{line.cuts} cuts")
+
+
+def five_boxes(shop: ContentShop) -> Figure:
+    """Five new boxes begin at the same moment; what they cost together, against one alone."""
+    for path in shop.draft.joinpath("assets").iterdir():
+        path.write_bytes(os.urandom(SHOP_BYTES))
+    wanted = shop.publish()
+    with Relay(shop.https_port) as line:
+        shop.box("alone", line.port).bring(wanted)
+        alone = line.wire_bytes
+    with Relay(shop.https_port) as line:
+        boxes = [shop.box(f"shop-{number}", line.port, share=True) for number in range(5)]
+        begun_s = monotonic_s()
+        with ThreadPoolExecutor(len(boxes)) as crew:
+            list(crew.map(lambda box: box.bring(wanted), boxes))
+        took_s = monotonic_s() - begun_s
+        return Figure("five new boxes at once: bytes from the server / one box's",
+                      line.wire_bytes / alone, "x", 1.05,
+                      note=f"{alone / 1e6:.1f} MB for one; {took_s:.0f} s")
 
 
 def _content_bytes(shop: ContentShop) -> int:

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from device.agent import make_content
+from device.agent import AgentSettings, make_content, make_neighbours
 from device.messages import ProgrammeWanted
 from device.paths import Places
 from device.sync.content import Content
@@ -134,7 +134,7 @@ class ContentShop:
         version = self.console.publisher.publish(PROGRAMME, "bench")
         return ProgrammeWanted(target=version.target, version=version.version)
 
-    def box(self, name: str, port: int) -> tuple[Content, Places]:
+    def box(self, name: str, port: int, share: bool = False) -> Content:
         """A newly enrolled box that reaches the server at `port` of the loopback."""
         places = Places(self.folder / name)
         console = self.console
@@ -148,14 +148,16 @@ class ContentShop:
         made = identity_store.new_folder(places)
         identity_store.write_files(made, {"key.pem": key, **files})
         identity_store.switch_to(places, made, name)
-        return self.again(places, port), places
-
-    def again(self, places: Places, port: int) -> Content:
-        """The box's content store, as after a restart."""
         identity = load_identity(places.identity)
         url = f"https://127.0.0.1:{port}/tuf"
         identity = replace(identity, box=msgspec.structs.replace(identity.box, content_url=url))
-        return make_content(places, identity, FloorClock(places.var / "clock"))
+        clock = FloorClock(places.var / "clock")
+        settings = AgentSettings(share=share)
+        neighbours = make_neighbours(places, identity, clock, settings)
+        if neighbours is not None:
+            neighbours.start()
+            self._stack.callback(neighbours.stop)
+        return make_content(places, identity, clock, neighbours)
 
     def _serve(self) -> None:
         up = threading.Event()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -23,6 +23,8 @@ from ota.shortcuts import DELTA_BYTES_MAX, Delta, Shortcuts
 from ota.store import Store
 
 NOT_FOUND = 404
+# A file without a list is held in memory until it is judged, when it comes from a neighbour.
+SINGLE_BYTES_MAX = 1 << 20
 
 
 class Fetch(Protocol):
@@ -49,11 +51,28 @@ class File:
     url: str
 
 
-class Bringer:
-    """Brings files from the chain's server. Used by one thread at a time."""
+class Near(Protocol):
+    """What is needed of device.sharing.neighbours.Neighbours here."""
 
-    def __init__(self, store: Store, fetch: Fetch, targets_url: str) -> None:
+    def fetch(
+        self, destination: Path, sha256: str, chunks: Sequence[Chunk], seeds: Seeds, box: str
+    ) -> bool:
+        """Make the file whole out of what `box` has; False when it is not whole yet."""
+        ...
+
+
+class Bringer:
+    """Brings files from the chain's server or a neighbour. Used by one thread at a time.
+
+    `grown(sha256, length_bytes)` is told how many good bytes of a file from the server are here.
+    """
+
+    def __init__(
+        self, store: Store, fetch: Fetch, targets_url: str,
+        grown: Callable[[str, int], None] = lambda sha256, length_bytes: None,
+    ) -> None:
         self._store, self._fetch, self._url = store, fetch, targets_url
+        self._grown = grown
 
     def url(self, sha256: str) -> str:
         """Where content of this hash lies."""
@@ -70,6 +89,25 @@ class Bringer:
                 return
         self._fetch.file(
             file.url, self._store.path(file.sha256), file.length_bytes, file.sha256)
+
+    def can_share(self, file: File, shortcuts: Shortcuts) -> bool:
+        """A large file without a list of chunks cannot be judged while it comes."""
+        return file.length_bytes <= SINGLE_BYTES_MAX or file.sha256 in shortcuts.chunked
+
+    def bring_near(
+        self, file: File, shortcuts: Shortcuts, seeds: Seeds, near: Near, box: str
+    ) -> bool:
+        """Make `file` whole out of what a neighbour has; False when it is not whole yet."""
+        listed = self._chunks(file, shortcuts)
+        if listed is None and file.length_bytes > SINGLE_BYTES_MAX:
+            return False
+        pieces = listed or chunks.single(file.sha256, file.length_bytes)
+        path = self._store.path(file.sha256)
+        if not near.fetch(path, file.sha256, pieces, seeds, box):
+            return False
+        if listed is not None:
+            seeds.add(path, listed)
+        return True
 
     def _chunks(self, file: File, shortcuts: Shortcuts) -> tuple[Chunk, ...] | None:
         """The file's chunks, kept for the day when it is a seed; None: it has no usable list."""
@@ -96,7 +134,9 @@ class Bringer:
         url = self.url(shortcuts.chunked[file.sha256].pack)
         source: Source = Pack(self._fetch, url, listed)
         try:
-            assemble(self._store.path(file.sha256), file.sha256, listed, seeds, source)
+            assemble(
+                self._store.path(file.sha256), file.sha256, listed, seeds, source,
+                lambda length_bytes: self._grown(file.sha256, length_bytes))
         except NoRanges:
             return False
         except HttpStatus as error:

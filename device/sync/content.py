@@ -18,8 +18,10 @@ import msgspec
 from device.messages import ProgrammeWanted
 from device.programme.load import INDEX_BYTES_MAX, is_inside_path
 from device.programme.schema import INDEX_FILE, PROGRAMME_FILE, Index
+from device.sharing.neighbours import Neighbours
 from device.sync.bringing import Bringer, Fetch, File, files_of, seeds_in
 from device.sync.plan import OnDisk
+from device.sync.together import SHARED_FROM_BYTES, Ways, bring_together
 from ota.assemble import Seeds
 from ota.errors import Refused, Retry
 from ota.files import read_bounded, sha256_file, sync_directory, write_durable
@@ -76,9 +78,14 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
 class Content:
     """Brings programmes onto the disk. Used by one thread at a time."""
 
-    def __init__(self, places: ContentPlaces, trust: Trust, fetch: Fetch, check: Check) -> None:
+    def __init__(
+        self, places: ContentPlaces, trust: Trust, fetch: Fetch, check: Check,
+        neighbours: Neighbours | None = None,
+    ) -> None:
         self._places, self._trust, self._fetch, self._check = places, trust, fetch, check
-        self._bringer = Bringer(places.store, fetch, places.targets_url)
+        self._neighbours = neighbours
+        grown = neighbours.shelf.grown if neighbours is not None else lambda sha256, count: None
+        self._bringer = Bringer(places.store, fetch, places.targets_url, grown)
 
     def bring(self, wanted: ProgrammeWanted, progress: Progress | None = None) -> OnDisk:
         """Make `wanted` a verified folder on this disk; files that are here are not fetched.
@@ -155,12 +162,36 @@ class Content:
         total, done = sum(missing.values()), 0
         store.make_room(total)
         seeds = seeds_in(self._folders(), store)
-        for sha256, length_bytes in missing.items():
-            file = File(sha256, length_bytes, self._bringer.url(sha256))
-            self._bringer.bring(file, shortcuts, seeds)
-            done += length_bytes
+
+        def tell(file: File) -> None:
+            nonlocal done
+            done += file.length_bytes
             if progress is not None:
                 progress(done, total)
+
+        ways = Ways(
+            far=lambda file: self._bringer.bring(file, shortcuts, seeds),
+            near=lambda file, box: self._from_near(file, shortcuts, seeds, box),
+            done=tell,
+        )
+        self._bring_all(
+            [File(name, size, self._bringer.url(name)) for name, size in missing.items()],
+            shortcuts, ways)
+
+    def _bring_all(self, files: list[File], shortcuts: Shortcuts, ways: Ways) -> None:
+        near = self._neighbours
+        shared = near is not None and sum(f.length_bytes for f in files) >= SHARED_FROM_BYTES
+        together = [file for file in files if shared and self._bringer.can_share(file, shortcuts)]
+        if near is not None and together:
+            bring_together(together, near, ways)
+        for file in files:
+            if file not in together:
+                ways.far(file)
+                ways.done(file)
+
+    def _from_near(self, file: File, shortcuts: Shortcuts, seeds: Seeds, box: str) -> bool:
+        assert self._neighbours is not None
+        return self._bringer.bring_near(file, shortcuts, seeds, self._neighbours, box)
 
     def _folders(self) -> list[Path]:
         programmes = self._places.programmes

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from device.messages import ProgrammeWanted
+from device.sharing.neighbours import Credentials, Neighbours
 from device.sync.content import Content, ContentPlaces
+from fleet import certificates
 from fleet.shortcuts import add_shortcuts
+from ota.clock import utc_now
 from ota.fetch import Fetcher
 from ota.floor import FloorClock
 from ota.keys import SigningKey
@@ -18,6 +23,33 @@ from ota.store import Store
 from ota.trust import TrustClient
 
 STORE_BYTES = 64 << 20
+
+
+class Authority:
+    """The chain's own way of certifying boxes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.chain = folder, f"tea-{secrets.token_hex(4)}"
+        self._issuer = certificates.new_issuer(self.chain, utc_now())
+
+    def credentials(self, box: str, lasts: timedelta = timedelta()) -> Credentials:
+        """Files of a new identity for `box`; `lasts` moves its end."""
+        folder = self.folder / box
+        folder.mkdir(parents=True)
+        key = certificates.new_key()
+        public_key = certificates.public_key_of(key)
+        made = certificates.issue_client(self._issuer, box, public_key, utc_now() + lasts)
+        files = {"ca.pem": self._issuer.cert_pem, "cert.pem": made, "key.pem": key}
+        for name, data in files.items():
+            (folder / name).write_bytes(data)
+        return Credentials(self.chain, box, *(folder / name for name in files))
+
+    def neighbours(self, box: str, root: Path) -> Neighbours:
+        """A box that shares what lies in `root`; started."""
+        made = Neighbours(
+            self.credentials(box), Store(root / "content", STORE_BYTES), utc_now, "127.0.0.1")
+        made.start()
+        return made
 
 
 class Shelf:
