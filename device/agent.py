@@ -24,6 +24,7 @@ from device.messages import Message
 from device.paths import Places, avatars_dir, notify_socket
 from device.sharing.listener import address_towards
 from device.sharing.neighbours import Credentials, Neighbours
+from device.sync.budget import Budget
 from device.sync.consent import avatar_problems
 from device.sync.content import Content, ContentPlaces, programme_problems
 from device.sync.desk import Desk, DeskParts
@@ -237,7 +238,8 @@ def make_content(
     places: Places, identity: Identity, clock: FloorClock, neighbours: Neighbours | None = None
 ) -> Content:
     """The content store of this box, with its trust and its mutual TLS."""
-    fetcher = Fetcher(identity.tls_for_downloads())
+    budget = Budget(places.var / "downloads", clock.now)
+    fetcher = Fetcher(identity.tls_for_downloads(), meter=budget.spend)
     url = identity.box.content_url.rstrip("/")
     trust = TrustClient(places.var / "trust", f"{url}/metadata/", fetcher, clock)
     trust.bootstrap(identity.tuf_root)
@@ -251,7 +253,7 @@ def make_content(
             load_public_keys(identity.box.likeness_keys),
         )
 
-    return Content(where, trust, fetcher, check, neighbours)
+    return Content(where, trust, fetcher, check, neighbours, budget)
 
 
 def desk_parts(

@@ -151,12 +151,15 @@ class Bringer:
         try:
             old = read_bounded(self._store.path(delta.old), DELTA_BYTES_MAX)
             data = self._signed_bytes(delta.sha256, delta.bytes)
-            self._store.put(zstd.unpacked(data, file.length_bytes, old), file.sha256)
+            made = zstd.unpacked(data, file.length_bytes, old)
         except Refused:
             return False
         except HttpStatus as error:
             _unless_gone(error)
             return False
+        if hashlib.sha256(made).hexdigest() != file.sha256:
+            return False
+        write_durable(self._store.path(file.sha256), made)
         return True
 
     def _signed_bytes(self, sha256: str, bytes_max: int) -> builtins.bytes:

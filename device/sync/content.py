@@ -15,11 +15,13 @@ from typing import Protocol
 
 import msgspec
 
-from device.messages import ProgrammeWanted
+from device.messages import ProgrammeWanted, Settings
 from device.programme.load import INDEX_BYTES_MAX, is_inside_path
 from device.programme.schema import INDEX_FILE, PROGRAMME_FILE, Index
 from device.sharing.neighbours import Neighbours
-from device.sync.bringing import Bringer, Fetch, File, files_of, seeds_in
+from device.sync.bringing import Bringer, Fetch, File, seeds_in
+from device.sync.budget import Budget
+from device.sync.keeping import Scrub, leave_only, make_room
 from device.sync.plan import OnDisk
 from device.sync.together import SHARED_FROM_BYTES, Ways, bring_together
 from ota.assemble import Seeds
@@ -80,51 +82,77 @@ class Content:
 
     def __init__(
         self, places: ContentPlaces, trust: Trust, fetch: Fetch, check: Check,
-        neighbours: Neighbours | None = None,
+        neighbours: Neighbours | None = None, budget: Budget | None = None,
     ) -> None:
         self._places, self._trust, self._fetch, self._check = places, trust, fetch, check
-        self._neighbours = neighbours
+        self._neighbours, self._budget = neighbours, budget
+        self._scrub = Scrub(places.store)
         grown = neighbours.shelf.grown if neighbours is not None else lambda sha256, count: None
         self._bringer = Bringer(places.store, fetch, places.targets_url, grown)
 
-    def bring(self, wanted: ProgrammeWanted, progress: Progress | None = None) -> OnDisk:
+    def bring(
+        self, wanted: ProgrammeWanted, progress: Progress | None = None, keep: Iterable[str] = (),
+    ) -> OnDisk:
         """Make `wanted` a verified folder on this disk; files that are here are not fetched.
 
+        When room is needed, the folders `keep` stay, and what was good at the last start.
         Raises Retry (network, disk full) or Refused (not signed, tampered, broken programme).
         """
+        try:
+            return self._bring(wanted, progress, {Path(path).name for path in keep})
+        finally:
+            if self._budget is not None:
+                self._budget.save()
+
+    def _bring(
+        self, wanted: ProgrammeWanted, progress: Progress | None, kept: set[str]
+    ) -> OnDisk:
+        if self._budget is not None:
+            self._budget.begin(0)
         self._trust.refresh()
         target = self._trust.target(wanted.target)
         shortcuts = self._shortcuts(wanted)
         data = self._bring_index(target, shortcuts)
         index = read_index(data, target)
-        self._bring_files(index, shortcuts, progress)
+        self._bring_files(index, shortcuts, progress, kept)
         folder, programme_id = self._lay_out(index, data, wanted)
         self._remember(wanted, programme_id, folder, target.sha256)
         return OnDisk(wanted, programme_id, str(folder))
 
     def held(self) -> OnDisk | None:
         """The programme that was good before the restart, if its files are still whole."""
-        try:
-            held = msgspec.json.decode(read_bounded(self._places.held, HELD_BYTES_MAX), type=Held)
+        held = self._read_held()
+        if held is not None:
             folder = self._places.programmes / held.folder
             if is_whole(folder, held.index_sha256):
                 wanted = ProgrammeWanted(target=held.target, version=held.version)
                 return OnDisk(wanted, held.programme_id, str(folder))
+        return None
+
+    def _read_held(self) -> Held | None:
+        try:
+            data = read_bounded(self._places.held, HELD_BYTES_MAX)
+            return msgspec.json.decode(data, type=Held)
         except (OSError, msgspec.MsgspecError, Refused):
             return None
-        return None
+
+    def _held_folder(self) -> set[str]:
+        held = self._read_held()
+        return set() if held is None else {held.folder}
 
     def tidy(self, keep: Iterable[str]) -> int:
         """Remove programme folders that nobody plays, and their files; returns freed folders."""
         kept = {Path(path).name for path in keep}
-        folders = self._folders()
-        unused = [folder for folder in folders if folder.name not in kept]
-        needed = {sha for folder in folders if folder.name in kept for sha in hashes_in(folder)}
-        for folder in unused:
-            for sha256 in hashes_in(folder) - needed:
-                self._places.store.remove(sha256)
-            shutil.rmtree(folder, ignore_errors=True)
-        return len(unused)
+        return leave_only(self._places.store, self._folders(), kept)
+
+    def scrub(self) -> list[str]:
+        """Read a little of the store again; returns the files that rotted, which are gone now."""
+        return self._scrub.look()
+
+    def follow(self, settings: Settings) -> None:
+        """How much of the line downloads may use; may be called by any thread."""
+        if self._budget is not None:
+            self._budget.follow(settings)
 
     def _shortcuts(self, wanted: ProgrammeWanted) -> Shortcuts:
         """The programme's shortcuts; none is no fault, and neither is one that is no use."""
@@ -144,14 +172,13 @@ class Content:
         if target.length_bytes > INDEX_BYTES_MAX:
             raise Refused("The programme's index is larger than 16 MiB; publish a smaller one.")
         if not store.verify(target.sha256):
-            store.make_room(target.length_bytes)
             url = target.url(self._places.targets_url)
             file = File(target.sha256, target.length_bytes, url)
             self._bringer.bring(file, shortcuts, Seeds())
         return read_bounded(store.path(target.sha256), INDEX_BYTES_MAX)
 
     def _bring_files(
-        self, index: Index, shortcuts: Shortcuts, progress: Progress | None
+        self, index: Index, shortcuts: Shortcuts, progress: Progress | None, kept: set[str]
     ) -> None:
         """Fetch what is not here, or no longer what it was."""
         store = self._places.store
@@ -160,8 +187,11 @@ class Content:
             for entry in index.files.values() if not store.verify(entry.sha256)
         }
         total, done = sum(missing.values()), 0
-        store.make_room(total)
+        needed = {entry.sha256 for entry in index.files.values()}
+        make_room(store, total, self._folders(), kept | self._held_folder(), needed)
         seeds = seeds_in(self._folders(), store)
+        if self._budget is not None:
+            self._budget.begin(total)
 
         def tell(file: File) -> None:
             nonlocal done
@@ -170,7 +200,7 @@ class Content:
                 progress(done, total)
 
         ways = Ways(
-            far=lambda file: self._bringer.bring(file, shortcuts, seeds),
+            far=lambda file: self._from_afar(file, shortcuts, seeds),
             near=lambda file, box: self._from_near(file, shortcuts, seeds, box),
             done=tell,
         )
@@ -188,6 +218,11 @@ class Content:
             if file not in together:
                 ways.far(file)
                 ways.done(file)
+
+    def _from_afar(self, file: File, shortcuts: Shortcuts, seeds: Seeds) -> None:
+        if self._budget is not None:
+            self._budget.judge()
+        self._bringer.bring(file, shortcuts, seeds)
 
     def _from_near(self, file: File, shortcuts: Shortcuts, seeds: Seeds, box: str) -> bool:
         assert self._neighbours is not None
@@ -307,13 +342,6 @@ def is_whole(folder: Path, index_sha256: str) -> bool:
         )
     except (OSError, Refused, msgspec.MsgspecError):
         return False
-
-
-def hashes_in(folder: Path) -> set[str]:
-    """The files of a programme folder by hash, its index among them; none without an index."""
-    files = files_of(folder)
-    hashes = {entry.sha256 for entry in files.values()}
-    return hashes | {sha256_file(folder / INDEX_FILE)} if files else hashes
 
 
 def programme_problems(folder: Path) -> list[str]:

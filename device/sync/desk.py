@@ -25,7 +25,7 @@ from device.sync.content import Content
 from device.sync.counter import JOB_PREFIX, Counter, CounterParts
 from device.sync.desired import ENVELOPE_BYTES_MAX
 from device.sync.follower import JOB as CONTENT_JOB
-from device.sync.follower import Follower, FollowerParts
+from device.sync.follower import SCRUB_JOB, Follower, FollowerParts
 from device.sync.following import Following
 from device.sync.inbox import JobDone, Worker
 from device.sync.mqtt import Acknowledged, Arrived, LineEvent, Outgoing, Unwanted, Up
@@ -155,6 +155,7 @@ class Desk:
             self._look_at_health()
             self._look_at_release()
             self._follower.tidy()
+            self._follower.scrub()
         if self._telemetry_due.passed and self._parts.is_up():
             self._telemetry_due = Deadline(self._parts.telemetry_s)
             self._send_telemetry()
@@ -195,6 +196,8 @@ class Desk:
             self._counter.job_done(job)
         elif job.name == CONTENT_JOB:
             self._follower.brought(job)
+        elif job.name == SCRUB_JOB:
+            self._follower.scrubbed(job)
 
     def _write_events(self) -> None:
         """All events of a batch with one fsync, before any of them is sent."""
