@@ -42,6 +42,7 @@ from ota.files import read_bounded
 from ota.floor import FloorClock
 from ota.keys import load_public_keys
 from ota.orders import Order, give_order, release_and_slot
+from ota.stick import SCHEME, StickFetcher
 from ota.store import Store
 from ota.trust import TrustClient
 
@@ -241,12 +242,27 @@ def make_content(
     budget = Budget(places.var / "downloads", clock.now)
     fetcher = Fetcher(identity.tls_for_downloads(), meter=budget.spend)
     url = identity.box.content_url.rstrip("/")
+    return _content(places, identity, clock, fetcher, url, neighbours, budget)
+
+
+def stick_content(
+    places: Places, identity: Identity, clock: FloorClock, folder: Path
+) -> Content:
+    """The same store, filled from the signed repository on a stick."""
+    return _content(places, identity, clock, StickFetcher(folder), SCHEME)
+
+
+def _content(
+    places: Places, identity: Identity, clock: FloorClock, fetcher: Fetcher | StickFetcher,
+    url: str, neighbours: Neighbours | None = None, budget: Budget | None = None,
+) -> Content:
     trust = TrustClient(places.var / "trust", f"{url}/metadata/", fetcher, clock)
     trust.bootstrap(identity.tuf_root)
     where = ContentPlaces(
         store=Store(places.content, CONTENT_BYTES_MAX), programmes=places.programmes,
         held=places.var / "held.json", url=url,
     )
+
     def check(folder: Path) -> list[str]:
         return programme_problems(folder) + avatar_problems(
             folder, avatars_dir(), identity.box.chain, clock.now(),
@@ -283,4 +299,7 @@ def desk_parts(
         release=lambda: release_and_slot(places.var),
         install=lambda version: give_order(places.run, Order("install", version)),
         live=lambda args: door.open(args, clock.now()),
+        box=box.box,
+        run=places.run,
+        stick=lambda folder: stick_content(places, identity, clock, folder),
     )

@@ -32,6 +32,7 @@ from device.sync.mqtt import Acknowledged, Arrived, LineEvent, Outgoing, Unwante
 from device.sync.orders import LocalOrders
 from device.sync.outbox import Outbox, Sender
 from device.sync.report import Faults, iso, reported, telemetry
+from device.sync.stick import StickDoor
 from ota.clock import Deadline, monotonic_s, utc_now
 from ota.floor import FloorClock
 
@@ -71,6 +72,9 @@ class DeskParts:
     release: Callable[[], tuple[str | None, str | None]]
     install: Callable[[str], None]
     live: Callable[[Json], None]
+    box: str
+    run: Path
+    stick: Callable[[Path], Content]
 
 
 class Desk:
@@ -93,6 +97,8 @@ class Desk:
                 self._follower.reload, parts.live,
             )
         )
+        self._stick = StickDoor(
+            parts.run, parts.box, parts.following, self._follower, parts.stick, parts.clock.now)
         self._player: PlayerState | None = None
         self._ear: EarState | None = None
         self._heard_s = {"player": monotonic_s(), "ear": monotonic_s()}
@@ -146,6 +152,7 @@ class Desk:
         self._dropped = dropped
         self._write_events()
         self._sender.settle()
+        self._stick.turn()
         self._follower.turn()
         self._counter.turn()
         if self._parts.is_up():

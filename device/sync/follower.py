@@ -126,6 +126,21 @@ class Follower:
         elif job.error is not None and self._bringing is not None:
             self._wait(self._bringing, job.error)
 
+    def bring_from(self, content: Content) -> None:
+        """Bring what is desired from elsewhere, a stick: as any other bringing it may fail."""
+        desired = self.desired
+        if self.actual.working or desired is None or desired.programme is None:
+            return
+        job = partial(content.bring, desired.programme, keep=self._in_use())
+        if self._parts.worker.submit(JOB, job) is not None:
+            self._bringing = desired.programme
+            self.actual = replace(self.actual, working=True)
+
+    @property
+    def trouble(self) -> str:
+        """Why the wanted programme is not here; empty when nothing is known against it."""
+        return self._parts.faults.by_source.get(JOB, "")
+
     def tidy(self) -> None:
         """Let the worker remove folders that neither the player nor the plan needs."""
         if self.actual.working or self.actual.on_disk is None or self.actual.played is None:
