@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,10 +16,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from device.sharing import beacon, order, peer
 from device.sharing import neighbours as module
-from device.sharing import order, peer
 from device.sharing.beacon import Beacon, Hello, read_hello
-from device.sharing.listener import Listener
+from device.sharing.listener import Listener, listener_tls
 from device.sharing.neighbours import Neighbours
 from device.sharing.peer import NotYet, Peer, PeerFailed, peer_tls
 from ota.clock import utc_now
@@ -39,6 +40,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(order, "STALL_S", 0.5)
     monkeypatch.setattr(peer, "LINGER_S", 0.3)
     monkeypatch.setattr(peer, "SILENCE_S", 0.5)
+    monkeypatch.setattr(beacon, "LOOK_S", 0.05)
 
 
 @pytest.fixture
@@ -52,7 +54,7 @@ def origin(tmp_path: Path) -> Iterator[Origin]:
 def shelf(origin: Origin) -> Shelf:
     made = Shelf(origin.directory)
     made.files[AVATAR] = BODY
-    for number in range(12):
+    for number in range(6):
         made.files[f"speech/{number}.opus"] = random.Random(number).randbytes(20_000)
     return made
 
@@ -111,7 +113,7 @@ def test_three_that_begin_together_fetch_each_file_once(
         found = list(crew.map(lambda each: each.bring(wanted), boxes))
     for place in found:
         assert (Path(place.path) / AVATAR).read_bytes() == BODY
-    assert origin.sent_bytes < 1.1 * (len(BODY) + 12 * 20_000)
+    assert origin.sent_bytes < 1.1 * (len(BODY) + 6 * 20_000)
 
 
 def test_a_neighbour_that_lies_is_left_alone(
@@ -152,6 +154,77 @@ def test_one_that_takes_the_call_and_says_nothing_does_not_hold_up_the_others(
         found = box(tmp_path / "a", shelf, origin.url, neighbours=near).bring(shelf.publish())
         ghost.stop()
     assert (Path(found.path) / AVATAR).exists() and near.boxes() == []
+
+
+class Rogue:
+    """A box with a good certificate that says it has everything, and then gives `answer`."""
+
+    def __init__(self, shop: Shop, answer: bytes) -> None:
+        mine = shop.authority.credentials("rogue")
+        self._tls = listener_tls(str(mine.ca), str(mine.certificate), str(mine.key))
+        self._answer = answer
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.calls = 0
+        hello = Hello(
+            chain=shop.authority.chain, box="rogue", port=self._socket.getsockname()[1])
+        self._beacon = Beacon(hello, lambda *_: None, "127.0.0.1")
+        threading.Thread(target=self._accept, daemon=True).start()
+        self._beacon.start()
+
+    def close(self) -> None:
+        self._beacon.stop()
+        self._socket.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                line, _ = self._socket.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(line,), daemon=True).start()
+
+    def _serve(self, line: socket.socket) -> None:
+        with suppress(OSError), self._tls.wrap_socket(line, server_side=True) as secure:
+            reader = secure.makefile("rb")
+            while head := reader.readline():
+                length = 0
+                while (field := reader.readline()) not in (b"\r\n", b""):
+                    if field.lower().startswith(b"content-length:"):
+                        length = int(field.split(b":")[1])
+                body = reader.read(length)
+                if head.startswith(b"POST"):
+                    states = b"\2" * (len(body) // 32)
+                    secure.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"
+                                   % (len(states), states))
+                else:
+                    self.calls += 1
+                    secure.sendall(self._answer)
+
+
+PART = b"HTTP/1.1 206 Partial Content\r\nContent-Length: "
+
+
+@pytest.mark.parametrize("answer", [
+    PART + b"20000\r\n\r\n" + b"x" * 20_000,
+    PART + b"20000\r\n\r\nthen nothing more",
+    PART + b"99999999999\r\n\r\n" + b"x" * 50_000,
+    PART + b"-5\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffff\r\n" + b"x" * 50_000,
+    b"HTTP/1.1 206 X\r\n" + b"A: b\r\n" * 2_000 + b"\r\n",
+    b"\0" * 100_000,
+    b"",
+], ids=["lie", "stall", "too-long", "negative", "endless", "headers", "noise", "silence"])
+def test_a_stolen_box_can_say_what_it_likes(
+    shop: Shop, shelf: Shelf, origin: Origin, tmp_path: Path, answer: bytes
+) -> None:
+    [near] = shop.open("a")
+    rogue = Rogue(shop, answer)
+    wait_until(lambda: near.boxes() == ["rogue"], what="the rogue is heard")
+    shelf.files = {AVATAR: BODY[:300_000]}
+    found = box(tmp_path / "a", shelf, origin.url, neighbours=near).bring(shelf.publish())
+    assert (Path(found.path) / AVATAR).read_bytes() == BODY[:300_000]
+    assert rogue.calls == 1 and near.boxes() == []
+    rogue.close()
 
 
 def test_a_stranger_with_the_chains_name_is_no_neighbour(shop: Shop, tmp_path: Path) -> None:
