@@ -8,16 +8,17 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from cli.benches.content_shop import PROGRAMME, ContentShop, write_programme
+from cli.benches.content_shop import ContentShop, write_programme
 from cli.benches.figure import Figure
 from cli.benches.relay import Relay
+from device.messages import ProgrammeWanted
 from ota.clock import monotonic_s
 
 MIB = 1 << 20
 AVATAR_BYTES = 200 * 1_000_000
 CUT_BYTES = 50 * 1_000_000
 SHOP_BYTES = 40 * 1_000_000
-CHANGED_LINE = 77
+CHANGED_LINE, FEW_LINES = 77, 20
 EXTRA_BYTES = 20_000
 VERSIONS_BEFORE = 8
 
@@ -52,8 +53,8 @@ def changes(shop: ContentShop) -> list[Figure]:
     wanted = shop.publish()
     with Relay(shop.https_port) as line:
         box = shop.box("bench-1", line.port)
+        shop.give_clips("bench-1")
         box.bring(wanted)
-        first_bytes = line.wire_bytes
         changed_bytes = write_programme(folder, said("!"))
         wanted = shop.publish()
         before = line.wire_bytes
@@ -73,16 +74,19 @@ def changes(shop: ContentShop) -> list[Figure]:
                "x", 1.0, note=f"{line_bytes} B for {changed_bytes} B of new speech"),
         Figure("1 MiB of a 200 MB avatar changed: wire / changed", avatar_bytes / MIB, "x", 2.0,
                note=f"{avatar_bytes} B"),
-        Figure("first download: wire / content", first_bytes / _content_bytes(shop), "x", 1.05),
     ]
+
+
+def new_avatar(shop: ContentShop, length_bytes: int) -> ProgrammeWanted:
+    """A programme of fewer lines and another avatar, published."""
+    write_programme(shop.draft, said(), FEW_LINES)
+    (shop.draft / "assets" / "avatar.bin").write_bytes(os.urandom(length_bytes))
+    return shop.publish()
 
 
 def cut_line(shop: ContentShop) -> Figure:
     """Reset every two seconds at 5 MB/s: what comes twice or is overhead, TLS with it."""
-    folder = shop.draft
-    for path in folder.joinpath("assets").iterdir():
-        path.write_bytes(os.urandom(CUT_BYTES))
-    wanted = shop.publish()
+    wanted = new_avatar(shop, CUT_BYTES)
     with Relay(shop.https_port, bytes_per_s=5e6, cut_every_s=2.0) as line:
         box = shop.box("bench-2", line.port)
         found = box.bring(wanted)
@@ -94,9 +98,7 @@ def cut_line(shop: ContentShop) -> Figure:
 
 def five_boxes(shop: ContentShop) -> Figure:
     """Five new boxes begin at the same moment; what they cost together, against one alone."""
-    for path in shop.draft.joinpath("assets").iterdir():
-        path.write_bytes(os.urandom(SHOP_BYTES))
-    wanted = shop.publish()
+    wanted = new_avatar(shop, SHOP_BYTES)
     with Relay(shop.https_port) as line:
         shop.box("alone", line.port).bring(wanted)
         alone = line.wire_bytes
@@ -109,9 +111,3 @@ def five_boxes(shop: ContentShop) -> Figure:
         return Figure("five new boxes at once: bytes from the server / one box's",
                       line.wire_bytes / alone, "x", 1.05,
                       note=f"{alone / 1e6:.1f} MB for one; {took_s:.0f} s")
-
-
-def _content_bytes(shop: ContentShop) -> int:
-    content = shop.folder / "bench-1" / "var" / "lib" / "vitrine" / "programmes"
-    folder = next(path for path in content.iterdir() if path.name.startswith(PROGRAMME))
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

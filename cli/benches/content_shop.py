@@ -26,6 +26,8 @@ from ota.clock import Deadline, sleep_s, utc_now
 from ota.errors import Retry
 from ota.files import sha256_file
 from ota.floor import FloorClock
+from ota.shortcuts import CHUNKED_FROM_BYTES
+from ota.store import Store
 from provisioning import identity_store, x509
 from provisioning.enrol import EnrolAnswer, checked_files
 from provisioning.tickets import read_ticket
@@ -69,12 +71,14 @@ def clip_name(text: str) -> str:
     return f"speech/{hashlib.sha256(text.encode()).hexdigest()[:16]}.opus"
 
 
-def write_programme(folder: Path, said: Callable[[int, str], str]) -> int:
-    """A programme of LINES lines in two languages, its clips as long as real ones; returns how
+def write_programme(
+    folder: Path, said: Callable[[int, str], str], lines: int = LINES
+) -> int:
+    """A programme of so many lines in two languages, its clips as long as real ones; returns how
     many bytes of clips are new."""
     segments = [
         {"id": f"line-{n}", "say": {language: said(n, language) for language in LANGUAGES}}
-        for n in range(LINES)
+        for n in range(lines)
     ]
     document = {
         "schema": 1, "id": PROGRAMME, "version": 1, "languages": list(LANGUAGES),
@@ -158,6 +162,15 @@ class ContentShop:
             neighbours.start()
             self._stack.callback(neighbours.stop)
         return make_content(places, identity, clock, neighbours)
+
+    def give_clips(self, name: str) -> None:
+        """Lay into a box's store what it would have fetched long ago: all small content."""
+        assert self.console is not None
+        store = Store(Places(self.folder / name).content, 1 << 40)
+        for path in self.console.places.content.iterdir():
+            if path.stat().st_size < CHUNKED_FROM_BYTES:
+                store.path(path.name).parent.mkdir(parents=True, exist_ok=True)
+                os.link(path, store.path(path.name))
 
     def _serve(self) -> None:
         up = threading.Event()
