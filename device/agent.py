@@ -22,7 +22,7 @@ from device.hal.notify import Notifier
 from device.live.link import LiveDoor
 from device.messages import Message
 from device.paths import Places, avatars_dir, notify_socket
-from device.sharing.listener import address_towards
+from device.sharing.listener import interface_for
 from device.sharing.neighbours import Credentials, Neighbours
 from device.sync.budget import Budget
 from device.sync.consent import avatar_problems
@@ -227,7 +227,7 @@ def make_neighbours(
     mine = Credentials(
         identity.box.chain, identity.box.box, folder / "ca.pem", folder / "cert.pem",
         folder / "key.pem")
-    interface = address_towards(urlsplit(identity.box.content_url).hostname or "")
+    interface = interface_for(urlsplit(identity.box.content_url).hostname or "")
     store = Store(places.content, CONTENT_BYTES_MAX)
     try:
         return Neighbours(mine, store, clock.now, interface, settings.share_port)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import http.server
 import re
-import socket
 import ssl
 import threading
 from typing import Any
@@ -149,10 +148,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-def address_towards(host: str) -> str:
-    """The interface for sharing: the loopback when even the chain's server is this machine."""
-    try:
-        known = socket.gethostbyname(host)
-    except OSError:
-        return "0.0.0.0"
-    return "127.0.0.1" if known.startswith("127.") else "0.0.0.0"
+def interface_for(server: str) -> str:
+    """The address to share at: the loopback when even the chain's server is this machine.
+
+    By the name alone: a box that starts without a network must not wait for a name server.
+    """
+    is_here = server == "localhost" or server.startswith("127.")
+    return "127.0.0.1" if is_here else "0.0.0.0"
