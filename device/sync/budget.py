@@ -114,8 +114,9 @@ class Budget:
         Raises Spent when they were the last ones.
         """
         now = self._now()
-        self._hours = kept(self._hours, now)
-        self._hours[hour_of(now)] = self._hours.get(hour_of(now), 0) + count
+        hours = kept(self._hours, now)
+        hours[hour_of(now)] = hours.get(hour_of(now), 0) + count
+        self._hours = hours  # never changed in place: another thread may be reading
         self._unsaved_bytes += count
         if self._unsaved_bytes >= SAVED_EVERY_BYTES:
             self.save()

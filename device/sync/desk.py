@@ -248,6 +248,7 @@ class Desk:
             "oversize": self._oversize,
             "refused_orders": self._counter.refused,
             "dropped": self._dropped,
+            **self._parts.content.counters(),
         }
         body = telemetry(
             self._parts.clock.now(), self._parts.hal.readings(self._parts.disk), self._player,

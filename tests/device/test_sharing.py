@@ -100,6 +100,7 @@ def test_the_second_box_asks_the_first(
     assert (Path(found.path) / AVATAR).read_bytes() == BODY
     assert len(asked(origin)) == 1  # the list of chunks
     assert first.listener.given_bytes > len(BODY)
+    assert second.got_bytes == first.listener.given_bytes
 
 
 def test_three_that_begin_together_fetch_each_file_once(
