@@ -24,6 +24,7 @@ from device.messages import Message
 from device.paths import Places, avatars_dir, notify_socket
 from device.sharing.listener import interface_for
 from device.sharing.neighbours import Credentials, Neighbours
+from device.sync.answers import Courier
 from device.sync.budget import Budget
 from device.sync.consent import avatar_problems
 from device.sync.content import Content, ContentPlaces, programme_problems
@@ -302,4 +303,5 @@ def desk_parts(
         box=box.box,
         run=places.run,
         stick=lambda folder: stick_content(places, identity, clock, folder),
+        ask=Courier(places.etc / "keys", bus.publish).ask,
     )

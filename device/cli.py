@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from device.calibrate import add_calibrate
+from device.talk import add_talk
 
 _Commands = argparse._SubParsersAction
 POLL_S = 0.2
@@ -58,6 +59,7 @@ def register(commands: _Commands[argparse.ArgumentParser]) -> None:
                        help="screen, sound, microphone, recogniser, network, disk or clock")
     check.add_argument("--json", action="store_true", help="for programs")
     add_calibrate(verbs)
+    add_talk(verbs)
     status = _verb(verbs, "status", _run_status, "what this box does now",
                    "vitrine device status --json")
     status.add_argument("--json", action="store_true", help="for programs")
@@ -99,8 +101,9 @@ def _ear_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--microphone", help="a part of the microphone's name")
     parser.add_argument("--speak", type=Path, action="append", default=[], metavar="WAV",
                         help="hear this recording instead of a microphone")
-    parser.add_argument("--echo", choices=("auto", "on", "off"), default="auto",
-                        help="is the avatar's own voice in the microphone?")
+    parser.add_argument("--echo", choices=("auto", "on", "off", "half"), default="auto",
+                        help="the avatar's own voice in the microphone: cancel it where there is "
+                             "one, cancel it always, it is not there, or be deaf meanwhile")
     parser.add_argument("--threads", type=int, default=1, help="of the recogniser")
 
 

@@ -11,35 +11,43 @@ import logging
 import resource
 import signal
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import uuid
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from device import messages as m
-from device.asr.decoder import Decoder
+from device.asr.decoder import Decoded, Decoder
+from device.asr.engines import expected
+from device.asr.engines import load as load_recogniser
 from device.asr.gate import EchoGate
+from device.asr.hearing import Hearing, keep_newest
+from device.asr.known import known
+from device.asr.listening import Listening
 from device.asr.ownvoice import OwnVoice
-from device.asr.recogniser import Recogniser, Transcript
-from device.asr.turns import Began, Ended, Event, Paused, Turns, WentOn
+from device.asr.partials import Partials
+from device.asr.recogniser import Recogniser
+from device.asr.turns import Began, Ended, Event, Paused, Sure, Turns, TurnSettings, WentOn
 from device.asr.vad import Vad
-from device.asr.vocabulary import vocabulary
-from device.asr.whisper import Whisper
 from device.audio.capture import Capture, Chunk, FileSource, Source
+from device.audio.echo import EchoCanceller
 from device.bus import Bus
 from device.hal.notify import Notifier
 from device.paths import Places, assets_dir, notify_socket
 from device.programme.load import load
-from ota.clock import Deadline, monotonic_ns
+from ota.clock import Deadline, monotonic_ns, utc_now
 from ota.errors import VitrineError
 
 _LOG = logging.getLogger("vitrine.ear")
+TURNS = TurnSettings(is_judged=True)
 _STATE_EVERY_S = 1.0
 _READ_S = 0.1
+_AWAITING_READ_S = 0.008  # an answer is on its way: look for it more often
 _MESSAGES_A_TURN = 32
 _SPEAK_AFTER_S = 2.0
 _SPEAK_ANYWAY_AFTER_S = 30.0
-_KEPT_MAX = 8
+_MONOLOGUE_GAP_NS = 5_000_000_000
+_HEARING_EVERY_S = 0.25
+_ANSWERING = ("answering", "fallback", "listening")
 _STATM = Path("/proc/self/statm")
 
 
@@ -48,7 +56,7 @@ class EarSettings:
     """How this ear hears.
 
     microphone: a part of the device's name, None for the default. speak: recordings instead of
-    a microphone. echo: auto, on or off (`device.asr.gate`). languages: until a programme says.
+    a microphone. echo: a mode of `device.asr.gate`. languages: until a programme says.
     """
 
     microphone: str | None = None
@@ -59,25 +67,12 @@ class EarSettings:
     assets: Path | None = None
 
 
-@dataclass
-class Hearing:
-    """What the ear knows now; changed only by its main loop."""
-
-    languages: tuple[str, ...]
-    prompt: Mapping[str, str] = field(default_factory=dict)
-    programme: tuple[str, int] = ("", 0)
-    began_voice: bool = False
-    results: dict[int, Transcript] = field(default_factory=dict)
-    ended: dict[int, Ended] = field(default_factory=dict)
-    fault: str | None = None
-
-
 class Ear:
     """The ear's loop, with its parts given: `step` handles one chunk at most."""
 
     def __init__(
         self, source: Source, vad: Vad, recogniser: Recogniser, bus: Bus, gate: EchoGate,
-        languages: tuple[str, ...],
+        languages: tuple[str, ...], settings: TurnSettings = TURNS,
     ) -> None:  # fmt: skip
         self._source = source
         self._vad = vad
@@ -86,8 +81,11 @@ class Ear:
         self._bus = bus
         self._gate = gate
         self._own = OwnVoice()
-        self._turns = Turns()
+        self._turns = Turns(settings)
+        self._listening = Listening()
+        self._partials = Partials()
         self._hearing = Hearing(languages)
+        self._hearing_due = Deadline(0)
         self._state_due = Deadline(0)
         self._waiting_to_speak = Deadline(_SPEAK_ANYWAY_AFTER_S)
 
@@ -102,12 +100,12 @@ class Ear:
             if message is None:
                 break
             self._take(message)
-        chunk = self._source.read(_READ_S)
+        chunk = self._source.read(_AWAITING_READ_S if self._decoder.awaited else _READ_S)
         if chunk is not None:
             self._listen(chunk)
-        for number, transcript in self._decoder.finished():
-            self._hearing.results[number] = transcript
-        _keep_newest(self._hearing.results)
+        for decoded in self._decoder.finished():
+            self._decoded(decoded)
+        keep_newest(self._hearing.results)
         self._publish_heard()
         if self._state_due.passed:
             self._state_due = Deadline(_STATE_EVERY_S)
@@ -123,14 +121,17 @@ class Ear:
             m.EarState(
                 at_ns=monotonic_ns(), ready=ready, recogniser=self._recogniser.name,
                 level_dbfs=None if level is None else round(level, 1),
-                fault=self._source.fault or self._own.fault or self._hearing.fault,
-                rss_bytes=_rss_bytes(),
+                fault=(self._source.fault or self._own.fault or self._hearing.wrong
+                       or self._listening.fault or self._recogniser.fault),
+                listening=self._hearing.state, rss_bytes=_rss_bytes(),
+                echo=self._gate.state, erle_db=self._gate.erle_db,
             )
         )  # fmt: skip
 
     def close(self) -> None:
         """Let go of microphone and recogniser."""
         self._source.close()
+        self._gate.close()
         self._decoder.close()
 
     def _take(self, message: m.Message) -> None:
@@ -139,8 +140,23 @@ class Ear:
             self._own.avatar(message.speaking, message.saying, message.volume)
             if message.ready and self._waiting_to_speak.seconds > _SPEAK_AFTER_S:
                 self._waiting_to_speak = Deadline(_SPEAK_AFTER_S)
+            self._hearing.showing = message.showing
+            if message.state in _ANSWERING:
+                self._listening.busy(monotonic_ns())
         elif isinstance(message, m.ContentReady):
             self._learn(message)
+        elif isinstance(message, m.Talk):
+            self._talk(message.pressed, message.at_ns)
+        elif isinstance(message, m.Seen):
+            self._listening.seen(message.on, message.size, message.at_ns)
+
+    def _talk(self, pressed: bool, now_ns: int) -> None:
+        before = self._listening.state(now_ns)
+        self._listening.talk(pressed, now_ns)
+        if before != "awake" and self._listening.state(now_ns) == "awake":
+            # Whoever presses the key wants to speak: the avatar makes room at once.
+            self._follow(now_ns)
+            self._voice("certain", now_ns)
 
     def _learn(self, content: m.ContentReady) -> None:
         """Languages and words of the programme; a broken one changes nothing."""
@@ -152,53 +168,148 @@ class Ear:
         except VitrineError as error:
             self._hearing.fault = str(error)
             return
-        known = tuple(name for name in programme.languages if self._recogniser.knows(name))
+        languages = tuple(name for name in programme.languages if self._recogniser.knows(name))
         self._hearing.programme = now
-        if not known:
+        self._listening.set(programme.listen, monotonic_ns())
+        self._follow(monotonic_ns())
+        self._decoder.learn(lambda: known(programme, lambda: self._hearing.showing))
+        if not languages:
             self._hearing.fault = (
                 f"The recogniser knows none of the programme's languages "
                 f"({', '.join(programme.languages)}); it listens as before."
             )
             return
-        self._hearing.languages = known
-        self._hearing.prompt = vocabulary(programme)
+        self._hearing.languages = languages
+        self._hearing.prompt = expected(self._recogniser, programme)
         self._hearing.fault = None
-        _LOG.info("listening for %s", ", ".join(known))
+        _LOG.info("listening for %s", ", ".join(languages))
 
     def _listen(self, chunk: Chunk) -> None:
-        probability = self._vad.probability(chunk.samples)
+        silent = not chunk.samples.any()
         if self._source.is_room:
-            self._gate.listened(probability, chunk.end_ns)
-            self._own.listened(probability, not chunk.samples.any())
+            chunk = self._gate.clean(chunk, self._source.device_name)
+        probability = self._vad.probability(chunk.samples)
+        self._hearing.chunk_ns = chunk.end_ns
+        self._follow(chunk.end_ns)
+        if self._source.is_room:
+            self._own.listened(1.0 if self._gate.echoed else probability, silent)
+            probability = self._gate.listened(probability, chunk.end_ns)
             if self._gate.closed(chunk.end_ns):
                 self._turns.drop()
-                self._voice(False, chunk.end_ns)
+                self._voice("", chunk.end_ns)
                 return
+        if not self._recognises:
+            return
         for event in self._turns.feed(chunk.samples, probability, chunk.end_ns):
             self._happened(event)
+        self._sketch()
+
+    @property
+    def _recognises(self) -> bool:
+        """Awake, or waiting for words that wake it."""
+        return self._hearing.state == "awake" or (
+            self._hearing.state == "armed" and self._listening.mode == "wake"
+        )
+
+    def _follow(self, now_ns: int) -> None:
+        """Take up how the ear is to listen now; a change is told at once."""
+        state = self._listening.state(now_ns)
+        if state == self._hearing.state:
+            return
+        if self._hearing.state == "awake":
+            for event in self._turns.finish():
+                self._happened(event)
+            self._voice("", now_ns)
+        if state != "awake":
+            self._turns.drop()
+        self._hearing.state = state
+        self.publish_state(True)
+
+    def _sketch(self) -> None:
+        """A look at the words so far, where somebody goes on speaking and there is time."""
+        turns, hearing = self._turns, self._hearing
+        if hearing.state != "awake" or not turns.certain or turns.quiet:
+            return
+        length_ms = turns.so_far_ms()
+        if self._partials.due(length_ms) and self._decoder.sketch(
+            turns.so_far(), self._languages()
+        ):
+            self._partials.looked(length_ms)
+            hearing.sketched_turn = hearing.turn
+
+    def _languages(self) -> tuple[str, ...]:
+        """The one that this turn is surely in, or those of the programme."""
+        sure = self._partials.language
+        return (sure,) if sure in self._hearing.languages else self._hearing.languages
 
     def _happened(self, event: Event) -> None:
         hearing = self._hearing
         if isinstance(event, Began):
-            self._voice(True, event.at_ns)
+            hearing.turn += 1
+            self._partials.clear()
+            self._voice("certain" if event.certain else "maybe", event.at_ns)
+        elif isinstance(event, Sure):
+            self._voice("certain", event.at_ns)
+            self._listening.busy(event.at_ns)
         elif isinstance(event, Paused):
-            if not self._decoder.submit(
-                event.number, event.samples, hearing.languages, hearing.prompt
-            ):
-                hearing.fault = "The recogniser cannot keep up; something else uses the processor."
+            hearing.behind = not self._decoder.submit(
+                event.number, event.samples, self._languages(), hearing.prompt
+            )
         elif isinstance(event, WentOn):
             if hearing.results.pop(event.number, None) is None:
                 self._decoder.forget(event.number)
         else:
             if event.number is not None:
                 hearing.ended[event.number] = event
-                _keep_newest(hearing.ended)
-            self._voice(False, event.speech_end_ns)
+                keep_newest(hearing.ended)
+            if event.cut:
+                self._tell_monologue(event)
+            self._voice("", event.speech_end_ns)
 
-    def _voice(self, speaking: bool, at_ns: int) -> None:
-        if speaking != self._hearing.began_voice:
-            self._hearing.began_voice = speaking
-            self._bus.publish(m.Voice(at_ns=at_ns, speaking=speaking))
+    def _tell_monologue(self, ended: Ended) -> None:
+        """Somebody speaks without end: heard in pieces, and told once."""
+        if ended.begin_ns - self._hearing.cut_ns > _MONOLOGUE_GAP_NS:
+            seconds = round((ended.speech_end_ns - ended.begin_ns) / 1e9)
+            self._bus.publish(m.Happened(
+                id=uuid.uuid4().hex, at=utc_now().isoformat(timespec="seconds"),
+                kind="monologue", detail={"seconds": seconds},
+            ))  # fmt: skip
+        self._hearing.cut_ns = ended.speech_end_ns
+
+    def _decoded(self, decoded: Decoded) -> None:
+        """A look at the words so far, or an utterance that is probably whole."""
+        hearing, transcript = self._hearing, decoded.transcript
+        if decoded.number is None:
+            if hearing.sketched_turn == hearing.turn and self._turns.speaking:
+                self._show(self._partials.saw(
+                    transcript.text, transcript.language, transcript.took_ms
+                ), self._partials.language)
+            return
+        hearing.results[decoded.number] = transcript
+        if self._turns.speaking:
+            self._show(transcript.text, transcript.language)
+        for event in self._turns.judge(decoded.number, decoded.ending):
+            self._happened(event)
+
+    def _show(self, text: str | None, language: str) -> None:
+        """The words so far, for the screen; at most four times a second."""
+        if not text or self._hearing.state != "awake" or not self._hearing_due.passed:
+            return
+        now_ns = monotonic_ns()
+        if self._source.is_room and self._gate.sounds_like_avatar(text, now_ns):
+            return
+        self._hearing_due = Deadline(_HEARING_EVERY_S)
+        self._bus.publish(m.Hearing(at_ns=now_ns, text=text[:1000], language=language))
+
+    def _voice(self, voice: str, at_ns: int) -> None:
+        """"" (nobody), "maybe" or "certain"; who does not talk to the kiosk is not told of."""
+        if voice and self._hearing.state != "awake":
+            return
+        if voice != self._hearing.voice:
+            self._hearing.voice = voice
+            self._bus.publish(
+                m.Voice(at_ns=at_ns, speaking=voice != "", certain=voice != "maybe")
+            )
 
     def _publish_heard(self) -> None:
         hearing = self._hearing
@@ -209,9 +320,18 @@ class Ear:
                 continue
             if self._source.is_room and self._gate.sounds_like_avatar(transcript.text, now_ns):
                 continue
+            text = self._listening.wakes(transcript.text, ended.speech_end_ns)
+            if text is None:
+                continue
+            self._follow(max(now_ns, self._hearing.chunk_ns))
+            if not text:
+                # Called by its name: it falls silent and waits for the question.
+                self._voice("certain", now_ns)
+                self._voice("", now_ns)
+                continue
             self._bus.publish(
                 m.Heard(
-                    at_ns=now_ns, speech_end_ns=ended.speech_end_ns, text=transcript.text[:1000],
+                    at_ns=now_ns, speech_end_ns=ended.speech_end_ns, text=text[:1000],
                     language=transcript.language, confidence=transcript.log_prob,
                     took_ms=transcript.took_ms,
                 )
@@ -229,12 +349,14 @@ def run(places: Places, settings: EarSettings | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     notifier = Notifier(notify_socket())
-    source = FileSource(chosen.speak) if chosen.speak else Capture(chosen.microphone)
+    source = FileSource(chosen.speak) if chosen.speak else Capture(
+        chosen.microphone, zeros_are_fault=chosen.echo != "off")
     with Bus(places.run, "ear") as bus:
-        recogniser = Whisper.load(assets, chosen.threads)
+        recogniser = load_recogniser(assets, places.recognisers, chosen.threads)
         vad = Vad.load(assets)
         recogniser.warm_up()
-        ear = Ear(source, vad, recogniser, bus, EchoGate(chosen.echo), chosen.languages)
+        gate = EchoGate(chosen.echo, EchoCanceller(places.run))
+        ear = Ear(source, vad, recogniser, bus, gate, chosen.languages)
         gc.collect()
         gc.freeze()
         notifier.ready()
@@ -251,12 +373,6 @@ def run(places: Places, settings: EarSettings | None = None) -> int:
         finally:
             notifier.stopping()
             ear.close()
-
-
-def _keep_newest(numbered: dict[int, Any]) -> None:
-    """Results and ends that never met (the turn was dropped) go, oldest first."""
-    while len(numbered) > _KEPT_MAX:
-        numbered.pop(next(iter(numbered)))
 
 
 def _rss_bytes() -> int | None:

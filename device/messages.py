@@ -12,6 +12,7 @@ import msgspec
 
 Json = dict[str, Any]
 DownloadBytes = Annotated[int, msgspec.Meta(ge=16_384, le=2**50)]
+FileName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 OffsetMs = Annotated[float, msgspec.Meta(ge=-500, le=500)]
 
 
@@ -20,10 +21,30 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
 
 
 class Voice(Message, tag="voice", frozen=True):
-    """ear -> player: somebody began or stopped to speak."""
+    """ear -> player: somebody began or stopped to speak.
+
+    `certain` false: it may be a voice, and it may be a cough. A second message follows when it
+    is certain, or one with `speaking` false.
+    """
 
     at_ns: int
     speaking: bool
+    certain: bool = True
+
+
+class Hearing(Message, tag="hearing", frozen=True):
+    """ear -> player: what is understood of an utterance so far. For the screen, never stored."""
+
+    at_ns: int
+    text: str
+    language: str = ""
+
+
+class Talk(Message, tag="talk", frozen=True):
+    """player, command line -> ear: the key or button that lets a visitor talk, down or up."""
+
+    at_ns: int
+    pressed: bool
 
 
 class Heard(Message, tag="heard", frozen=True):
@@ -38,18 +59,25 @@ class Heard(Message, tag="heard", frozen=True):
 
 
 class EarState(Message, tag="ear_state", frozen=True):
-    """ear -> everybody, each second: is the recogniser loaded, how loud is the shop."""
+    """ear -> everybody, each second: is the recogniser loaded, how loud is the shop.
+
+    `listening` is "awake" when what is said is answered, "armed" when a wake phrase or somebody
+    in front is waited for, "deaf" when nothing is recognised. Also sent at each change of it.
+    """
 
     at_ns: int
     ready: bool
+    listening: Literal["deaf", "armed", "awake"] = "awake"
     recogniser: str = ""
     level_dbfs: float | None = None
     fault: str | None = None
     rss_bytes: int | None = None
+    echo: str = ""
+    erle_db: float | None = None
 
 
 class Seen(Message, tag="seen", frozen=True):
-    """eye -> player: is the camera on, and which share of its picture moved in (0..1).
+    """eye -> player, ear: is the camera on, and which share of its picture moved in (0..1).
 
     Nothing else of what it sees leaves the eye.
     """
@@ -92,6 +120,22 @@ class PlayerState(Message, tag="player_state", frozen=True):
     frozen_s: float = 0.0
 
 
+class Question(Message, tag="question", frozen=True):
+    """player -> agent: ask the endpoint of `Settings.answers`. Holds a visitor's words."""
+
+    id: str
+    messages: list[dict[str, str]]
+
+
+class Reply(Message, tag="reply", frozen=True):
+    """agent -> player: what the endpoint said, None and why when it said nothing in time."""
+
+    id: str
+    text: str | None = None
+    why: str = ""
+    took_ms: float = 0.0
+
+
 class Happened(Message, tag="happened", frozen=True):
     """any -> agent -> console: one event. `detail` never holds a visitor's words."""
 
@@ -110,6 +154,19 @@ class Download(msgspec.Struct, frozen=True, kw_only=True):
     bytes_per_hour: DownloadBytes | None = None
     bytes_per_day: DownloadBytes | None = None
     open_bytes_per_s: DownloadBytes | None = 1_000_000
+
+
+class AnswersFrom(msgspec.Struct, frozen=True, kw_only=True):
+    """An OpenAI-compatible endpoint for questions that the programme does not answer.
+
+    `url` ends before `/chat/completions` (http://127.0.0.1:8081/v1). `key_file` is the name of a
+    file in the box's `etc/vitrine/keys/` that holds the endpoint's key.
+    """
+
+    url: Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s]+$", max_length=300)]
+    model: Annotated[str, msgspec.Meta(max_length=100)] = ""
+    key_file: FileName | None = None
+    limit_ms: Annotated[int, msgspec.Meta(ge=200, le=5000)] = 1500
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,6 +188,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     screen_mode: str | None = None
     attract: bool = False
     download: Download = Download()
+    # Answering beyond the script, off unless set: see docs/adr/0007.
+    answers: AnswersFrom | None = None
 
 
 class ContentReady(Message, tag="content_ready", frozen=True):
@@ -169,8 +228,8 @@ class Override(Message, tag="override", frozen=True):
 
 
 BusMessage = (
-    Voice | Heard | EarState | Seen | PlayerState | Happened
-    | ContentReady | Command | CommandDone | Override
+    Voice | Hearing | Heard | EarState | Seen | PlayerState | Happened
+    | Question | Reply | ContentReady | Command | CommandDone | Override | Talk
 )
 
 

@@ -66,6 +66,11 @@ class Places:
         return self.root / "opt" / "vitrine"
 
     @property
+    def recognisers(self) -> Path:
+        """Speech models that a store or chain brought, one folder each."""
+        return self.opt / "models" / "asr"
+
+    @property
     def run(self) -> Path:
         """Sockets and other things that need not survive a restart."""
         return self.root / "run" / "vitrine"
@@ -93,6 +98,12 @@ def assets_dir() -> Path:
     return Path(given).absolute() if given else repository_root() / ".assets"
 
 
+def speech_settings() -> Path | None:
+    """`$VITRINE_SPEECH`: the file of the speech servers that builds ask, if a chain has any."""
+    given = os.environ.get("VITRINE_SPEECH")
+    return Path(given).absolute() if given else None
+
+
 def prefix_dir() -> Path:
     """Debian packages unpacked for this user: `$VITRINE_PREFIX`, else `.prefix`."""
     given = os.environ.get("VITRINE_PREFIX")
@@ -113,6 +124,8 @@ def child_environment(places: Places) -> dict[str, str]:
         "VITRINE_ASSETS": str(assets_dir()),
         "VITRINE_PREFIX": str(prefix_dir()),
         "PYTHONUNBUFFERED": "1",
+        # Beside picture and sound no library may spin on all cores for a small product of matrices.
+        "OPENBLAS_NUM_THREADS": "1",
     }
 
 

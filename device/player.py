@@ -17,13 +17,14 @@ from typing import Any
 import msgspec
 
 from device import messages as m
+from device.audio.reference import ReferenceWriter
 from device.audio.speaker import Speaker
 from device.bus import Bus
 from device.hal import Hal, open_box
 from device.hal.notify import Notifier
 from device.hal.xwindow import desktop_size
 from device.live.voice import LiveVoice
-from device.paths import Places, has_display, notify_socket
+from device.paths import Places, assets_dir, has_display, notify_socket
 from device.processes import EXIT_FROZEN, EXIT_RECAST, EXIT_WINDOW_CLOSED
 from device.render import pixels
 from device.render.bundle import Bundle, load_bundle
@@ -38,6 +39,7 @@ from device.stage.day import ShopDay
 from device.stage.director import Director
 from device.stage.keeper import PictureKeeper, Presence
 from device.stage.liveness import Liveness, PictureGuard
+from device.stage.meanings import Meanings
 from device.stage.measure import report, spread
 from device.stage.mouths import MouthMaker
 from device.stage.orders import Orders
@@ -45,6 +47,7 @@ from device.stage.performer import Performer
 from device.stage.resume import Bookmark
 from device.stage.stage import Stage
 from device.stage.streamer import Streamer
+from device.stage.ties import Ties
 from device.stage.warden import Warden
 from device.stage.wardrobe import Wardrobe
 from ota.clock import monotonic_ns, monotonic_s, process_cpu_s, utc_now
@@ -129,6 +132,7 @@ class Player:
         self._live = self.performer.live = LiveVoice(
             places, self.speaker, self.mouths, codes, lambda: -self.stage.av_offset_ms / 1e3)
         self._keeper = PictureKeeper(places)
+        self._reference: ReferenceWriter | None = None
         self._streamer = Streamer(places, self.speaker)
         self._orders = Orders(self.speaker, self.stage.leave)
         self._bookmark = Bookmark(places)
@@ -136,9 +140,12 @@ class Player:
                                  self._keeper.want, self._bookmark)
         self.director.box = _who(places)[1]
         self.director.day = ShopDay(places.var / "clock")
-        self.director.on_volume(self._orders.set_volume)
-        self.director.on_calibration(
-            Calibration(self.stage, self.speaker, look), self._delay_picture)
+        self._meanings = Meanings(assets_dir())
+        self.director.ties = Ties(
+            set_volume=self._orders.set_volume, listen_to=self._listen_to_key,
+            set_offset=self._delay_picture, avatar_id=bundle.manifest.id,
+            give_way=self._give_the_stage_to, meanings=self._meanings,
+            calibration=Calibration(self.stage, self.speaker, look))
         self._places = places
         self._presence = Presence(places)
         self.liveness = Liveness()
@@ -146,7 +153,6 @@ class Player:
         self._notifier = Notifier(notify_socket())
         self._crash: BaseException | None = None
         self._recast = False
-        self.director.on_avatar(bundle.manifest.id, self._give_the_stage_to)
         self._cpu_start_s = self._wall_start_s = 0.0
 
     def play(self) -> int:
@@ -169,6 +175,12 @@ class Player:
         if self.stage.window_closed:
             return EXIT_WINDOW_CLOSED
         return EXIT_RECAST if self._recast else 0
+
+    def _listen_to_key(self, key: str | None) -> None:
+        """The key that lets a visitor talk; None while the kiosk listens without one."""
+        self.stage.talk_key = key
+        self.stage.on_talk = lambda pressed: self._bus.publish(
+            m.Talk(at_ns=monotonic_ns(), pressed=pressed))
 
     def _give_the_stage_to(self, avatar_id: str) -> None:
         """A programme with another avatar has begun: the next player shows that one."""
@@ -233,6 +245,7 @@ class Player:
         self._delay_picture(None)
         self.stage.open()
         self.mouths.start()
+        self._tell_ear()
         self.speaker.start()
         self.warden.start()
         self._keeper.start()
@@ -244,6 +257,15 @@ class Player:
         gc.collect()
         gc.freeze()
         gc.disable()
+
+    def _tell_ear(self) -> None:
+        """Let the ear know each sample that is played; without that it is deaf meanwhile."""
+        try:
+            self._reference = ReferenceWriter(self._places.run, self.speaker.clock)
+        except VitrineError as error:
+            self.performer.faults.append(str(error))
+            return
+        self.speaker.reference = self._reference.write
 
     def _delay_picture(self, of_console: float | None) -> None:
         """Take up the delay that wins now: measured here, set by the console, or the argument."""
@@ -288,9 +310,10 @@ class Player:
     def _on_frame(self, n: int, canvas: pixels.Picture) -> None:
         self.liveness.still = self._bundle.manifest.base.frames < 2 or self.stage.stands_still
         self.liveness.note(canvas)
-        self._keeper.presented(canvas)
-        self._streamer.presented(n, canvas)
-        self._orders.presented(canvas)
+        private = self.stage.compositor.private
+        self._keeper.presented(canvas, private)
+        self._streamer.presented(n, canvas, private)
+        self._orders.presented(canvas, private)
         shown = self.stage.figures.frames_shown
         if shown % ALIVE_EVERY_FRAMES == 0:
             if self.liveness.alive:
@@ -304,10 +327,12 @@ class Player:
         figures = self.figures()
         closers: tuple[Callable[[], None], ...] = (
             self._guard.close, self._announcer.close, self._live.close, self.warden.close,
-            self._streamer.close, self._keeper.close, self.speaker.close, self.mouths.close,
-            self.stage.close, self._presence.close)
+            self._meanings.close, self._streamer.close, self._keeper.close, self.speaker.close,
+            self.mouths.close, self.stage.close, self._presence.close)
         for close in closers:
             close()
+        if self._reference is not None:
+            self._reference.close()
         if self._settings.report is not None:
             text = json.dumps(figures, indent=2) + "\n"
             write_durable(self._settings.report, text.encode())

@@ -83,13 +83,15 @@ class SpeechStudio:
 
     def build(self, folder: Path, progress: Progress, stores: Stores) -> dict[str, Any]:
         """`device.programme.build`: only sentences without a clip are synthesised."""
+        from device.paths import speech_settings
         from device.programme.build import build
-        from device.programme.voices import VoiceOnDemand
+        from device.programme.voices import VoiceOnDemand, speakers
         from device.tts.kokoro import ENGINE
 
         with self._lock:
             # A programme whose clips are all there is published without waiting for the model.
-            index = build(folder, VoiceOnDemand(self._load, ENGINE), progress, stores)
+            voice = speakers(VoiceOnDemand(self._load, ENGINE), speech_settings())
+            index = build(folder, voice, progress, stores)
         built: dict[str, Any] = msgspec.to_builtins(index)
         return built
 

@@ -13,6 +13,7 @@ from models.film import cli as film_cli
 from models.importing import cli as importing_cli
 from models.measure import cli as measure_cli
 from models.person.cast import CAST, character
+from models.speech import cli as speech_cli
 from ota.errors import Refused
 
 RAW = argparse.RawDescriptionHelpFormatter
@@ -51,13 +52,15 @@ def _register_models(commands: argparse._SubParsersAction[argparse.ArgumentParse
     quant.add_argument("--work", type=Path, default=Path(".work/lin"))
 
     measure_cli.register(actions)
-    listing = _action(actions, "list", "avatars and speech models of this checkout",
+    speech_cli.register(actions)
+    listing = _action(actions, "list", "avatars and speech models of this checkout and box",
                       "./vitrine models list --json", _list)
     listing.add_argument("--json", action="store_true")
+    listing.add_argument("--verify", action="store_true", help="hash every byte again")
 
     compile_cli.register(actions)
     fetch = _action(actions, "fetch", "bring the pinned speech models here",
-                    "./vitrine models fetch --all", _fetch)
+                    "./vitrine models fetch --all\n  ./vitrine models fetch vosk-ko", _fetch)
     fetch.add_argument("names", nargs="*", help="models to fetch")
     fetch.add_argument("--all", action="store_true")
     fetch.add_argument("--verify", action="store_true", help="hash every byte again")
@@ -143,7 +146,17 @@ def _list(args: argparse.Namespace) -> int:
                "here": any(all((assets_dir() / f.path).is_file() for f in files)
                            for files in model.variants)}
         for name, model in read_registry().items()}
-    _print({"avatars": avatars, "speech": speech}, args.json)
+    recognisers = speech_cli.listed(args.verify)
+    if args.json:
+        _print({"avatars": avatars, "speech": speech, "recognisers": recognisers}, True)
+        return 0
+    print("\n".join([f"avatars: {', '.join(avatars)}", "",
+                     *speech_cli.list_lines(recognisers), "", "other models:"]))
+    names = {r["name"] for r in recognisers}
+    others = {n: s for n, s in speech.items() if n not in names}
+    for name, model in others.items():
+        print(f"  {name:<14} {'here' if model['here'] else 'missing':<8} {model['what']}; "
+              f"{model['licence']}")
     return 0
 
 

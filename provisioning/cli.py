@@ -104,7 +104,7 @@ def _selftest_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.add_argument("--language", choices=("zh-CN", "en-US"), help="of the sentences")
     parser.add_argument("--only", metavar="CHECK", action="append", default=[],
-                        help="screen, sound, microphone, recogniser, network, disk or clock")
+                        help="screen, sound, microphone, echo, recogniser, network, disk or clock")
 
 
 def _run_claim(args: argparse.Namespace) -> int:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,7 +29,7 @@ from device.processes import BOX
 from ota.clock import Deadline, monotonic_s, sleep_s
 from ota.errors import Broken, Retry
 
-BLOCK_BYTES, BLOCKS_MAX = 1 << 16, 1 << 15
+BLOCK_BYTES, BLOCKS_MAX, MESSAGES_MAX = 1 << 16, 1 << 15, 1 << 16
 RECORDER_MS = 20
 STARTED_S, PLAYED_S = 60.0, 30.0
 TICKS_HZ = os.sysconf("SC_CLK_TCK")
@@ -89,17 +90,20 @@ class AnsweringShop:
         self.ear_state = m.EarState(at_ns=0, ready=False)
         self.ear: subprocess.Popen[bytes] | None = None
         self._watch: Bus | None = None
+        self._agent: Bus | None = None
+        self.heard: list[str] = []
+        self.told: list[bytes] = []
 
     def __enter__(self) -> AnsweringShop:
         with self._stack:
             self._start_sound()
             self._watch = self._stack.enter_context(Bus(self.places.run, "watch"))
-            agent = self._stack.enter_context(Bus(self.places.run, "agent"))
+            self._agent = self._stack.enter_context(Bus(self.places.run, "agent"))
             self._process("player", "--headless", "--avatar", str(self._avatar))
             self.ear = self._process("ear")
             self.wait("the player", lambda: self.state.ready)
             self.wait("the ear", lambda: self.ear_state.ready)
-            agent.publish(m.ContentReady(
+            self._agent.publish(m.ContentReady(
                 path=str(self._programme), programme_id="bench", version=1))
             self.wait("the presentation", lambda: self.state.saying is not None)
             self._stack = self._stack.pop_all()
@@ -119,8 +123,10 @@ class AnsweringShop:
         return Recording(f"{sink}.monitor", self.environment)
 
     def watch(self, seconds: float) -> list[m.PlayerState]:
-        """Let time pass; the player's states that came meanwhile."""
-        assert self._watch is not None
+        """Let time pass; the player's states that came meanwhile.
+
+        `heard` collects a visitor's words, `told` all that would go to the fleet."""
+        assert self._watch is not None and self._agent is not None
         deadline, states = Deadline(seconds), []
         while not deadline.passed:
             message = self._watch.receive(min(0.05, seconds))
@@ -129,6 +135,10 @@ class AnsweringShop:
                 states.append(message)
             elif isinstance(message, m.EarState):
                 self.ear_state = message
+            elif isinstance(message, m.Heard) and len(self.heard) < MESSAGES_MAX:
+                self.heard.append(message.text)
+            while (told := self._agent.receive(0.0)) is not None and len(self.told) < MESSAGES_MAX:
+                self.told.append(msgspec.json.encode(told))
         return states
 
     def wait(self, what: str, ready: Callable[[], object], seconds: float = STARTED_S) -> None:

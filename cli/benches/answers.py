@@ -8,6 +8,7 @@ say of themselves is believed.
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from cli.benches.answering import AnsweringShop, Asked, Floats
 from cli.benches.figure import Figure
+from cli.benches.privacy import leaks, traces
 from cli.sound import MICROPHONE_SINK, RATE_HZ, SPEAKER_SINK
 from device.audio.resample import resample
 from device.paths import assets_dir, avatars_dir, repository_root
@@ -82,7 +84,15 @@ def measure() -> list[Figure]:
             answered.append(any(each.state == "answering" for each in shop.watch(ANSWER_S)))
         rss_mb = (shop.ear_state.rss_bytes or 0) / 1e6
         found = replies(asked, answered, microphone.close(), speaker.close())
-    return figures(found, rss_mb, float(np.mean(busy)), idle)
+        (Path(folder) / "told.jsonl").write_bytes(b"\n".join(shop.told))
+        own = (programme / "programme.json").read_text(encoding="utf-8")
+        words = traces([*shop.heard, *(text for text, _ in spoken)], own)
+        found_words = leaks(Path(folder), words)
+    for leak in found_words:
+        print(f"vitrine: {leak}", file=sys.stderr)
+    return [*figures(found, rss_mb, float(np.mean(busy)), idle),
+            Figure("visitor's words in files, messages and logs", len(found_words), "", 0.0,
+                   note=f"{len(words)} traces of {len(shop.heard)} utterances looked for")]
 
 
 def spoken_by(voice: Voice, voice_id: str, text: str, language: str) -> Floats:

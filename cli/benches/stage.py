@@ -61,35 +61,44 @@ def measure() -> list[Figure]:
 
 
 def drawing(bundle: Bundle, screen: Screen) -> list[Figure]:
-    """A whole frame, and one where only the mouth changed."""
+    """A whole frame, and one where only the mouth changed, with mouths dressed by their thread."""
     canvas = np.zeros((screen.size[1], screen.size[0], 4), np.uint8)
     other = np.zeros_like(canvas)
     compositor = Compositor(*screen.size, bundle.manifest.size)
-    mouths, matrix = _two_mouths(bundle), bundle.track.matrix[0]
+    patches, matrix = _two_mouths(bundle), bundle.track.matrix[0]
     with BaseLoop(bundle.base_path, bundle.manifest.base.frames) as loop:
         bases = [loop.take()[1] for _ in range(2)]
-    turn = 0
+    turn, overlay = 0, Overlay()
+    mouths = [compositor.dress(each, matrix) for each in patches]
 
     def frame(moving: bool) -> None:
         nonlocal turn
         turn += 1
         compositor.frame(canvas, bases[turn % 2 if moving else 0], mouths[turn % 2], matrix,
-                         Overlay())
+                         overlay)
 
     full_ms = median_ms(lambda: frame(True))
+    warp_ms = median_ms(lambda: compositor.dress(patches[0], matrix))
+    for _ in range(2):
+        frame(False)
+    # The base stands still now, so the mouth's thread lays mouths on it.
+    mouths = [compositor.dress(each, matrix) for each in patches]
+    dress_ms = median_ms(lambda: compositor.dress(patches[0], matrix))
     mouth_ms = median_ms(lambda: frame(False))
-    box, = compositor.frame(canvas, bases[0], mouths[(turn + 1) % 2], matrix, Overlay())
+    box, = compositor.frame(canvas, bases[0], mouths[(turn + 1) % 2], matrix, overlay)
     part = canvas[box.top : box.bottom, box.left : box.right]
-    spare, patch = np.empty_like(part), np.empty_like(mouths[0])
+    spare, patch = np.empty_like(part), np.empty_like(patches[0])
     copy_ms = median_ms(lambda: np.copyto(other, canvas))
     # The least there is to do: the box from the clean base, the patch over it.
     floor_ms = (median_ms(lambda: np.copyto(spare, part))
-                + median_ms(lambda: np.copyto(patch, mouths[0])))
+                + median_ms(lambda: np.copyto(patch, patches[0])))
     return [
         Figure(f"{screen.name}: base, mouth, label", full_ms, "ms"),
         Figure(f"{screen.name}: against a copy of the canvas", full_ms / copy_ms, "x"),
         Figure(f"{screen.name}: only the mouth changed", mouth_ms, "ms", screen.mouth_ms_max),
         Figure(f"{screen.name}: against a copy of its bytes", mouth_ms / floor_ms, "x", 2.0),
+        Figure(f"{screen.name}: a mouth dressed, in its thread", warp_ms, "ms"),
+        Figure(f"{screen.name}: the same over a base that stands still", dress_ms, "ms"),
     ]
 
 

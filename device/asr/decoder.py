@@ -4,96 +4,177 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
+from device.asr.endings import Ending, Knows, judge
+from device.asr.partials import Sketching
 from device.asr.recogniser import Recogniser, Samples, Transcript
 from ota.clock import Deadline
 from ota.errors import Broken, VitrineError
 
 _WAITING_MAX = 4
 _HANGS_AFTER_S = 60.0
+_CLOSE_S = 4.0
 _NUMBERS_BACK = 32
 
 
 @dataclass(frozen=True)
+class Decoded:
+    """What an utterance said, and whether its words end a turn. A sketch has no number."""
+
+    number: int | None
+    transcript: Transcript
+    ending: Ending
+
+
+@dataclass(frozen=True)
 class _Job:
-    number: int
+    number: int | None
     samples: Samples
     languages: Sequence[str]
     prompt: Mapping[str, str]
 
 
 class Decoder:
-    """`submit` never blocks; `finished` gives what is done. A numbered job can be forgotten."""
+    """`submit` never blocks; `finished` gives what is done. A numbered job can be forgotten.
+
+    A recogniser that can sketch is asked for partial texts while nothing else is to do; a sketch
+    is given up as soon as a whole utterance waits.
+    """
 
     def __init__(self, recogniser: Recogniser) -> None:
         self._recogniser = recogniser
-        self._jobs: queue.Queue[_Job | None] = queue.Queue(_WAITING_MAX)
+        self._sketcher = recogniser if isinstance(recogniser, Sketching) else None
+        self._jobs: queue.Queue[_Job | Callable[[], Knows] | None] = queue.Queue(_WAITING_MAX)
         # A loop that stops reading stops the recogniser too, by its full queue.
-        self._results: queue.Queue[tuple[int, Transcript | VitrineError]] = queue.Queue(
-            2 * _WAITING_MAX
-        )
+        self._results: queue.Queue[Decoded | VitrineError] = queue.Queue(2 * _WAITING_MAX)
         self._forgotten: set[int] = set()
         self._busy: Deadline | None = None
+        self._awaited = 0
+        self._knows: Knows | None = None
+        self._closing = False
         self._thread = threading.Thread(target=self._work, name="decoder", daemon=True)
         self._thread.start()
+
+    @property
+    def awaited(self) -> bool:
+        """Is a result on its way?"""
+        return self._awaited > 0
 
     def submit(
         self, number: int, samples: Samples, languages: Sequence[str], prompt: Mapping[str, str]
     ) -> bool:
         """Queue an utterance; False when four are waiting already (it is dropped)."""
-        try:
-            self._jobs.put_nowait(_Job(number, samples, tuple(languages), dict(prompt)))
-        except queue.Full:
+        return self._put(_Job(number, samples, tuple(languages), dict(prompt)))
+
+    def sketch(self, samples: Samples, languages: Sequence[str]) -> bool:
+        """Ask for a quick look at what is still being said; False when there is no time for it."""
+        if self._sketcher is None or self.awaited or not self._jobs.empty():
             return False
-        return True
+        return self._put(_Job(None, samples, tuple(languages), {}))
+
+    def learn(self, knows: Callable[[], Knows]) -> None:
+        """From now on judge endings with what `knows()` makes; made on the decoder's thread."""
+        try:
+            self._jobs.put_nowait(knows)
+        except queue.Full:
+            self._knows = None
 
     def forget(self, number: int) -> None:
         """The utterance was not all: its transcript is not wanted."""
         # A number that never comes (its job was dropped) must not stay for ever.
         self._forgotten = {n for n in self._forgotten if n > number - _NUMBERS_BACK} | {number}
 
-    def finished(self) -> list[tuple[int, Transcript]]:
+    def finished(self) -> list[Decoded]:
         """What was recognised since the last call.
 
         Raises Broken when the recogniser failed or has hung for a minute.
         """
-        done: list[tuple[int, Transcript]] = []
+        done: list[Decoded] = []
         busy = self._busy
         if busy is not None and busy.passed:
             raise Broken("The recogniser hangs; the ear will be started again.")
         while not self._results.empty():
-            number, result = self._results.get_nowait()
+            result = self._results.get_nowait()
+            self._awaited -= 1
             if isinstance(result, VitrineError):
                 raise result
-            if number in self._forgotten:
-                self._forgotten.discard(number)
+            if result.number in self._forgotten:
+                self._forgotten.discard(result.number)
             else:
-                done.append((number, result))
+                done.append(result)
         if not self._thread.is_alive():
             raise Broken("The recogniser stopped; the ear will be started again.")
         return done
 
     def close(self) -> None:
-        """End the thread after the job it is at."""
-        while True:
-            try:
-                self._jobs.put_nowait(None)
-                return
-            except queue.Full:
+        """End the thread; the job it is at is given up, for native code must not be left running
+        when the process ends."""
+        self._closing = True
+        while not self._jobs.empty():
+            with suppress(queue.Empty):
                 self._jobs.get_nowait()
+        self._jobs.put_nowait(None)
+        self._thread.join(_CLOSE_S)
+
+    def _put(self, job: _Job) -> bool:
+        try:
+            self._jobs.put_nowait(job)
+        except queue.Full:
+            return False
+        self._awaited += 1
+        return True
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
-            if job.number in self._forgotten:
-                self._forgotten.discard(job.number)
-                continue
             self._busy = Deadline(_HANGS_AFTER_S)
-            result: Transcript | VitrineError
-            try:
-                result = self._recogniser.transcribe(job.samples, job.languages, job.prompt)
-            except VitrineError as error:
-                result = error
+            if isinstance(job, _Job):
+                done = self._decoded(job)
+                if self._closing:
+                    return
+                self._results.put(done)
+            else:
+                self._knows = _made(job)
             self._busy = None
-            self._results.put((job.number, result))
+
+    def _decoded(self, job: _Job) -> Decoded | VitrineError:
+        try:
+            transcript = self._transcribed(job)
+        except VitrineError as error:
+            return error
+        # A sketch is never the end of anything.
+        ending: Ending = "open"
+        if job.number is not None:
+            ending = judge(transcript.text, transcript.language, self._knows)
+        return Decoded(job.number, transcript, ending)
+
+    def _transcribed(self, job: _Job) -> Transcript:
+        """Empty where nobody wants the rest any more."""
+        number = job.number
+        found: Transcript | None
+        if self._sketcher is None:
+            if number in self._forgotten:
+                return Transcript("", job.languages[0], 0.0, rejected="given up")
+            found = self._recogniser.transcribe(job.samples, job.languages, job.prompt)
+        elif number is None:
+            found = self._sketcher.sketch(
+                job.samples, job.languages, lambda: self._closing or not self._jobs.empty()
+            )
+        else:
+            found = self._sketcher.transcribe_unless(
+                job.samples, job.languages, job.prompt,
+                lambda: self._closing or number in self._forgotten, self._is_known,
+            )  # fmt: skip
+        return found or Transcript("", job.languages[0], 0.0, rejected="given up")
+
+    def _is_known(self, text: str, language: str) -> bool:
+        return judge(text, language, self._knows) == "known"
+
+
+def _made(knows: Callable[[], Knows]) -> Knows | None:
+    try:
+        return knows()
+    except VitrineError:
+        return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,19 @@ class Transcript:
 class Recogniser(Protocol):
     """One engine. Not for use by two threads at once."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What to call it in the ear's state."""
+        ...
+
+    @property
+    def fault(self) -> str | None:
+        """A sentence when it is not the recogniser that this box should have; else None."""
+        ...
+
+    def warm_up(self) -> None:
+        """Decode a little silence: the first time is slower than the rest."""
+        ...
 
     def knows(self, language: str) -> bool:
         """True when `transcribe` may be asked for this language."""
@@ -52,4 +64,39 @@ class Recogniser(Protocol):
         languages: BCP 47 as programmes name them (zh-CN, en-US); the engine picks among them.
         prompt: words to expect, by language. Raises Refused for an unknown language.
         """
+        ...
+
+
+class Streaming(Protocol):
+    """What somebody says, while it is said. One stream, used by one thread.
+
+    It is apart from `Recogniser.transcribe`, which another thread may be in at the same time.
+    """
+
+    def partial(self, samples_16k: Samples) -> str:
+        """Take the next samples (mono, 16 kHz) and give the words of the utterance so far."""
+        ...
+
+    def reset(self) -> None:
+        """A new utterance begins."""
+        ...
+
+
+@runtime_checkable
+class Streams(Protocol):
+    """A recogniser that can also listen along (Vosk, a streaming zipformer)."""
+
+    def stream(
+        self, languages: Sequence[str], prompt: Mapping[str, str] | None = None
+    ) -> Streaming | None:
+        """A new stream for speech in `languages`; None where these cannot be listened along to."""
+        ...
+
+
+@runtime_checkable
+class TakesPhrases(Protocol):
+    """A recogniser whose prompt is every phrase of the programme, one a line: a grammar."""
+
+    def takes_phrases(self, language: str) -> bool:
+        """True when the prompt of this language should be `vocabulary.phrases`."""
         ...

@@ -2,13 +2,15 @@
 
 The encoder sees the utterance plus 3 s, at least 10 s: under that Whisper repeats itself; the
 usual 30 s window costs three times the time and gains nothing. Text that repeats is decoded
-again with the full window; text that the model itself doubts is thrown away.
+again with the full window; text that the model itself doubts is thrown away. Greedy search
+comes first, the beam only where that is in doubt and no question that is known: it takes twice
+the time.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
@@ -34,6 +36,10 @@ _TOKENS_MIN = 12
 _PROMPT_TOKENS_MAX = 180
 _LOG_PROB_MIN = -0.9
 _DOUBT = -0.55
+_SURE = -0.15
+_BEAM = 5
+_SKETCH_WINDOW_S = 7.0
+_LANGUAGE_SURE = 0.9
 _LOOP_RATIO = 1.8
 _LOOP_BYTES_MIN = 30
 # What Whisper says to music and silence: sign-offs of the subtitled videos it learned from.
@@ -61,6 +67,7 @@ class Whisper:
     """A loaded Whisper model; see `device.asr.recogniser.Recogniser`."""
 
     name = "whisper-base int8"
+    fault: str | None = None
 
     def __init__(self, model: Any, tokenizer: Any) -> None:
         self._model = model
@@ -73,9 +80,9 @@ class Whisper:
         self._previous = _token(tokenizer, "<|startofprev|>")
 
     @classmethod
-    def load(cls, assets: Path, threads: int = 1) -> Whisper:
-        """Load from `assets`/whisper-base as int8 (1.3 s). Raises Refused when it is not there."""
-        folder = assets / _FOLDER
+    def load(cls, assets: Path, threads: int = 1, name: str = _FOLDER) -> Whisper:
+        """Load `assets`/`name` as int8 (1.3 s). Raises Refused when it is not there."""
+        folder = assets / name
         for name in _FILES:
             if not (folder / name).is_file():
                 raise Refused(
@@ -94,6 +101,11 @@ class Whisper:
         """True for the 99 languages of the model, by their BCP 47 name."""
         return self._tokenizer.token_to_id(_code(language)) is not None
 
+    def language_of(self, samples_16k: Samples, languages: Sequence[str]) -> str:
+        """Which of `languages` is spoken (0.2 s): for recognisers that cannot tell."""
+        encoded = self._encode(samples_16k, _WINDOW_MIN_S)
+        return self._language(encoded, self._known(languages))[0]
+
     def warm_up(self) -> None:
         """One decode of silence: the first one is slower than the rest."""
         self.transcribe(np.zeros(SAMPLE_RATE_HZ, np.float32), ("en-US",))
@@ -105,25 +117,74 @@ class Whisper:
         prompt: Mapping[str, str] | None = None,
     ) -> Transcript:
         """One utterance, up to 30 s (what is longer is cut); see the protocol."""
-        started_s = monotonic_s()
-        found = self._transcribe(samples_16k, self._known(languages), prompt or {})
-        return replace(
-            found,
-            took_ms=(monotonic_s() - started_s) * 1000.0,
-            end_ms=len(samples_16k) * 1000.0 / SAMPLE_RATE_HZ,
+        found = self.transcribe_unless(
+            samples_16k, languages, prompt, lambda: False, lambda text, language: False
         )
+        assert found is not None  # nobody gave it up
+        return found
+
+    def transcribe_unless(
+        self, samples_16k: Samples, languages: Sequence[str],
+        prompt: Mapping[str, str] | None, given_up: Callable[[], bool],
+        enough: Callable[[str, str], bool],
+    ) -> Transcript | None:  # fmt: skip
+        """`transcribe`, given up between its stages when `given_up()`; None then.
+
+        A first text (and language) that is `enough` is not searched for better ones.
+        """
+        started_s = monotonic_s()
+        found = self._transcribe(
+            samples_16k, self._known(languages), prompt or {}, given_up, enough
+        )
+        return found and _timed(found, samples_16k, started_s)
+
+    def sketch(
+        self, samples_16k: Samples, languages: Sequence[str], given_up: Callable[[], bool]
+    ) -> Transcript | None:
+        """A quick look at an utterance that goes on: short window, greedy, no prompt.
+
+        The language is "" while it is not sure. None when it was given up.
+        """
+        started_s = monotonic_s()
+        duration_s = len(samples_16k) / SAMPLE_RATE_HZ
+        window_s = min(_WINDOW_MAX_S, max(_SKETCH_WINDOW_S, duration_s + _AFTER_S))
+        if given_up():
+            return None
+        encoded = self._encode(samples_16k, window_s)
+        if given_up():
+            return None
+        language, sure = self._language(encoded, self._known(languages))
+        decoded = self._decode(encoded, language, "", duration_s, beam=1)
+        rejected = _reason_to_reject(decoded, decoded.text)
+        found = Transcript(
+            "" if rejected else _written(decoded.text, language), language if sure else "",
+            decoded.log_prob, rejected=rejected,
+        )  # fmt: skip
+        return _timed(found, samples_16k, started_s)
 
     def _transcribe(
-        self, samples: Samples, languages: Sequence[str], prompt: Mapping[str, str]
-    ) -> Transcript:
+        self, samples: Samples, languages: Sequence[str], prompt: Mapping[str, str],
+        given_up: Callable[[], bool], enough: Callable[[str, str], bool],
+    ) -> Transcript | None:  # fmt: skip
         if len(samples) < SAMPLE_RATE_HZ // 20:
             return Transcript("", languages[0], 0.0, rejected="empty")
         duration_s = len(samples) / SAMPLE_RATE_HZ
         window_s = min(_WINDOW_MAX_S, max(_WINDOW_MIN_S, duration_s + _AFTER_S))
+        if given_up():
+            return None
         encoded = self._encode(samples, window_s)
-        language = self._language(encoded, languages)
+        if given_up():
+            return None
+        language, _ = self._language(encoded, languages)
         words = prompt.get(language, "")
-        decoded = self._decode(encoded, language, words, duration_s)
+        decoded = self._decode(encoded, language, words, duration_s, beam=1)
+        if given_up():
+            return None
+        doubted = decoded.log_prob < _DOUBT or not enough(
+            _written(decoded.text, language), language
+        )
+        if decoded.log_prob < _SURE and doubted and not decoded.loops:
+            decoded = self._decode(encoded, language, words, duration_s)
         if decoded.loops:
             encoded = self._encode(samples, _WINDOW_MAX_S)
             decoded = self._decode(encoded, language, "", duration_s)
@@ -132,8 +193,7 @@ class Whisper:
             bare = self._decode(encoded, language, "", duration_s)
             if bare.log_prob < _LOG_PROB_MIN:
                 return Transcript("", language, bare.log_prob, rejected="noise")
-        text = simplified(decoded.text) if language.startswith("zh") else decoded.text
-        text = without_repeats(text)
+        text = _written(decoded.text, language)
         rejected = _reason_to_reject(decoded, text)
         return Transcript("" if rejected else text, language, decoded.log_prob, rejected=rejected)
 
@@ -145,11 +205,14 @@ class Whisper:
         except RuntimeError as error:
             raise Broken(f"The recogniser failed ({error}); it will be started again.") from error
 
-    def _language(self, encoded: Any, languages: Sequence[str]) -> str:
+    def _language(self, encoded: Any, languages: Sequence[str]) -> tuple[str, bool]:
+        """The likeliest of them, and whether it has nine tenths of what they have together."""
         if len(languages) == 1:
-            return languages[0]
+            return languages[0], True
         likely = dict(self._model.detect_language(encoded)[0])
-        return max(languages, key=lambda name: likely.get(_code(name), 0.0))
+        shares = {name: float(likely.get(_code(name), 0.0)) for name in languages}
+        best = max(languages, key=lambda name: shares[name])
+        return best, shares[best] >= _LANGUAGE_SURE * sum(shares.values())
 
     def _known(self, languages: Sequence[str]) -> Sequence[str]:
         for language in languages:
@@ -159,7 +222,9 @@ class Whisper:
             raise Refused("The recogniser needs at least one language; the programme names none.")
         return languages
 
-    def _decode(self, encoded: Any, language: str, words: str, duration_s: float) -> _Decoded:
+    def _decode(
+        self, encoded: Any, language: str, words: str, duration_s: float, beam: int = _BEAM
+    ) -> _Decoded:
         code = _token(self._tokenizer, _code(language))
         head = [self._start, code, *self._task]
         if words:
@@ -168,7 +233,7 @@ class Whisper:
         length_max = min(448, len(head) + int(duration_s * _TOKENS_PER_S) + _TOKENS_MIN)
         try:
             result = self._model.generate(
-                encoded, [head], beam_size=5, max_length=length_max, suppress_blank=True,
+                encoded, [head], beam_size=beam, max_length=length_max, suppress_blank=True,
                 return_scores=True, return_no_speech_prob=True,
             )[0]  # fmt: skip
         except RuntimeError as error:
@@ -180,6 +245,18 @@ class Whisper:
             no_speech=float(result.no_speech_prob),
             capped=len(head) + len(ids) >= length_max,
         )
+
+
+def _timed(found: Transcript, samples: Samples, started_s: float) -> Transcript:
+    return replace(
+        found,
+        took_ms=(monotonic_s() - started_s) * 1000.0,
+        end_ms=len(samples) * 1000.0 / SAMPLE_RATE_HZ,
+    )
+
+
+def _written(text: str, language: str) -> str:
+    return without_repeats(simplified(text) if language.startswith("zh") else text)
 
 
 def _reason_to_reject(decoded: _Decoded, text: str) -> str:

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from device.audio.health import Health
 from device.audio.portaudio import portaudio
 from device.audio.resample import Resampler, mono
 from device.audio.soundfiles import read as read_file
@@ -37,6 +38,8 @@ _STALLED_NS = 1_000_000_000
 _FIRST_BLOCK_NS = 5_000_000_000
 _REOPEN_PAUSES_NS = (500_000_000, 1_000_000_000, 2_000_000_000, 5_000_000_000)
 _LEVEL_FLOOR_DBFS = -120.0
+_CHANNELS_MAX = 8
+_RATES_HZ = (48_000, 44_100, 32_000, 16_000)
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Source(Protocol):
     """Where the ear hears. `is_room` is True where the avatar's own voice may be in it."""
 
     is_room: bool
+    device_name: str
 
     def read(self, timeout_s: float) -> Chunk | None:
         """The next chunk, or None when there is none within `timeout_s`."""
@@ -99,8 +103,10 @@ class Capture:
 
     is_room = True
 
-    def __init__(self, device: str | None = None) -> None:
+    def __init__(self, device: str | None = None, zeros_are_fault: bool = True) -> None:
+        """`zeros_are_fault` False for a source that is no room: a virtual card may be silent."""
         self._wanted = device
+        self._zeros_are_fault = zeros_are_fault
         self._stream: Any = None
         self._blocks: deque[tuple[Samples, int]] = deque(maxlen=_QUEUE_BLOCKS)
         self._ready = threading.Condition()
@@ -110,6 +116,7 @@ class Capture:
         self._next_try_ns = 0
         self._fault: str | None = None
         self._level = Level()
+        self._health = Health("", RATE_HZ, zeros_are_fault)
         self._resampler = Resampler(RATE_HZ, RATE_HZ)
         self._left = np.zeros(0, np.float32)
         self._left_end_ns = 0
@@ -124,8 +131,8 @@ class Capture:
 
     @property
     def fault(self) -> str | None:
-        """Why nothing is heard, or None."""
-        return self._fault
+        """Why nothing is heard, or not well, or None."""
+        return self._fault or self._health.fault
 
     def read(self, timeout_s: float) -> Chunk | None:
         """The next 32 ms, waiting at most `timeout_s`; mends the stream when it must."""
@@ -157,6 +164,7 @@ class Capture:
             return self._blocks.popleft() if self._blocks else None
 
     def _add(self, block: Samples, end_ns: int) -> None:
+        self._health.note(block)
         ready = self._resampler.feed(mono(block))
         self._left = np.concatenate([self._left, ready])
         self._left_end_ns = end_ns
@@ -194,14 +202,9 @@ class Capture:
                 self.reopened += 1
             index = _find(list(sounddevice.query_devices()), self._wanted)
             found = sounddevice.query_devices(index, "input")
-            rate_hz = int(found["default_samplerate"])
-            self._stream = sounddevice.InputStream(
-                device=index, samplerate=rate_hz, dtype="float32",
-                channels=max(1, min(2, int(found["max_input_channels"]))),
-                blocksize=int(rate_hz * _BLOCK_S), latency=_LATENCY_S,
-                callback=self._called,
-            )  # fmt: skip
+            self._stream, rate_hz = self._stream_of(sounddevice, index, found)
             self._resampler = Resampler(rate_hz, RATE_HZ)
+            self._health = Health(str(found["name"]), rate_hz, self._zeros_are_fault)
             self._left = np.zeros(0, np.float32)
             self.device_name = str(found["name"])
             self._opened_ns = monotonic_ns()
@@ -212,6 +215,29 @@ class Capture:
             raise Retry(
                 f"No microphone{wanted} could be opened; plug one in or choose another."
             ) from error
+
+    def _stream_of(self, sounddevice: Any, index: int | None, found: Any) -> tuple[Any, int]:
+        """A stream of the card's own rate and all its microphones, else the first that it takes.
+
+        Sound servers call themselves devices of 32 channels and up: two are enough of those.
+        """
+        own = int(found["default_samplerate"])
+        most = max(1, int(found["max_input_channels"]))
+        channels = most if most <= _CHANNELS_MAX else 2
+        ways = [(rate, count) for count in dict.fromkeys((channels, min(2, channels), 1))
+                for rate in dict.fromkeys((own, *_RATES_HZ)) if rate > 0]
+        for rate_hz, count in ways[:-1]:
+            try:
+                sounddevice.check_input_settings(index, count, "float32", None, rate_hz)
+                break
+            except (sounddevice.PortAudioError, ValueError):
+                continue
+        else:
+            rate_hz, count = ways[-1]
+        return sounddevice.InputStream(
+            device=index, samplerate=rate_hz, dtype="float32", channels=count,
+            blocksize=int(rate_hz * _BLOCK_S), latency=_LATENCY_S, callback=self._called,
+        ), rate_hz  # fmt: skip
 
     def _called(self, block: Samples, frames: int, times: Any, _status: Any) -> None:
         """PortAudio's thread: copy, stamp, hand over; never waits for the reader's work."""
@@ -238,6 +264,7 @@ class FileSource:
     """
 
     is_room = False
+    device_name = ""
     fault: str | None = None
 
     def __init__(self, files: Sequence[Path], gap_s: float = 10.0) -> None:

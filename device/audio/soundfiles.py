@@ -51,6 +51,15 @@ def _decode(path: Path) -> tuple[Samples, int]:
         ) from error
 
 
+def length_s(path: Path) -> float:
+    """How long a sound file lasts by its header. Raises Refused when it is none."""
+    try:
+        with soundfile.SoundFile(str(path)) as file:
+            return float(file.frames / file.samplerate)
+    except (soundfile.SoundFileError, RuntimeError, ValueError) as error:
+        raise Refused(f"{path} is not a sound file that can be read; convert it.") from error
+
+
 def write_wav(path: Path, samples: Samples, rate_hz: int) -> None:
     """Mono (n,) or (n, channels) float32 as 16-bit WAV. Raises Retry when the disk refuses."""
     _write(path, samples, rate_hz, "WAV", "PCM_16")

@@ -68,8 +68,11 @@ class Speaker:
         self._device, self._enabled = device, enabled
         self.clock = MediaClock(RATE_HZ, monotonic_s())
         self.volume = 1.0
+        # A visitor's wish on top of it, how loud that may make it, and softly while they speak.
+        self.trim, self.loudest, self.duck = 1.0, 1.0, 1.0
         self._gain = Gain(RATE_HZ)
         self.tap: Tap | None = None
+        self.reference: Tap | None = None  # what the ear's echo canceller is told
         self.source: Source | None = None
         self._clips: deque[tuple[int, Samples]] = deque(maxlen=CLIPS_MAX + 1)
         self._lock = threading.Lock()
@@ -197,9 +200,9 @@ class Speaker:
             if status.output_underflow and now_s - self._opened_s > START_S_MAX:
                 self._deepen |= self._underflows.note(now_s)
         out[:] = block[:, None]
-        tap = self.tap
-        if tap is not None:
-            tap(index, block)
+        for tap in (self.reference, self.tap):
+            if tap is not None:
+                tap(index, block)
 
     def _block(self, index: int, frames: int) -> Samples:
         """`frames` samples of the timeline from `index`, silence where nothing is scheduled."""
@@ -212,7 +215,8 @@ class Speaker:
         live = self.source(index, frames) if self.source is not None else None
         if live is not None:
             block += live
-        self._gain.apply(block, self.volume)
+        wished = min(self.volume * self.trim, max(self.volume, self.loudest))
+        self._gain.apply(block, wished * self.duck)
         return block
 
     def _forget_before(self, index: int) -> None:

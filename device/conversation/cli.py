@@ -33,9 +33,11 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 def run(args: argparse.Namespace) -> int:
     """Print what the kiosk would say; exit 0 whether there is an answer or not."""
     from device.conversation.ask import ask_any, open_script
+    from device.conversation.meaning import Meaning
+    from device.paths import assets_dir
     from ota.clock import monotonic_s, utc_now
 
-    script = open_script(args.programme)
+    script = open_script(args.programme).with_meaning(Meaning.load(assets_dir()))
     latency_ms: dict[str, float] = {}
     texts = [(str(args.text), "")]
     if args.audio is not None:

@@ -50,11 +50,36 @@ class ShowCard:
 
 
 @dataclass(frozen=True)
+class Duck:
+    """Speak softly while somebody may be speaking, or as loud as before."""
+
+    on: bool
+
+
+@dataclass(frozen=True)
+class Loudness:
+    """A visitor's wish: so many steps louder than the shop's loudness, or softer (negative)."""
+
+    steps: int
+
+
+@dataclass(frozen=True)
+class Gesture:
+    """A movement without words, if the avatar has it."""
+
+    name: str
+
+
+@dataclass(frozen=True)
 class Caption:
-    """What was heard from the visitor, for the caption line; None clears it. Never stored."""
+    """What was heard from the visitor, for the screen; None clears it. Never stored.
+
+    `final` false: the visitor still speaks.
+    """
 
     text: str | None
     language: str = ""
+    final: bool = True
 
 
 @dataclass(frozen=True)
@@ -62,6 +87,20 @@ class Listening:
     """Show (or hide) that the kiosk is listening to somebody."""
 
     on: bool
+
+
+@dataclass(frozen=True)
+class Thinking:
+    """Show that what was said is being understood, until the next Caption or Listening."""
+
+
+@dataclass(frozen=True)
+class AskBeyond:
+    """Put a question that no answer fits to the endpoint; `Replied(number)` follows, or nothing."""
+
+    number: int
+    text: str
+    language: str
 
 
 @dataclass(frozen=True)
@@ -73,15 +112,23 @@ class OnAir:
 
 @dataclass(frozen=True)
 class Count:
-    """Something to count: kind "played", "asked" or "live"; the detail never holds words.
+    """Something to count, by its kind; the detail never holds words.
 
     played: {"segment"|"answer", "language", "complete", "version", "price" or None}
     asked: {"answer_id" or None, "language", "score", "why"}
     live: {"seconds"}, when a person has spoken as the avatar
+    told: {"what", "language"}, when a visitor said something about the conversation ("louder")
+    beyond: {"ok", "why", "took_ms"}, what came of a question to the endpoint
+    barge-in: {"during"}, when a voice has stopped what was said (the kind of line)
+    not-for-us: {"stops", "calm"}, when nobody had asked anything after all; calm: for a while
+        voices do not stop it any more
     """
 
     kind: str
     detail: dict[str, str | int | float | bool | None] = field(default_factory=dict)
 
 
-Cue = Say | StopSpeech | ShowCard | Caption | Listening | OnAir | Count
+Cue = (
+    Say | StopSpeech | Duck | Loudness | Gesture | ShowCard | Caption | Listening | Thinking
+    | AskBeyond | OnAir | Count
+)

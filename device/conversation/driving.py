@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from device.conversation.cues import Caption, Count, Cue, Listening, OnAir
+from device.conversation.interrupting import heard_out
 from device.conversation.speaking import SENTENCE_PAUSE_S, Moved, active_override, go_on, hush
 from device.conversation.state import State
 
@@ -17,8 +18,9 @@ def driven(state: State, on: bool, now_s: float) -> Moved:
         return state, ()
     if on:
         state, cues = hush(state)
-        state = replace(state, mode="live", driven_since_s=now_s, voice_since_s=None)
-        return state, (*cues, Caption(None), Listening(False), OnAir(True))
+        state, louder = heard_out(state)
+        state = replace(state, mode="live", driven_since_s=now_s)
+        return state, (*cues, *louder, Caption(None), Listening(False), OnAir(True))
     state, cues = taken_back(state, now_s)
     if state.muted:
         return state, cues

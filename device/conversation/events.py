@@ -18,12 +18,22 @@ class Tick:
 
 @dataclass(frozen=True)
 class VoiceStarted:
-    """The voice detector hears somebody begin to speak."""
+    """Somebody begins to speak; `certain` false: it may be a cough as well."""
+
+    certain: bool = True
 
 
 @dataclass(frozen=True)
 class VoiceEnded:
     """The voice detector hears the voice end; a `Heard` may follow."""
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """What is understood of an utterance so far."""
+
+    text: str
+    language: str = ""
 
 
 @dataclass(frozen=True)
@@ -36,6 +46,23 @@ class Heard:
 
 
 @dataclass(frozen=True)
+class BeyondChosen:
+    """May questions without an answer be put to an endpoint, and how long is waited for it?"""
+
+    limit_s: float | None
+
+
+@dataclass(frozen=True)
+class Replied:
+    """What the endpoint said to question `number`: None, and why, when it said nothing."""
+
+    number: int
+    text: str | None
+    why: str = ""
+    took_ms: float = 0.0
+
+
+@dataclass(frozen=True)
 class SentenceDone:
     """The sentence of that line key was played to its end."""
 
@@ -45,6 +72,13 @@ class SentenceDone:
 @dataclass(frozen=True)
 class ProgrammeChanged:
     """A new programme, or new values of the store's variables; taken over at the next sentence."""
+
+    script: Script
+
+
+@dataclass(frozen=True)
+class Sensed:
+    """The same programme, its questions now compared by meaning as well: from now on."""
 
     script: Script
 
@@ -115,9 +149,13 @@ Event = (
     Tick
     | VoiceStarted
     | VoiceEnded
+    | Hearing
     | Heard
+    | BeyondChosen
+    | Replied
     | SentenceDone
     | ProgrammeChanged
+    | Sensed
     | LanguageChosen
     | SayNow
     | Override

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from device.conversation.meaning import Meaning
 from device.conversation.reading import (
     Name,
     Reading,
@@ -16,7 +17,9 @@ from device.conversation.reading import (
     units,
     written,
 )
-from device.programme.names import called
+from device.conversation.sense import ACCEPT_PROBABILITY, Sense, options_agree
+from device.conversation.sizes import sizes
+from device.programme.names import called, options_called
 from device.programme.schema import Programme
 
 # Chosen on the tuning half of docs/understanding.md's questions; see there.
@@ -27,7 +30,9 @@ _NO_PRODUCT_IN_PHRASE = 0.92
 _POINTED_AT = 0.95
 _NAME_ALONE = 0.75
 _PRODUCT_WEIGHT = 1.0
-_TEXT_CHARS_MAX = 300
+TEXT_CHARS_MAX = 300
+_SURE = 0.9  # nearly the programme's own words: their meaning need not be asked
+_MEANINGS_MAX = 2000
 
 
 @dataclass(frozen=True)
@@ -56,14 +61,15 @@ class Matcher:
     phrases: tuple[Phrase, ...]
     names: dict[str, tuple[Name, ...]]
     known: dict[str, float]
+    options: dict[str, tuple[Name, ...]] = field(default_factory=dict)
+    own_sizes: dict[str, frozenset[str]] = field(default_factory=dict)
+    sense: Sense | None = None
 
     @classmethod
-    def of(cls, programme: Programme) -> Matcher:
-        """Read the questions of a programme."""
-        names = {
-            product_id: tuple(Name.of(name) for name in each)
-            for product_id, each in called(programme).items()
-        }
+    def of(cls, programme: Programme, meaning: Meaning | None = None) -> Matcher:
+        """Read the questions of a programme; with `meaning`, also what they mean."""
+        names, options = _read_names(called(programme)), _read_names(options_called(programme))
+        own_sizes = {p.id: sizes(" ".join((p.unit or {}).values())) for p in programme.products}
         asked = [
             (answer, phrase)
             for answer in programme.answers
@@ -72,38 +78,71 @@ class Matcher:
         ]
         known = _weights([phrase for _, phrase in asked])
         phrases = tuple(
-            Phrase(answer.id, answer.show, read(phrase, names, known)) for answer, phrase in asked
+            Phrase(answer.id, answer.show, read(phrase, names, known, options))
+            for answer, phrase in asked
         )
-        return cls(phrases, names, known)
+        sense = None
+        if meaning is not None:
+            first = zip(asked, phrases, strict=True)
+            told = [(answer.id, text, phrase.reading) for (answer, text), phrase in first]
+            sense = Sense.of(meaning, told[:_MEANINGS_MAX])
+        return cls(phrases, names, known, options, own_sizes, sense)
 
     def match(self, text: str, language: str = "", showing: str | None = None) -> Match:
         """The answer to `text`; `showing` is the product on screen ("how much is this one?").
 
         None when the best score is below ACCEPT_SCORE, or a second answer is as near.
         """
-        asked = read(text[:_TEXT_CHARS_MAX], self.names, self.known)
+        return self.answer_to(self.read(text, showing), text)
+
+    def read(self, text: str, showing: str | None = None) -> Reading:
+        """`text` as it is compared, "this one" being the product `showing`."""
+        asked = read(text[:TEXT_CHARS_MAX], self.names, self.known, self.options)
         if not asked.products and asked.pointing and showing is not None:
             asked = replace(asked, products=frozenset({showing}), by_pointing=True)
+        if asked.options and len(asked.products) == 1:
+            # The size that the card names anyway.
+            own = self.own_sizes.get(next(iter(asked.products)), frozenset())
+            asked = replace(asked, options=asked.options - own)
+        return asked
+
+    def answer_to(self, asked: Reading, text: str = "") -> Match:
+        """The answer to a question that was read; `text`, when given, for what it means."""
+        best = self.scores(asked)
+        if not best:
+            return Match(None, 0.0, "no question in this language")
+        ranked = sorted(best.items(), key=lambda pair: -pair[1])
+        first, score = ranked[0]
+        second, second_score = ranked[1] if len(ranked) > 1 else (None, 0.0)
+        if second_score > score - LEAD and score >= ACCEPT_SCORE:
+            return Match(None, score, "two answers are as near", second)
+        if self.sense is not None and text and score < _SURE:
+            return self._by_meaning(self.sense, text, asked, best)
+        if score < ACCEPT_SCORE:
+            return Match(None, score, "no question is near", first)
+        return Match(first, score, "", second)
+
+    def scores(self, asked: Reading) -> dict[str, float]:
+        """By its words alone, how near each answer with a question in this language is: 0..1."""
         best: dict[str, float] = {}
         for phrase in self.phrases:
             if phrase.reading.family == asked.family:
                 score = similarity(asked, phrase.reading)
                 best[phrase.answer_id] = max(best.get(phrase.answer_id, 0.0), score)
-        if not best:
-            return Match(None, 0.0, "no question in this language")
         self._name_alone(asked, best)
-        ranked = sorted(best.items(), key=lambda pair: -pair[1])
-        first, score = ranked[0]
-        second, second_score = ranked[1] if len(ranked) > 1 else (None, 0.0)
-        if score < ACCEPT_SCORE:
+        return best
+
+    @staticmethod
+    def _by_meaning(sense: Sense, text: str, asked: Reading, best: dict[str, float]) -> Match:
+        guess = sense.guess(text[:TEXT_CHARS_MAX], asked, best)
+        if guess is None or guess.probability < ACCEPT_PROBABILITY:
+            score, first = (guess.probability, guess.answer_id) if guess else (0.0, None)
             return Match(None, score, "no question is near", first)
-        if second_score > score - LEAD:
-            return Match(None, score, "two answers are as near", second)
-        return Match(first, score, "", second)
+        return Match(guess.answer_id, guess.probability, "", guess.runner_up)
 
     def _name_alone(self, asked: Reading, best: dict[str, float]) -> None:
         """ "龙井呢?": the product's name and nothing else is its only answer, if it has one."""
-        if len(asked.products) != 1 or asked.asking or any(t.weight > 0.2 for t in asked.tokens):
+        if len(asked.products) != 1 or asked.asking or not asked.is_bare:
             return
         about = {p.answer_id for p in self.phrases if p.reading.products == asked.products}
         if len(about) == 1:
@@ -113,7 +152,7 @@ class Matcher:
 
 def similarity(asked: Reading, phrase: Reading) -> float:
     """0..1: how much of both is said in both, times how well the products agree."""
-    agreement = _products_agree(asked.products, phrase.products)
+    agreement = _products_agree(asked.products, phrase.products) * options_agree(asked, phrase)
     if agreement == 0.0:
         return 0.0
     is_named = asked.products and not asked.by_pointing
@@ -135,6 +174,10 @@ def _products_agree(asked: frozenset[str], phrase: frozenset[str]) -> float:
     if not phrase:
         return _NO_PRODUCT_IN_PHRASE
     return 0.0
+
+
+def _read_names(names: dict[str, tuple[str, ...]]) -> dict[str, tuple[Name, ...]]:
+    return {item_id: tuple(Name.of(name) for name in each) for item_id, each in names.items()}
 
 
 def _pair(one: Token, other: Token, family: str) -> float:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from device.conversation import concepts, english, syllables
+from device.conversation.sizes import sizes
 
 Family = str  # "zh" or "en"
 CONCEPT_WEIGHT = 2.0
@@ -19,6 +20,11 @@ _NAMED, _LIGHT, _END = "\0", "\1", "\2"
 _NOTHING = (_NAMED, _LIGHT, _END)
 _PHRASE_FLOOR = {1: 1.0, 2: 0.92, 3: 0.9}  # by length; longer ones 0.85
 _ALIAS_FLOOR = {"zh": 0.84, "en": 0.74}
+
+# How many are wanted is no part of the question ("two tins of ...").
+_NUMBERS = frozenset(
+    (*"零一二两三四五六七八九十百千", *"0123456789", "two", "three", "four", "five", "ten")
+)
 
 _ASKING = {
     "zh": frozenset("什怎几哪多为不谁"),
@@ -44,7 +50,8 @@ class Reading:
     """A text as the matcher sees it.
 
     pointing: it says "this one", "它"; by_pointing: its product is the one pointed at;
-    asking: it has a word that asks (what, how, 什么).
+    asking: it has a word that asks (what, how, 什么); options: the sizes and kinds it names, by
+    their id or as "250g".
     """
 
     family: Family
@@ -53,11 +60,17 @@ class Reading:
     pointing: bool = False
     asking: bool = False
     by_pointing: bool = False
+    options: frozenset[str] = frozenset()
 
     @property
     def concepts(self) -> frozenset[str]:
         """The concepts it speaks of."""
         return frozenset(token.text for token in self.tokens if token.is_concept)
+
+    @property
+    def is_bare(self) -> bool:
+        """True when nothing of weight is said but the product's name, if there is one."""
+        return all(token.weight <= LIGHT_WEIGHT for token in self.tokens)
 
     @property
     def weight(self) -> float:
@@ -118,17 +131,17 @@ def parts_of(text: str, family: Family) -> list[Part]:
     return [*(Part(sound, char) for sound, char in pairs), Part(_END, _END)]
 
 
-def read(text: str, names: Names, known: Mapping[str, float]) -> Reading:
-    """Read a text. `names`: spoken names of each product id; `known`: weights of words."""
+def read(
+    text: str, names: Names, known: Mapping[str, float], options: Names | None = None
+) -> Reading:
+    """Read a text. `names`: spoken names of each product id; `known`: weights of words;
+    `options`: spoken names of each option id."""
     family = family_of(text)
     parts = parts_of(text, family)
     sounds = {part.sound for part in parts}
-    products: set[str] = set()
-    for is_exact in (True, False):
-        for name, product_id in _longest_first(names, family):
-            while (span := _find_name(parts, name, family, is_exact)) is not None:
-                products.add(product_id)
-                parts[span[0] : span[1]] = [Part(_NAMED, _NAMED)]
+    named = _take(parts, options or {}, family, exact_only=True)
+    sized = sizes(text) if not named else frozenset()
+    products = _take(parts, names, family)
     parts = _marked(parts, family)
     tokens: list[Token] = []
     for part in parts:
@@ -141,13 +154,25 @@ def read(text: str, names: Names, known: Mapping[str, float]) -> Reading:
         tuple(tokens),
         pointing=_points(text, sounds, family),
         asking=bool({part.written for part in parts_of(text, family)} & _ASKING[family]),
+        options=frozenset(named) | sized,
     )
+
+
+def _take(parts: list[Part], names: Names, family: Family, exact_only: bool = False) -> set[str]:
+    """The ids of what is named; each name's parts give way to a mark."""
+    found: set[str] = set()
+    for is_exact in (True,) if exact_only else (True, False):
+        for name, item_id in _longest_first(names, family):
+            while (span := _find_name(parts, name, family, is_exact)) is not None:
+                found.add(item_id)
+                parts[span[0] : span[1]] = [Part(_NAMED, _NAMED)]
+    return found
 
 
 def _weight(part: Part, family: Family, known: Mapping[str, float]) -> float:
     if part.sound.startswith("<"):
         return CONCEPT_WEIGHT
-    if part.written in _light(family):
+    if part.written in _light(family) or part.written in _NUMBERS:
         return LIGHT_WEIGHT
     return WORD_WEIGHT[family] * known.get(part.written, UNKNOWN_WEIGHT)
 
@@ -211,7 +236,7 @@ def _marked(parts: list[Part], family: Family) -> list[Part]:
         for start, part in enumerate(parts)
         for rank, phrase, mark in _beginning_with(part.sound, family)
         if start + len(phrase) <= len(parts)
-        and _alike(parts, start, phrase, family) >= _PHRASE_FLOOR.get(len(phrase), 0.85)
+        and alike(parts, start, phrase, family) >= _PHRASE_FLOOR.get(len(phrase), 0.85)
     ]
     place: dict[int, Part | None] = {}
     for _, start, phrase, mark in sorted(found, key=lambda each: each[:2]):
@@ -223,7 +248,7 @@ def _marked(parts: list[Part], family: Family) -> list[Part]:
     return [part for part in kept if part is not None]
 
 
-def _alike(parts: list[Part], start: int, wanted: tuple[str, ...], family: Family) -> float:
+def alike(parts: list[Part], start: int, wanted: tuple[str, ...], family: Family) -> float:
     """How alike the parts from `start` on are on average; 0 when one of them is strange."""
     total = 0.0
     for offset, unit in enumerate(wanted):
@@ -239,7 +264,7 @@ def _find_span(
 ) -> int | None:
     """Where the units stand in a row, alike enough on average and none of them strange."""
     for start in range(len(parts) - len(wanted) + 1):
-        if _alike(parts, start, wanted, family) >= floor:
+        if alike(parts, start, wanted, family) >= floor:
             return start
     return None
 
@@ -267,6 +292,11 @@ def _marked_phrases(family: Family) -> tuple[tuple[tuple[str, ...], str], ...]:
         for word in concepts.CHINESE_LIGHT_WORDS.split():
             found.setdefault(units(word, family), _LIGHT)
     return tuple(sorted(found.items(), key=lambda pair: -len("".join(pair[0]))))
+
+
+def is_unknown(token: Token, family: Family) -> bool:
+    """Is it a word that none of the programme's questions has?"""
+    return not token.is_concept and token.weight >= 0.99 * WORD_WEIGHT[family] * UNKNOWN_WEIGHT
 
 
 @lru_cache(maxsize=2)

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from device.conversation.cues import Count, Cue, Kind, Say, Sentence, ShowCard, StopSpeech
 from device.conversation.script import Item, Script
-from device.conversation.state import Line, Mode, State
+from device.conversation.state import Line, Mode, State, Talk
 from device.programme.playable import may_say, may_show, scheduled
 from device.programme.schema import Fallback, Segment
 
@@ -20,6 +20,7 @@ FOLLOW_UP_S = 3.0  # after an answer: the card stays, and a further question is 
 IDLE_RETRY_S = 1.0
 LOST_SENTENCE_S = 6.0  # a SentenceDone that is so late will never come
 NOTICE_SENTENCE_MAX_S = 60.0
+BEYOND = "beyond"  # the id of an answer that stands in no programme
 
 Moved = tuple[State, tuple[Cue, ...]]
 _MODES: dict[str, Mode] = {
@@ -75,6 +76,7 @@ def begin_line(state: State, line: Line, now_s: float, pause_s: float = 0.0) -> 
         saying=sentence,
         saying_until_s=now_s + pause_s + length_s + LOST_SENTENCE_S,
         line=replace(line, next_number=line.next_number + 1),
+        voices=replace(state.voices, stopped_at_s=None),
     )
     gesture = line.gesture if line.next_number == 0 else None
     return state, (*cues, Say(sentence, gesture, pause_s, line.kind))
@@ -134,8 +136,12 @@ def show(state: State, product_id: str | None) -> Moved:
 
 def hush(state: State) -> Moved:
     """Stop what sounds at once, and keep the presentation's place."""
+    state = replace(state, also=None, asking=None)
     if state.saying is None:
-        return replace(state, resume=interrupted(state), line=None), ()
+        broken_off = state.line if state.voices.stopped_at_s is not None else None
+        cut = broken_off is not None and broken_off.kind == "answer"
+        counted = (played(state, broken_off, complete=False),) if broken_off and cut else ()
+        return replace(state, resume=interrupted(state), line=None), counted
     cues: tuple[Cue, ...] = (StopSpeech(),)
     if state.line is not None and state.line.kind in ("segment", "answer"):
         cues += (played(state, state.line, complete=False),)
@@ -160,6 +166,10 @@ def end_line(state: State, line: Line, now_s: float) -> Moved:
         return _then(cues, go_on(state, now_s, SEGMENT_PAUSE_S))
     if line.kind == "notice" and active_override(state, now_s) is not None:
         return _then(cues, go_on(state, now_s, NOTICE_PAUSE_S))
+    if line.kind == "answer" and state.also is not None:
+        # What else was asked in the same sentence.
+        state = replace(state, line=state.also, also=None)
+        return _then(cues, go_on(state, now_s, SENTENCE_PAUSE_S))
     state = replace(state, mode="listening", wait_until_s=now_s + FOLLOW_UP_S)
     return state, cues
 
@@ -194,7 +204,7 @@ def _still_good(state: State, line: Line, now_s: float) -> bool:
     """May the line's next sentence be said: validity or part of the day may have ended."""
     moment = state.now(now_s)
     programme = state.script.programme
-    if line.kind in ("fallback", "notice") or moment is None:
+    if line.kind in ("fallback", "notice") or line.item_id == BEYOND or moment is None:
         return True
     found = (
         programme.segment(line.item_id)
@@ -221,13 +231,17 @@ def take_over(state: State) -> Moved:
     old, new = state.script, state.pending
     state = replace(state, script=new, pending=None)
     if old.programme.id != new.programme.id:
-        state = replace(state, line=None, resume=None, last_segment=None, jump_to=None)
+        state = replace(
+            state, line=None, resume=None, also=None, talk=Talk(louder=state.talk.louder),
+            last_segment=None, jump_to=None,
+        )  # fmt: skip
     else:
         language = state.presenting_language
         state = replace(
             state,
             line=_renewed(state.line, new),
             resume=_renewed(state.resume, new),
+            also=_renewed(state.also, new),
             jump_to=first_change(old, new, language),
         )
         if state.jump_to is not None and (state.line is None or state.line.kind == "segment"):

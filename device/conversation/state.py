@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
+from device.conversation.context import Context
 from device.conversation.cues import Kind, Sentence
 from device.conversation.script import Script
 
@@ -30,11 +31,53 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Voices:
+    """What the voices in the shop have done: times of the monotonic clock, all lists bounded.
+
+    `stopped_at_s`: what was said was stopped for a voice, and nothing has come of it yet.
+    `useless_at_s`: stops after which nobody had asked anything; after too many of them voices
+    only lower the loudness until `calm_until_s`. `unanswered_at_s`: fallbacks that were said.
+    """
+
+    since_s: float | None = None
+    certain: bool = False
+    words_at_s: float = -1e9
+    ducked: bool = False
+    stopped_at_s: float | None = None
+    useless_at_s: tuple[float, ...] = ()
+    calm_until_s: float = -1e9
+    unanswered_at_s: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Talk:
+    """What is remembered of a visitor, for a minute after `last_s`; never their words.
+
+    `language` is the one they asked for, `louder` their steps of loudness.
+    """
+
+    context: Context = field(default_factory=Context)
+    language: str | None = None
+    louder: int = 0
+    last_s: float = -1e9
+
+
+@dataclass(frozen=True)
+class Asking:
+    """A question that the endpoint has been asked, and until when its reply is waited for."""
+
+    number: int
+    language: str
+    until_s: float
+
+
+@dataclass(frozen=True)
 class State:
     """Everything the conversation knows. `mode` is what the player reports.
 
     `saying` is the sentence that sounds now; `line` what it belongs to; `resume` the line of
-    the presentation to go on with after an answer. Times `_s` are of the monotonic clock.
+    the presentation to go on with after an answer, `also` a second answer to the same question.
+    Times `_s` are of the monotonic clock.
     """
 
     script: Script
@@ -46,6 +89,7 @@ class State:
     saying_until_s: float = 0.0
     line: Line | None = None
     resume: Line | None = None
+    also: Line | None = None
     last_segment: str | None = None
     last_position: int = -1
     jump_to: tuple[str, int] | None = None
@@ -56,7 +100,11 @@ class State:
     muted: bool = False
     resting: bool = False
     driven_since_s: float | None = None
-    voice_since_s: float | None = None
+    voices: Voices = Voices()
+    talk: Talk = Talk()
+    beyond_s: float | None = None
+    asking: Asking | None = None
+    asked_beyond: int = 0
     wait_until_s: float = 0.0
     last_said: str = ""
     last_said_at_s: float = -1e9
@@ -80,3 +128,10 @@ class State:
                 if language in languages:
                     return language
         return languages[0]
+
+
+def told_mode(state: State | None) -> str:
+    """What the player says of itself."""
+    if state is None:
+        return "idle"
+    return "resting" if state.resting and state.saying is None else state.mode

@@ -6,14 +6,25 @@ from dataclasses import replace
 
 from device.conversation import events
 from device.conversation.again import go_on_with
-from device.conversation.cues import Caption, Count, Cue, Listening, Sentence
+from device.conversation.answering import heard, no_reply, replied
+from device.conversation.cues import Caption, Cue, Sentence
 from device.conversation.driving import driven, taken_back
-from device.conversation.match import Match, resembles
+from device.conversation.interrupting import (
+    HEARD_WAIT_S,
+    heard_out,
+    hearing,
+    nothing_came,
+    somebody_speaks,
+    voice_ended,
+    voice_lost,
+    voice_started,
+    waits_at_sentence_end,
+)
+from device.conversation.obeying import forgotten
 from device.conversation.script import Script
 from device.conversation.speaking import (
     SENTENCE_PAUSE_S,
     Moved,
-    active_override,
     begin_line,
     card_still_good,
     end_line,
@@ -23,15 +34,10 @@ from device.conversation.speaking import (
     played,
     sentence_is,
     show,
-    take_over,
 )
 from device.conversation.state import Line, State
 from device.programme.playable import may_say
 from device.programme.schema import Answer, Segment
-
-VOICE_HOLD_S = 6.0  # so long the presentation waits at a sentence's end for a speaking visitor
-HEARD_WAIT_S = 2.0  # so long after the voice for what was heard
-ECHO_S = 2.0  # what is heard within this time after a sentence may be the kiosk's own voice
 
 
 def begin(script: Script, language: str | None = None) -> State:
@@ -49,16 +55,22 @@ def step(state: State, event: events.Event, now_s: float) -> Moved:
             return _tick(replace(state, utc=event.utc, utc_at_s=now_s), now_s)
         case events.SentenceDone():
             return _sentence_done(state, event.key, now_s)
+        case events.Hearing():
+            return hearing(state, event.text, event.language, now_s)
         case events.Heard():
-            return _heard(state, event, now_s)
+            return heard(state, event, now_s)
+        case events.BeyondChosen():
+            return replace(state, beyond_s=event.limit_s), ()
+        case events.Replied():
+            return replied(state, event, now_s)
         case events.VoiceStarted():
-            if state.driven:
-                return state, ()
-            return replace(state, voice_since_s=now_s), (Listening(True),)
+            return voice_started(state, event.certain, now_s)
         case events.VoiceEnded():
-            return _voice_ended(state, now_s)
+            return voice_ended(state, now_s)
         case events.ProgrammeChanged():
             return replace(state, pending=event.script), ()
+        case events.Sensed():
+            return _sensed(state, event.script), ()
         case events.LanguageChosen():
             return replace(state, language=event.language), ()
         case events.SayNow():
@@ -75,6 +87,15 @@ def step(state: State, event: events.Event, now_s: float) -> Moved:
             return driven(state, event.on, now_s)
 
 
+def _sensed(state: State, script: Script) -> State:
+    """The script that is played, or waits, understands more from now on."""
+    if state.script.programme is script.programme:
+        return replace(state, script=script)
+    if state.pending is not None and state.pending.programme is script.programme:
+        return replace(state, pending=script)
+    return state
+
+
 def upcoming(state: State) -> Sentence | None:
     """The sentence that most likely comes after the one that sounds now: prepare its sound."""
     if state.driven:
@@ -86,9 +107,12 @@ def upcoming(state: State) -> Sentence | None:
 
 
 def _tick(state: State, now_s: float) -> Moved:
-    cues: tuple[Cue, ...] = ()
+    state, cues = voice_lost(state, now_s)
+    state, more = forgotten(state, now_s)
+    cues += more
     if not card_still_good(state, now_s):
-        state, cues = show(state, None)
+        state, more = show(state, None)
+        cues += more
     if state.driven:
         return state, cues
     if state.saying is not None:
@@ -97,18 +121,21 @@ def _tick(state: State, now_s: float) -> Moved:
         # The player lost the sentence (a dead sound stream): go on rather than stand still.
         state, more = _sentence_done(state, state.saying.key, now_s)
         return state, (*cues, *more)
-    if state.muted or _somebody_speaks(state, now_s):
+    if state.muted or somebody_speaks(state, now_s):
         return state, cues
+    if state.asking is not None:
+        if now_s < state.asking.until_s:
+            return state, cues
+        state, more = no_reply(state, "late", now_s)
+        return state, (*cues, *more)
     if now_s < state.wait_until_s and (state.pending is None or state.mode == "listening"):
         return state, cues
+    state, counted = nothing_came(state, now_s)
+    cues += counted
     if state.mode == "listening":
         cues += (Caption(None),)
     state, more = go_on(state, now_s)
     return state, (*cues, *more)
-
-
-def _somebody_speaks(state: State, now_s: float) -> bool:
-    return state.voice_since_s is not None and now_s - state.voice_since_s < VOICE_HOLD_S
 
 
 def _sentence_done(state: State, key: str, now_s: float) -> Moved:
@@ -116,94 +143,16 @@ def _sentence_done(state: State, key: str, now_s: float) -> Moved:
         return state, ()
     said = state.line
     state = replace(state, saying=None, last_said=state.saying.text, last_said_at_s=now_s)
-    if said is None:
-        return state, ()
-    if said.kind == "segment" and _somebody_speaks(state, now_s):
+    if said is None:  # its line went with the programme it stood in
+        return go_on(state, now_s, SENTENCE_PAUSE_S)
+    if said.kind == "segment" and waits_at_sentence_end(state, now_s):
         # A visitor has begun to speak: let them finish before the presentation goes on.
         cues: tuple[Cue, ...] = (played(state, said, complete=True),) if said.is_over else ()
-        return replace(state, mode="listening", wait_until_s=now_s + HEARD_WAIT_S), cues
+        wait_s = HEARD_WAIT_S if state.voices.certain else 0.0
+        return replace(state, mode="listening", wait_until_s=now_s + wait_s), cues
     if said.is_over:
         return end_line(state, said, now_s)
     return go_on(state, now_s, SENTENCE_PAUSE_S)
-
-
-def _voice_ended(state: State, now_s: float) -> Moved:
-    state = replace(state, voice_since_s=None)
-    if state.driven:
-        return state, ()
-    if state.saying is None:
-        state = replace(state, wait_until_s=max(state.wait_until_s, now_s + HEARD_WAIT_S))
-    return state, (Listening(False),)
-
-
-def _heard(state: State, event: events.Heard, now_s: float) -> Moved:
-    state = replace(state, voice_since_s=None)
-    if state.driven:
-        return state, ()
-    if _is_own_voice(state, event.text, now_s) or not any(c.isalnum() for c in event.text):
-        # Nobody asked anything: no reason to wait any longer.
-        waits = state.mode == "listening" and state.resume is None and state.line is None
-        return (state if waits else replace(state, wait_until_s=now_s)), ()
-    deaf = state.muted or (state.resting and state.line is None)
-    if deaf or active_override(state, now_s) is not None:
-        return state, ()
-    state, cues = take_over(state)
-    language = visitor_language(event.text, event.language, state.script.programme.languages)
-    found = state.script.matcher.match(event.text, language, state.showing)
-    answer = _answer_now(state, found, now_s)
-    busy = state.saying is not None and state.mode in ("answering", "fallback")
-    count = _asked(found, answer, language, busy)
-    if answer is None and busy:
-        # Most likely talk beside the kiosk: an answer is not broken off for it.
-        return state, (*cues, count)
-    state, stopped = hush(state)
-    cues += (*stopped, Caption(event.text, language), count)
-    line = line_of(state.script, answer, language) if answer else None
-    line = line or line_of(state.script, state.script.programme.fallback, language)
-    if line is None:
-        return replace(state, mode="listening", wait_until_s=now_s + HEARD_WAIT_S), cues
-    if line.kind == "fallback" and line.show is None:
-        line = replace(line, show=state.showing)
-    state, more = begin_line(state, line, now_s)
-    return state, (*cues, *more)
-
-
-def _answer_now(state: State, found: Match, now_s: float) -> Answer | None:
-    """The matched answer, unless it may not be said (any more)."""
-    programme = state.script.programme
-    answer = programme.answer(found.answer_id) if found.answer_id else None
-    moment = state.now(now_s)
-    if answer is None or moment is None or not may_say(programme, answer, moment):
-        return None
-    return answer
-
-
-def _asked(found: Match, answer: Answer | None, language: str, busy: bool) -> Count:
-    why = found.why or ("not valid now" if found.answer_id and answer is None else "")
-    return Count(
-        "asked",
-        {
-            "answer_id": answer.id if answer else None,
-            "language": language,
-            "score": round(found.score, 3),
-            "why": "while answering" if busy and answer is None else why,
-        },
-    )
-
-
-def visitor_language(text: str, heard: str, languages: tuple[str, ...]) -> str:
-    """The programme's language that the visitor spoke: by the script first, then by the ear."""
-    family = "zh" if any("\u4e00" <= c <= "\u9fff" for c in text) else heard.split("-")[0] or "en"
-    if family == "zh" and not any("\u4e00" <= c <= "\u9fff" for c in text):
-        family = "en"
-    return next((each for each in languages if each.split("-")[0] == family), languages[0])
-
-
-def _is_own_voice(state: State, text: str, now_s: float) -> bool:
-    """Did the microphone hear the kiosk itself? (Echo cancelling is the ear's work.)"""
-    if state.saying is not None and resembles(text, state.saying.text):
-        return True
-    return now_s - state.last_said_at_s < ECHO_S and resembles(text, state.last_said)
 
 
 def _say_now(state: State, event: events.SayNow, now_s: float) -> Moved:
@@ -235,8 +184,12 @@ def _override(state: State, event: events.Override, now_s: float) -> Moved:
         # Taken back: the sentence that sounds is the last one.
         ended = replace(state.line, next_number=len(state.line.sentences))
         state = replace(state, line=ended)
-    # An emergency does not wait for whoever speaks: the next tick says the notice.
-    return taken_back(state, now_s) if line is not None else (state, ())
+    if line is None:
+        return state, ()
+    # An emergency does not wait for whoever speaks: the next tick says the notice, aloud.
+    state, cues = heard_out(state)
+    state, more = taken_back(replace(state, wait_until_s=now_s), now_s)
+    return state, (*cues, *more)
 
 
 def _muted(state: State, on: bool, now_s: float) -> Moved:
@@ -244,6 +197,7 @@ def _muted(state: State, on: bool, now_s: float) -> Moved:
         return state, ()
     if not on:
         return replace(state, muted=False, wait_until_s=now_s), ()
+    state, louder = heard_out(state)
     state, back = taken_back(state, now_s)
     state, cues = hush(state)
-    return replace(state, muted=True, mode="idle"), (*back, *cues)
+    return replace(state, muted=True, mode="idle"), (*louder, *back, *cues)

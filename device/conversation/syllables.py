@@ -42,6 +42,17 @@ def syllables(text: str) -> tuple[str, ...]:
     return tuple(out)
 
 
+def toned(text: str) -> tuple[str, ...]:
+    """As `syllables`, each with the number of its tone behind it: "long2"; 5 is the light one."""
+    from pypinyin import Style, lazy_pinyin
+
+    out: list[str] = []
+    for run in _RUN.findall(text.lower().translate(_DIGITS)):
+        is_han = _HAN.match(run)
+        out += lazy_pinyin(run, style=Style.TONE3, neutral_tone_with_five=True) if is_han else [run]
+    return tuple(out)
+
+
 def written(text: str) -> tuple[str, ...]:
     """The characters and words that `syllables` gives the sounds of, one for one."""
     out: list[str] = []
@@ -60,6 +71,15 @@ def likeness(one: str, other: str) -> float:
         first[1], second[1], _SAME_FINAL, _NEAR_FINAL
     )
     return score if score >= 0.5 else 0.0
+
+
+TONE_SHARE = 0.1
+
+
+def toned_likeness(one: str, other: str) -> float:
+    """`likeness` of two syllables with tones; another tone costs a tenth."""
+    alike = likeness(one.rstrip("12345"), other.rstrip("12345"))
+    return alike * (1.0 - TONE_SHARE * (one[-1:] != other[-1:]))
 
 
 def _parts(syllable: str) -> tuple[str, str]:

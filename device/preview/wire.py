@@ -3,7 +3,8 @@
 A packet is 1 byte kind, 8 bytes big-endian float64 (seconds of the sound timeline), then the
 payload. On the Unix stream socket 4 bytes of length go before it; on the WebSocket one packet
 is one binary message. Kinds: J picture (JPEG), P sound (s16le mono at 48 kHz), S no player.
-A watcher begins with two bytes: pictures a second, and 1 for sound (by default all of it).
+A watcher begins with two bytes: pictures a second, and SOUNDS for sound plus WORDS for pictures
+with the visitors' words in them, which may not leave the box (by default all of it).
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from device.paths import Places
 from ota.errors import Broken, Refused
 
 PICTURE, SOUND, SAFE = b"J", b"P", b"S"
-FULL, PICTURES_ONLY = bytes((25, 1)), bytes((6, 0))
+SOUNDS, WORDS = 1, 2
+FULL, PICTURES_ONLY = bytes((25, SOUNDS | WORDS)), bytes((6, 0))
 WISH_BYTES = 2
 PACKET_BYTES_MAX = 1 << 20
 _HEAD = struct.Struct(">cd")

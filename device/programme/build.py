@@ -13,9 +13,10 @@ import msgspec
 
 from device.audio.soundfiles import Samples, read
 from device.programme.check import check
-from device.programme.lines import Variables, fill, line_key, merged, variant_suffix
-from device.programme.load import ASSET_BYTES_MAX, load, load_index
+from device.programme.lines import Variables, fill, line_key, merged, spoken_pieces, variant_suffix
+from device.programme.load import ASSET_BYTES_MAX, inside, load, load_index
 from device.programme.ogg import opus_bytes
+from device.programme.recordings import BY_PERSON, LEVELLING, finished
 from device.programme.schema import (
     INDEX_FILE,
     SCHEMA,
@@ -27,9 +28,11 @@ from device.programme.schema import (
     Programme,
     Segment,
 )
-from device.programme.voices import VoiceLike, voice_name
+from device.programme.voices import speaker, voice_name
 from device.programme.word_times import aligned_ms
-from device.tts.sentences import split
+from device.tts.engine import Engine, SpeechLike
+from device.tts.speakers import Speakers
+from device.tts.text import normalise
 from ota.errors import Refused, Retry
 from ota.files import sha256_file, write_durable
 
@@ -49,21 +52,24 @@ class Wanted:
     language: str
     voice: str
     file: str
+    recording: str | None = None
+    by: str = ""
 
 
 def build(
     folder: Path,
-    voice: VoiceLike,
+    voice: Engine | Speakers,
     progress: Progress = lambda done, total: None,
     stores: Sequence[Variables] = (),
 ) -> Index:
     """Make `speech/` and `index.json` of a folder with a `programme.json`; returns the index.
 
     Only sentences without a clip are synthesised: a clip's name is the hash of its text,
-    language, voice and synthesiser. `stores` are further values of the variables, one mapping a
-    store, for which the lines with placeholders are built too. The index is written last, so a
-    build that is cut off leaves the folder as it was. `progress(done, total)` counts sentences
-    to synthesise. Raises Refused when the programme has a fault.
+    language, voice and synthesiser, or of its recording, which takes precedence. `stores` are
+    further values of the variables, one mapping a store, for which the lines with placeholders
+    are built too. The index is written last, so a build that is cut off leaves the folder as it
+    was. `progress(done, total)` counts clips to make. Raises Refused when the programme has a
+    fault.
     """
     faults = check(folder)
     if faults:
@@ -73,13 +79,13 @@ def build(
             f"{first.sentence_zh} ({len(faults)} in all; `vitrine programme check` lists them)."
         )
     programme = load(folder)
-    wanted = list(sentences(programme, voice, stores))
+    wanted = list(sentences(programme, voice, stores, folder))
     clips = _known_clips(folder)
     clips.update(_left_clips(folder, {w.file for w in wanted} - clips.keys()))
     missing = list({w.file: w for w in wanted if w.file not in clips}.values())
     progress(0, len(missing))
     for number, sentence in enumerate(missing, start=1):
-        clips[sentence.file] = _synthesise(folder, sentence, voice)
+        clips[sentence.file] = _made(folder, sentence, voice)
         progress(number, len(missing))
     speech = {
         w.key: Clip(
@@ -89,6 +95,7 @@ def build(
             duration_ms=clips[w.file][0],
             sentences=(w.text,),
             starts_ms=clips[w.file][1],
+            by=w.by,
         )
         for w in wanted
     }
@@ -116,14 +123,19 @@ def copy_source(folder: Path, out: Path) -> None:
 
 
 def sentences(
-    programme: Programme, voice: VoiceLike, stores: Sequence[Variables] = ()
-) -> Iterator[Wanted]:
-    """Every sentence of every line in every language, with the name of its clip."""
+    programme: Programme, voice: Engine | Speakers, stores: Sequence[Variables] = (),
+    folder: Path | None = None,
+) -> Iterator[Wanted]:  # fmt: skip
+    """Every sentence of every line in every language, with the name of its clip.
+
+    Recordings are looked for in `folder`; without one every line is synthesised.
+    """
     for item in programme.spoken():
         kind, item_id = "fallback", "fallback"
         if isinstance(item, Segment | Answer):
             kind, item_id = ("segment" if isinstance(item, Segment) else "answer"), item.id
         for language, template in item.say.items():
+            files = (item.recording or {}).get(language, ()) if folder is not None else ()
             seen: set[str] = set()
             for values in (None, *stores):
                 text = fill(template, programme, merged(programme, values), language)
@@ -131,20 +143,36 @@ def sentences(
                     continue
                 suffix = variant_suffix(text) if seen else ""
                 seen.add(text)
-                for number, sentence in enumerate(_sayable(text, language)):
+                pieces = spoken_pieces(text, language, files)
+                for number, (sentence, file) in enumerate(pieces):
                     key = line_key(kind, item_id, language, number) + suffix
-                    yield _wanted(key, sentence, language, programme, voice)
+                    if file is not None and folder is not None:
+                        yield _recorded(key, sentence, language, folder, file)
+                    else:
+                        yield _wanted(key, sentence, language, programme, voice)
 
 
-def _sayable(text: str, language: str) -> list[str]:
-    return [each for each in split(text, language) if any(c.isalnum() for c in each)]
-
-
-def _wanted(key: str, text: str, language: str, programme: Programme, voice: VoiceLike) -> Wanted:
+def _wanted(
+    key: str, text: str, language: str, programme: Programme, voice: Engine | Speakers
+) -> Wanted:
+    engine = speaker(voice, language)
     name = voice_name(programme, voice, language)
-    parts = "\0".join((text, language, name, voice.engine))
-    digest = hashlib.sha256(parts.encode()).hexdigest()[:32]
-    return Wanted(key, text, language, name, f"{SPEECH_FOLDER}/{digest}.opus")
+    parts = [text, language, name, engine.engine]
+    # A better reading of a number is another clip, and only of the lines that hold one.
+    reading = normalise(text, language)
+    parts += [reading] if reading != text else []
+    by = engine.engine if isinstance(voice, Speakers) and engine is not voice.own else ""
+    return Wanted(key, text, language, name, _clip_file(*parts), by=by)
+
+
+def _recorded(key: str, text: str, language: str, folder: Path, file: str) -> Wanted:
+    name = _clip_file(text, language, BY_PERSON, LEVELLING, sha256_file(inside(folder, file)))
+    return Wanted(key, text, language, BY_PERSON, name, recording=file, by=BY_PERSON)
+
+
+def _clip_file(*parts: str) -> str:
+    digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+    return f"{SPEECH_FOLDER}/{digest}.opus"
 
 
 def _known_clips(folder: Path) -> dict[str, Said]:
@@ -190,9 +218,14 @@ def _is_whole(path: Path, entry: IndexedFile) -> bool:
         return False
 
 
-def _synthesise(folder: Path, sentence: Wanted, voice: VoiceLike) -> Said:
+def _made(folder: Path, sentence: Wanted, voice: Engine | Speakers) -> Said:
     """Write the sentence's clip; returns its length and its words' beginnings."""
-    speech = voice.synthesise(sentence.text, sentence.language, voice=sentence.voice)
+    speech: SpeechLike
+    if sentence.recording is not None:
+        speech = finished(inside(folder, sentence.recording))
+    else:
+        engine = speaker(voice, sentence.language)
+        speech = engine.synthesise(sentence.text, sentence.language, voice=sentence.voice)
     samples: Samples = speech.samples
     data = opus_bytes(samples, speech.sample_rate_hz, Path(sentence.file).stem)
     write_durable(folder / sentence.file, data)

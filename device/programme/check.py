@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from device.programme import file_rule, price_rule, rules
+from device.programme import file_rule, listen_rule, price_rule, recording_rule, rules
 from device.programme.load import PROGRAMME_BYTES_MAX, read_file
 from device.programme.positions import Document, JsonBroken, field_path, parse
 from device.programme.problems import Fault, Problem
@@ -67,8 +67,9 @@ def _examined(data: bytes, folder: Path | None, now: datetime, drawn: bool) -> l
         zh, en = f"字段“{doubled[-1]}”写了两次", f'the field "{doubled[-1]}" is written twice'
         faults.append(Fault(doubled, zh, en, at_key=True))
     checked = rules.Checked(programme, shape, folder, now)
-    known = (*rules.RULES, file_rule.files, price_rule.prices)
-    for rule in (*known, _drawing()) if drawn else known:
+    known = (*rules.RULES, file_rule.files, price_rule.prices, listen_rule.listening,
+             recording_rule.lines, recording_rule.files)
+    for rule in (*known, _drawing(), recording_rule.sound) if drawn else known:
         faults += [fault for fault in rule(checked) if not _follows(fault, shape.faults)]
     if not any(fault.severity == "error" for fault in faults):
         faults += _strictly_read(data)

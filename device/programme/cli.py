@@ -1,4 +1,4 @@
-"""`vitrine programme check|build|show`."""
+"""`vitrine programme check|build|show|say|voices`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from device.programme import listen
 from ota.errors import Refused
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ _EXAMPLES = """examples:
   vitrine programme check programmes/tea-shop --json
   vitrine programme build programmes/tea-shop
   vitrine programme show programmes/tea-shop --out /tmp/preview
+  vitrine programme say "明前龙井¥128一盒" --language zh-CN --out /tmp/line.wav
+  vitrine programme voices
 """
 
 
@@ -35,8 +38,10 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     check.add_argument("--strict", action="store_true", help="warnings fail too")
     build = _action(actions, "build", "synthesise what changed, and write index.json", run_build)
     build.add_argument("--out", type=Path, help="build into another folder")
+    build.add_argument("--speech", type=Path, help="settings of speech servers (docs/speech.md)")
     show = _action(actions, "show", "print a summary and write preview pictures", run_show)
     show.add_argument("--out", type=Path, help="folder of the pictures (default: ./preview-<id>)")
+    listen.register(actions, _EXAMPLES)
 
 
 def _action(
@@ -115,10 +120,10 @@ def _language() -> str:
 
 def run_build(args: argparse.Namespace) -> int:
     """Synthesise what is missing and write the index; prints what was done."""
-    from device.paths import assets_dir
+    from device.paths import assets_dir, speech_settings
     from device.programme.build import build, copy_source
     from device.programme.check import check
-    from device.programme.voices import VoiceOnDemand
+    from device.programme.voices import VoiceOnDemand, speakers
     from ota.clock import monotonic_s
 
     folder: Path = args.folder
@@ -129,13 +134,20 @@ def run_build(args: argparse.Namespace) -> int:
         folder = args.out
     started_s = monotonic_s()
     voice = VoiceOnDemand.from_assets(assets_dir())
-    index = build(folder, voice, _bar)
+    made = 0
+
+    def progress(done: int, total: int) -> None:
+        nonlocal made
+        made = done
+        _bar(done, total)
+
+    index = build(folder, speakers(voice, args.speech or speech_settings()), progress)
     clips = {clip.file for clip in index.speech.values()}
     answer = {
         "ok": True,
         "folder": str(folder),
         "sentences": len(index.speech),
-        "synthesised": voice.synthesised,
+        "synthesised": made,
         "files": len(index.files),
         "bytes": sum(entry.bytes for entry in index.files.values()),
         "speech_bytes": sum(index.files[name].bytes for name in clips),
@@ -145,7 +157,7 @@ def run_build(args: argparse.Namespace) -> int:
         print(json.dumps(answer, ensure_ascii=False))
     else:
         print(
-            f"{folder}: {answer['sentences']} sentences, {voice.synthesised} synthesised, "
+            f"{folder}: {answer['sentences']} sentences, {made} made, "
             f"{answer['files']} files, {answer['bytes']} bytes, {answer['took_s']} s",
             file=sys.stderr,
         )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from device.programme.prices import spoken_price
 from device.programme.schema import PLACEHOLDER, Clip, Index, Programme, VariableValue
+from device.tts.sentences import sayable
 
 Variables = Mapping[str, VariableValue]
 
@@ -56,6 +57,18 @@ def _value(name: str, programme: Programme, variables: Variables, language: str)
     if value is None or isinstance(value, str):
         return value
     return in_language(value, language)
+
+
+def spoken_pieces(
+    text: str, language: str, recordings: tuple[str, ...] = ()
+) -> list[tuple[str, str | None]]:
+    """(what is said, its recording or None) of a filled-in line; one file says the whole line."""
+    said = sayable(text, language)
+    if len(recordings) == 1 and len(said) > 1:
+        return [(text, recordings[0])]
+    if len(recordings) != len(said):
+        return [(each, None) for each in said]
+    return list(zip(said, recordings, strict=True))
 
 
 def line_key(kind: str, item_id: str, language: str, number: int) -> str:

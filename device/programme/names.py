@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from device.programme.schema import Product, Programme
+from device.programme.schema import Option, Product, Programme
 
 _GENERIC_WORDS = "a an the of and tea teas tin box pack set our classic premium organic finest fine"
 _GENERIC_EN = frozenset(_GENERIC_WORDS.split())
@@ -28,7 +28,17 @@ def called(programme: Programme) -> dict[str, tuple[str, ...]]:
     return out
 
 
-def _written(product: Product) -> list[str]:
+def options_called(programme: Programme) -> dict[str, tuple[str, ...]]:
+    """Names and aliases of every option by its id; one id of two products is one option."""
+    out: dict[str, tuple[str, ...]] = {}
+    for product in programme.products:
+        for option in product.options:
+            names = (*out.get(option.id, ()), *_written(option))
+            out[option.id] = tuple(sorted(set(names), key=lambda n: (-len(n), n)))
+    return out
+
+
+def _written(product: Product | Option) -> list[str]:
     names = [*product.name.values()]
     for phrases in (product.aliases or {}).values():
         names += phrases

@@ -69,6 +69,34 @@ def duplicate_ids(checked: Checked) -> Iterator[Fault]:
             seen.add(item.id)
 
 
+def options(checked: Checked) -> Iterator[Fault]:
+    """Two options of one product with the same id, or called the same."""
+    for product in checked.programme.products:
+        owner: dict[str, str] = {}
+        seen: set[str] = set()
+        for option in product.options:
+            path = checked.path(option)
+            if option.id in seen:
+                yield Fault(
+                    (*path, "id"),
+                    f"规格编号“{option.id}”重复了",
+                    f'the option "{option.id}" is there twice',
+                )
+            seen.add(option.id)
+            names = [
+                *option.name.values(),
+                *(n for a in (option.aliases or {}).values() for n in a),
+            ]
+            for name in names:
+                first = owner.setdefault(" ".join(name.lower().split()), option.id)
+                if first != option.id:
+                    yield Fault(
+                        path,
+                        f"规格“{option.id}”和“{first}”都叫“{name}”",
+                        f'the options "{option.id}" and "{first}" are both called "{name}"',
+                    )
+
+
 def references(checked: Checked) -> Iterator[Fault]:
     """A card or a segment that is not there."""
     programme = checked.programme
@@ -199,6 +227,8 @@ def _texts(checked: Checked) -> Iterator[tuple[Path, Mapping[str, object]]]:
     programme = checked.programme
     for product in programme.products:
         yield checked.path(product, "name"), product.name
+        for option in product.options:
+            yield checked.path(option, "name"), option.name
         for field in ("unit", "note"):
             if (texts := getattr(product, field)) is not None:
                 yield checked.path(product, field), texts
@@ -343,6 +373,7 @@ def _validity(checked: Checked, valid: Valid, if_expired: Severity) -> Iterator[
 
 RULES: tuple[Callable[[Checked], Iterator[Fault]], ...] = (
     duplicate_ids,
+    options,
     references,
     variables,
     languages,

@@ -16,6 +16,7 @@ SPEECH_FOLDER = "speech"
 LINE_CHARS_MAX = 600
 NAME_CHARS_MAX = 80
 ITEMS_MAX = 2000
+OPTIONS_MAX = 20
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 Id = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,47}$", description="a-z, 0-9 and -")]
@@ -40,6 +41,7 @@ Url = Annotated[str, Meta(min_length=1, max_length=500)]
 Names = dict[Language, Name]
 Lines = dict[Language, Line]
 Phrases = dict[Language, Annotated[tuple[Phrase, ...], Meta(max_length=200)]]
+Recordings = dict[Language, Annotated[tuple[FilePath, ...], Meta(min_length=1, max_length=40)]]
 VariableValue = Annotated[str, Meta(max_length=200)] | dict[Language, Name]
 
 
@@ -61,11 +63,24 @@ class AvatarWish(Part, frozen=True, kw_only=True):
     version: Annotated[str, Meta(pattern=r"^(>=)?\d{1,6}$")] = ">=1"
 
 
+class Option(Part, frozen=True, kw_only=True):
+    """A size or kind of a product, by the names that people say for it ("the big one").
+
+    Used to understand questions: one about an option is answered only by an answer whose
+    questions name it; the product's own price is never said for it.
+    """
+
+    id: Id
+    name: Names
+    aliases: Phrases | None = None
+
+
 class Product(Part, frozen=True, kw_only=True):
     """Something that is sold: what its card shows.
 
     `price` is shown as written ("¥128"); lines say it by `{<id>.price}` or in words.
-    `aliases` are other names that people say for it, used to understand questions.
+    `aliases` are other names that people say for it, used to understand questions;
+    `options` its sizes or kinds.
     """
 
     id: Id
@@ -74,6 +89,7 @@ class Product(Part, frozen=True, kw_only=True):
     unit: Names | None = None
     note: dict[Language, Phrase] | None = None
     aliases: Phrases | None = None
+    options: Annotated[tuple[Option, ...], Meta(max_length=OPTIONS_MAX)] = ()
     image: FilePath | None = None
     qr: Url | None = None
     valid: Valid | None = None
@@ -83,11 +99,13 @@ class Segment(Part, frozen=True, kw_only=True):
     """A piece of the presentation: what is said, and the card that is shown beside it.
 
     `bumper` shows the brand over the whole picture before it; `notice` stands as an emergency
-    notice over the picture while it is said.
+    notice over the picture while it is said. `recording` holds sound files of the chain's own
+    speaker, one a sentence or one for the whole line: they are heard instead of a synthesiser.
     """
 
     id: Id
     say: Lines
+    recording: Recordings | None = None
     show: Id | None = None
     gesture: Id | None = None
     bumper: bool = False
@@ -96,20 +114,22 @@ class Segment(Part, frozen=True, kw_only=True):
 
 
 class Answer(Part, frozen=True, kw_only=True):
-    """What is said to any of the questions in `ask`."""
+    """What is said to any of the questions in `ask`; `recording` as in a segment."""
 
     id: Id
     ask: Phrases
     say: Lines
+    recording: Recordings | None = None
     show: Id | None = None
     gesture: Id | None = None
     valid: Valid | None = None
 
 
 class Fallback(Part, frozen=True, kw_only=True):
-    """What is said to a question that no answer fits."""
+    """What is said to a question that no answer fits; `recording` as in a segment."""
 
     say: Lines
+    recording: Recordings | None = None
     show: Id | None = None
     gesture: Id | None = None
 
@@ -158,6 +178,17 @@ class Theme(Part, frozen=True, kw_only=True):
     bumper_at_opening: bool = False
 
 
+class Listen(Part, frozen=True, kw_only=True):
+    """When the kiosk listens: always; for `awake_s` after one of the `wake` phrases was said;
+    while the key `key` is held (or from one press to the next); while somebody is near."""
+
+    mode: Literal["always", "wake", "push", "presence"] = "always"
+    wake: dict[Language, Annotated[tuple[Name, ...], Meta(max_length=8)]] = {}
+    awake_s: Annotated[int, Meta(ge=3, le=300)] = 20
+    key: Annotated[str, Meta(pattern=r"^[a-z0-9 ]{1,20}$", description="as SDL calls it")] = "space"
+    press: Literal["hold", "toggle"] = "hold"
+
+
 class Programme(Part, frozen=True, kw_only=True):
     """A whole programme, as written in `programme.json`."""
 
@@ -173,6 +204,7 @@ class Programme(Part, frozen=True, kw_only=True):
     opening_hours: tuple[Hours, ...] = ()
     variables: dict[VariableName, VariableValue] = {}
     theme: Theme = Theme()
+    listen: Listen = Listen()
     products: Annotated[tuple[Product, ...], Meta(max_length=ITEMS_MAX)] = ()
     segments: Annotated[tuple[Segment, ...], Meta(max_length=ITEMS_MAX)] = ()
     answers: Annotated[tuple[Answer, ...], Meta(max_length=ITEMS_MAX)] = ()
@@ -206,7 +238,9 @@ class IndexedFile(Struct, frozen=True, kw_only=True):
 class Clip(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One spoken sentence: its sound file and what it says (the caption).
 
-    `starts_ms` holds the moment at which each word begins (`word_times.words` of the text).
+    `starts_ms` holds the moment at which each word begins (`word_times.words` of the text); () for
+    the player to hear it from the clip. `by` tells who made it: "" the box's own synthesiser,
+    "recording" a person, else another engine's name.
     """
 
     file: FilePath
@@ -215,6 +249,7 @@ class Clip(Struct, frozen=True, kw_only=True, omit_defaults=True):
     duration_ms: Annotated[int, Meta(ge=0, le=600_000)]
     sentences: tuple[str, ...] = ()
     starts_ms: tuple[Annotated[int, Meta(ge=0, le=600_000)], ...] = ()
+    by: Annotated[str, Meta(max_length=120)] = ""
 
 
 class Index(Struct, frozen=True, kw_only=True):

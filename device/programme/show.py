@@ -24,6 +24,7 @@ SHEET_SCALE = 0.5
 GAP_PX = 24
 CARDS_MAX = 200
 BRAND_WIDTH = 320
+AVATAR_PX = (1080, 1920)  # as most are; what lies over them is laid out by that
 SCREENS_PX = {"portrait": (1080, 1920), "landscape": (1920, 1080)}
 
 
@@ -71,7 +72,7 @@ def screens(programme: Programme, folder: Path, out: Path) -> list[Path]:
     """Write how the theme looks on a screen: card, caption, brand and bumper, on plain grey."""
     pictures: dict[str, Picture] = {}
     for name, size in SCREENS_PX.items():
-        compositor = Compositor(*size, size)
+        compositor = Compositor(*size, AVATAR_PX)
         compositor.wear(theme_look(compositor.look, programme.theme, folder))
         overlay = _overlay(programme, folder, compositor.look)
         pictures[f"screen-{name}"] = _shot(compositor, overlay)

@@ -2,63 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol
 
-from device.audio.soundfiles import Samples
 from device.programme.schema import Programme
-from device.programme.word_times import Timing
+from device.tts.engine import Engine, SpeechLike
+from device.tts.speakers import Speakers, endpoints
 from ota.errors import Refused
 
 
-class SpeechLike(Protocol):
-    """Mono float32 samples in -1..1 at their rate; `words` are (text, start_ms, end_ms)."""
-
-    @property
-    def samples(self) -> Samples: ...
-
-    @property
-    def sample_rate_hz(self) -> int: ...
-
-    @property
-    def words(self) -> tuple[Timing, ...]: ...
+def speaker(voice: Engine | Speakers, language: str) -> Engine:
+    """The engine that speaks a language."""
+    return voice.of(language) if isinstance(voice, Speakers) else voice
 
 
-class VoiceLike(Protocol):
-    """`device.tts.kokoro.Voice`, or anything that speaks like it.
+def voice_name(programme: Programme, voice: Engine | Speakers, language: str) -> str:
+    """The programme's own choice of a voice, else the engine's for the language.
 
-    `engine` names the synthesiser and its version: another name means other clips.
+    A choice among the box's own voices says nothing to another engine: that takes its own.
     """
-
-    @property
-    def engine(self) -> str: ...
-
-    def synthesise(
-        self, text: str, language: str, speed: float = 1.0, voice: str | None = None
-    ) -> SpeechLike: ...
-
-
-def voice_name(programme: Programme, voice: VoiceLike, language: str) -> str:
-    """The programme's own choice of a voice, else the synthesiser's for the language."""
     from device.tts.kokoro import VOICES
 
-    chosen = (programme.voices or {}).get(language) or VOICES.get(language)
-    if chosen is None:
+    engine = speaker(voice, language)
+    names = engine.voices.get(language, ())
+    chosen = (programme.voices or {}).get(language)
+    own = {name for each in VOICES.values() for name in each}
+    if chosen is not None and (chosen in names or chosen not in own or not names):
+        return chosen
+    if not names:
         raise Refused(
             f"There is no voice for {language}; choose among {', '.join(VOICES)}, "
             "or name one in the programme's voices."
         )
-    return chosen
+    return names[0]
 
 
 class VoiceOnDemand:
     """The synthesiser, loaded at the first sentence: a build without changes needs no model."""
 
-    def __init__(self, load: Callable[[], VoiceLike], engine: str) -> None:
+    def __init__(
+        self, load: Callable[[], Engine], engine: str,
+        voices: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> None:  # fmt: skip
+        from device.tts.kokoro import VOICES
+
         self._load = load
-        self._loaded: VoiceLike | None = None
+        self._loaded: Engine | None = None
         self.engine = engine
+        self.voices = VOICES if voices is None else voices
         self.synthesised = 0
 
     @classmethod
@@ -76,3 +67,8 @@ class VoiceOnDemand:
             self._loaded = self._load()
         self.synthesised += 1
         return self._loaded.synthesise(text, language, speed, voice)
+
+
+def speakers(own: Engine, settings: Path | None) -> Speakers:
+    """The box's own voice, and the servers of the settings file where one is given."""
+    return Speakers(own, endpoints(settings) if settings is not None else None)

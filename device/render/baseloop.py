@@ -16,14 +16,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from device.render.beats import Reader, Reel, beats_of, scan
+from device.render.beats import Reader, Reel, beats_of, holding, scan, unseen_share
 from device.render.bundle import Bundle
 from device.render.gestures import Gesture, Wish, Wishes
 from device.render.pixels import Picture
-from device.render.video import VideoError, open_video, planes_of, size_of, whole_frames
+from device.render.video import PlanePool, VideoError, open_video, size_of, whole_frames
 from ota.errors import Broken, Refused
 
 READ_AHEAD = 6
+# Those ahead, the one being decoded, and those that the screen and its watchers look at.
+PLANES_KEPT = READ_AHEAD + 4
 FAULTS_MAX = 8
 _WAIT_S = 0.2
 
@@ -54,6 +56,7 @@ class BaseLoop:
         self._mended = False
         self._clip: _Clip | None = None
         self._row = 0
+        self._pool = PlanePool(PLANES_KEPT)
         self._queue: queue.Queue[tuple[int, Picture]] = queue.Queue(READ_AHEAD)
         self._stop = threading.Event()
         self._container, self._stream = open_video(path)
@@ -108,6 +111,11 @@ class BaseLoop:
         except queue.Empty:
             return None
 
+    def coming(self) -> list[int]:
+        """The indices of the next frames as far as they are decoded. Any thread."""
+        with self._queue.mutex:
+            return [index for index, _ in self._queue.queue]
+
     def close(self) -> None:
         """Stop the thread and close the file."""
         self._stop.set()
@@ -144,7 +152,7 @@ class BaseLoop:
                 if self._stop.is_set():
                     return
                 self._before(index)
-                self._put((index, planes_of(frame)))
+                self._put((index, self._pool.planes(frame)))
         except (VideoError, ValueError) as error:
             self.faults.append(f"The idle video {self.path.name} cannot be joined anew ({error}); "
                                "it repeats as it is. Install the avatar again.")
@@ -154,7 +162,7 @@ class BaseLoop:
         is broken is the one before it once more, so that the mouth stays where the head is."""
         index = 0
         for number, frame in whole_frames(self._container, self._stream):
-            planes = planes_of(frame)
+            planes = self._pool.planes(frame)
             while index <= number and index < self.frames and not self._stop.is_set():
                 self._before(index)
                 self._put((index, planes))
@@ -203,7 +211,7 @@ class BaseLoop:
     def _ready(self, gesture: Gesture) -> _Clip:
         if self._clip is None or self._clip.gesture is not gesture:
             self._close_clip()
-            self._clip = _Clip(gesture, self.size)
+            self._clip = _Clip(gesture, self.size, self._pool)
         return self._clip
 
     def _close_clip(self) -> None:
@@ -227,9 +235,11 @@ def _reel(path: Path, frames: int, joins: Sequence[int], seed: int) -> Reel | No
     except (VideoError, ValueError):
         times, keyframes = [], []
     beats = beats_of(joins, frames, keyframes) if len(times) == frames else ()
+    size = size_of(opened[0][1])
+    beats = holding(beats, keyframes, size)
     first, second = (Reader(container, stream, times) for container, stream in opened)
     if beats:
-        return Reel(beats, (first, second), seed)
+        return Reel(beats, (first, second), seed, unseen_share(size))
     first.close()
     second.close()
     return None
@@ -241,8 +251,8 @@ class _Clip:
     Iterate once for (index, planes); raises ValueError when the file ends too early.
     """
 
-    def __init__(self, gesture: Gesture, size: tuple[int, int]) -> None:
-        self.gesture = gesture
+    def __init__(self, gesture: Gesture, size: tuple[int, int], pool: PlanePool) -> None:
+        self.gesture, self._pool = gesture, pool
         self._container, stream = open_video(gesture.path)
         try:
             if size_of(stream) != size:
@@ -266,4 +276,4 @@ class _Clip:
         frame = next(self._frames, None)
         if frame is None:
             raise ValueError(f"it ends after {number} of {self.gesture.frames} frames")
-        return planes_of(frame)
+        return self._pool.planes(frame)

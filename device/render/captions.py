@@ -73,12 +73,16 @@ class Room:
 
     @classmethod
     def of(cls, look: Look) -> Room:
-        """Across the picture in portrait; a column beside the face in landscape."""
+        """Across the picture in portrait; a column beside the face in landscape, as wide as the
+        card where it lies under the words."""
+        if look.beside and not look.side_card:
+            return BESIDE
         return LANDSCAPE if look.landscape else cls()
 
 
 LANDSCAPE = Room(width=520, size=42, latin_size=36, lines=4, latin_lines=5,
                  second_size=28, second_lines=5)
+BESIDE = Room(width=886)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from device.render.text import BOLD, REGULAR, Board, Box, Colour, Type, typeface
 AI_LABEL_TEXT = "AI 生成 / AI generated"
 AI_LABEL_SHARE = 0.05
 DESIGN_SHORT_PX = 1080
-LANDSCAPE_CARD = 0.62
+LANDSCAPE_CARD, BESIDE_CARD = 0.62, 0.9
 _SHADE_PX = 40
 CARD_WIDTH, CARD_HEIGHT, CARD_RADIUS, PAD = 984, 348, 36, 34
 PICTURE_SIDE, QR_SIDE = 280, 196
@@ -31,6 +31,7 @@ SCAN_WORDS = "扫码 Scan"
 class Look:
     """Scale, colours (RGB) and type of everything drawn; `k` = short side / 1080.
 
+    `beside`: the presenter stands at the right, what is drawn has a column at the left.
     `canvas` is the picture's (width, height) in px; `regular` and `bold` are a file of `fonts/`
     or the path of the theme's own font.
     """
@@ -40,6 +41,7 @@ class Look:
     text: tuple[int, int, int] = (255, 255, 255)
     accent: tuple[int, int, int] = (216, 180, 106)
     landscape: bool = False
+    beside: bool = False
     side_card: bool = False
     canvas: tuple[int, int] = (DESIGN_SHORT_PX, 1920)
     regular: str = REGULAR
@@ -57,7 +59,8 @@ class Look:
     def card(self) -> Look:
         """The scale of cards: a lying one is smaller beside the face in landscape."""
         smaller = self.landscape and not self.side_card
-        return replace(self, k=self.k * LANDSCAPE_CARD) if smaller else self
+        share = BESIDE_CARD if self.beside else LANDSCAPE_CARD
+        return replace(self, k=self.k * share) if smaller else self
 
     def px(self, design_px: float) -> int:
         """Design pixels to canvas pixels."""

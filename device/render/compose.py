@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from device.render import pixels
 from device.render.captions import Track, View
 from device.render.cards import Label, Look, ai_label, card_shade_px
 from device.render.dirty import Box, apart
-from device.render.pixels import Picture, Sprite
+from device.render.dress import Dressed, Ground, dress
+from device.render.ground import BaseView
+from device.render.pixels import Floats, Picture, Sprite
 
 MARGIN_PX = 48
 FADE_FRAMES = 6
@@ -43,12 +44,11 @@ class Layer:
 
 @dataclass(frozen=True)
 class Drawn:
-    """What a canvas shows: the base frame, the mouth on it and where, the layers over them."""
+    """What a canvas shows: the base frame, the mouth on it, the layers over them."""
 
     canvas: Picture
     base_i420: Picture
-    patch: Picture | None
-    mouth: Box | None
+    mouth: Dressed | None
     layers: list[Layer]
 
 
@@ -59,6 +59,7 @@ class Overlay:
     card: Sprite | None = None
     caption: Sprite | View | None = None
     hint: Sprite | None = None
+    heard: Sprite | None = None  # a visitor's words: see Compositor.private
     brand: Sprite | None = None
     plate: Sprite | None = None
     gauge: Sprite | None = None
@@ -82,8 +83,9 @@ class Overlay:
 class Compositor:
     """Compositor(1080, 1920, (1080, 1920)): draws frames of any base size into a canvas size.
 
-    Not thread-safe: one present loop owns it. `look.k` follows the short side, `shift` (x, y) in
-    pixels moves all that lies over the picture.
+    One present loop owns it; only `dress` is for other threads as well. `private` are the boxes
+    of the last frame that hold a visitor's words: for the screen alone. `look.k` follows the short
+    side, `shift` (x, y) in pixels moves all that lies over the picture.
     """
 
     def __init__(
@@ -92,97 +94,138 @@ class Compositor:
     ) -> None:
         """`focus` is the base pixel (x, y) to keep in view where the canvas crops the base."""
         self.width_px, self.height_px = width_px, height_px
+        self._view = BaseView(base_size, (width_px, height_px), focus)
         self.look = Look(k=min(width_px, height_px) / 1080, landscape=width_px > height_px,
-                         canvas=(width_px, height_px))
+                         canvas=(width_px, height_px), beside=self._view.framing.beside)
         self.label: Label = ai_label(self.look)
         self.shift = (0, 0)
         self.covered = False
-        self._base_size = base_size
-        self._crop = _cover_crop(base_size, (width_px, height_px), focus)
-        self._scratch = (
-            np.empty((base_size[1], base_size[0], 4), np.uint8)
-            if base_size != (width_px, height_px) else None
-        )
+        self.private: tuple[Box, ...] = ()
         self._drawn: Drawn | None = None
-        self._clean: Picture | None = None
+        self._ground: Ground | None = None
+        self._laid: tuple[Overlay, tuple[int, int], list[Layer]] | None = None
         self._card, self._bumper = _Change(FADE_FRAMES), _Change(BUMPER_FADE_FRAMES)
 
     def wear(self, look: Look) -> None:
         """Take the colours of a theme; the scale stays."""
         self.look = replace(look, k=self.look.k, landscape=self.look.landscape,
-                            canvas=self.look.canvas)
+                            canvas=self.look.canvas, beside=self.look.beside)
+        self._laid = None
+
+    def dress(self, patch: Picture, matrix: Floats) -> Dressed:
+        """A patch made ready for `frame` with that `matrix`, which then has less to do.
+
+        Any thread. Where the base stands still the mouth is laid on it here already.
+        """
+        return dress(patch, matrix, self._view.on_canvas(matrix), (self.width_px, self.height_px),
+                     self._ground)
 
     def frame(
         self,
         canvas: Picture,
         base_i420: Picture,
-        patch: Picture | None,
-        matrix: npt.NDArray[np.float32],
+        patch: Picture | Dressed | None,
+        matrix: Floats,
         overlay: Overlay,
     ) -> list[Box]:
         """Draw one frame into `canvas` (h, w, 4); returns the boxes that changed.
 
-        `patch` is premultiplied BGRA (`pixels.premultiplied_patch`), None for a closed
-        mouth; `matrix` (2, 3) maps patch pixels to base pixels. A canvas that is given again
-        must still hold what was drawn into it; the same base array means the same picture.
+        `patch` is premultiplied BGRA (`pixels.premultiplied_patch`), also as `dress` returned it,
+        None for a closed mouth; `matrix` (2, 3) maps patch pixels to base pixels. A canvas that
+        is given again must still hold what was drawn into it; the same base array means the same
+        picture.
         """
-        placed = self._on_canvas(matrix)
-        mouth = None if patch is None else Box(
-            *pixels.patch_box(patch, placed, self.width_px, self.height_px))
-        before, now = self._drawn, Drawn(canvas, base_i420, patch, mouth, self.layers(overlay))
-        self._drawn = now
-        if before is None or before.canvas is not canvas or before.base_i420 is not base_i420:
-            self._clean = None
+        before = self._drawn
+        mouth = None if patch is None else self._fitted(patch, matrix, before)
+        now = self._drawn = Drawn(canvas, base_i420, mouth, self.layers(overlay))
+        place = self._view.place
+        if before is None or before.canvas is not canvas:
+            self._ground = None
             self.base(canvas, base_i420)
             whole = Box(0, 0, self.width_px, self.height_px)
-            self._over(canvas, whole, now, placed)
+            self._over(canvas, whole, now)
             return [whole]
         boxes = self._changed(before, now)
-        if boxes and self._clean is None:
-            self._clean = np.empty_like(canvas)
-            self.base(self._clean, base_i420)
+        if before.base_i420 is not base_i420:
+            self._ground = None
+            self._view.moving(canvas, base_i420)
+            self._over(_cut(canvas, place), place, now)
+            boxes = [part for box in boxes for part in box.without(place)]
+            for box in boxes:
+                self._view.restore(_cut(canvas, box), box)
+                self._over(_cut(canvas, box), box, now)
+            return [place, *boxes]
         for box in boxes:
-            part = canvas[box.top : box.bottom, box.left : box.right]
-            assert self._clean is not None
-            np.copyto(part, self._clean[box.top : box.bottom, box.left : box.right])
-            self._over(part, box, now, placed)
+            self._again(_cut(canvas, box), box, now)
         return boxes
 
-    def _over(self, part: Picture, box: Box, now: Drawn, placed: npt.NDArray[np.float32]) -> None:
-        """Mouth and layers onto one box of the canvas, which shows the base."""
-        if now.patch is not None and now.mouth is not None and now.mouth.meets(box):
-            moved = placed.copy()
-            moved[:, 2] -= (box.left, box.top)
-            pixels.lay_patch(part, now.patch, moved)
+    def _fitted(self, patch: Picture | Dressed, matrix: Floats, before: Drawn | None) -> Dressed:
+        """The mouth at that place: as it came, as it was drawn last, else dressed here."""
+        at = matrix.tobytes()
+        if isinstance(patch, Dressed):
+            if patch.at == at:
+                return patch
+            patch = patch.patch
+        if before is not None and before.mouth is not None and before.mouth.fits(patch, at):
+            return before.mouth
+        return self.dress(patch, matrix)
+
+    def _again(self, part: Picture, box: Box, now: Drawn) -> None:
+        """One box of a canvas whose base stands still, drawn anew."""
+        finished = None
+        if now.mouth is not None and now.mouth.box == box:
+            finished = now.mouth.whole_over(now.base_i420)
+        if finished is not None:
+            np.copyto(part, finished)
+        else:
+            np.copyto(part, _cut(self._clean(now.base_i420), box))
+        self._over(part, box, now, laid=finished is not None)
+
+    def _clean(self, base_i420: Picture) -> Picture:
+        """The base alone as it looks on the canvas, drawn once while it stands still."""
+        if self._ground is None:
+            clean: Picture = np.empty((self.height_px, self.width_px, 4), np.uint8)
+            self.base(clean, base_i420)
+            self._ground = Ground(base_i420, clean)
+        return self._ground.clean
+
+    def _over(self, part: Picture, box: Box, now: Drawn, laid: bool = False) -> None:
+        """Mouth (unless it is `laid`) and layers onto one box of the canvas."""
+        if now.mouth is not None and not laid:
+            now.mouth.lay(part, box)
         for layer in now.layers:
             if layer.box.meets(box):
                 pixels.blend(part, layer.sprite, layer.x - box.left, layer.y - box.top,
                              layer.opacity)
 
     def _changed(self, before: Drawn, now: Drawn) -> list[Box]:
-        """The boxes in which two frames over the same base differ. One that meets the mouth holds
-        all of it: a part of a warped patch is not the same bit by bit."""
-        boxes: list[Box] = []
-        if before.patch is not now.patch or before.mouth != now.mouth:
-            boxes += [box for box in (before.mouth, now.mouth) if box is not None]
-        boxes += [layer.box for layer in before.layers if layer not in now.layers]
+        """The boxes in which two frames over the same base differ."""
+        mouths = {mouth.box for mouth, other in (
+            (now.mouth, before.mouth), (before.mouth, now.mouth))
+            if mouth is not None and not mouth.same_as(other)}
+        if before.layers is now.layers and len(mouths) < 2:
+            return [box for box in mouths if box.area_px]
+        boxes = [layer.box for layer in before.layers if layer not in now.layers]
         boxes += [layer.box for layer in now.layers if layer not in before.layers]
-        boxes = apart([box.within(self.width_px, self.height_px) for box in boxes])
-        if now.mouth is not None and any(box.meets(now.mouth) for box in boxes):
-            boxes = apart([*boxes, now.mouth])
-        return boxes
+        return apart([box.within(self.width_px, self.height_px) for box in (*boxes, *mouths)])
 
     def base(self, canvas: Picture, base_i420: Picture) -> None:
-        """The base frame alone, scaled and cropped to cover the canvas."""
-        if self._scratch is None:
-            pixels.i420_to_bgra(base_i420, canvas)
-            return
-        pixels.i420_to_bgra(base_i420, self._scratch)
-        left, top, wide, high = self._crop
-        pixels.resize_into(self._scratch[top : top + high, left : left + wide], canvas)
+        """The base frame alone, scaled and cropped to cover the canvas, or on its ground."""
+        self._view.whole(canvas, base_i420)
 
     def layers(self, overlay: Overlay) -> list[Layer]:
-        """Where everything lies in this frame; the AI label is always the last and on top."""
+        """Where everything lies in this frame; the AI label is always the last and on top.
+
+        The same list as before while nothing comes, goes or moves.
+        """
+        if (self._laid is not None and self._laid[0] is overlay and self._laid[1] == self.shift
+                and self._card.settled and self._bumper.settled):
+            return self._laid[2]
+        found = self._laid_out(overlay)
+        self._laid = (overlay, self.shift, found)
+        return found
+
+    def _laid_out(self, overlay: Overlay) -> list[Layer]:
         margin = self.look.px(MARGIN_PX)
         found = [self._card_layer(card, shown)
                  for card, shown in self._card.steps(overlay.card)]
@@ -202,7 +245,10 @@ class Compositor:
         corner = margin - self.label.margin_px
         found.append(Layer(self.label.sprite, corner, corner))
         self.covered = any(self._covers(layer) for layer in found)
-        return [self._shifted(layer) for layer in found]
+        placed = [self._shifted(layer) for layer in found]
+        self.private = tuple(layer.box.within(self.width_px, self.height_px) for layer in placed
+                             if layer.sprite is overlay.heard)
+        return placed
 
     def _covers(self, layer: Layer) -> bool:
         """Does it hide the whole picture?"""
@@ -225,38 +271,40 @@ class Compositor:
         return found
 
     def _words_layers(self, overlay: Overlay, margin: int) -> list[Layer]:
-        """Caption or hint: above a lying card in portrait, in the left column in landscape."""
-        words = overlay.caption or overlay.hint
-        if words is None:
-            return []
+        """Caption or hint, above them what was heard: over a lying card in portrait and beside
+        the presenter, else in the left column."""
         portrait, card = self.height_px >= self.width_px, overlay.card
         foot = self.height_px - margin
-        if portrait and card is not None and not _stands(card):
+        if (portrait or self.look.beside) and card is not None and not _stands(card):
             foot -= card.height_px - 2 * card_shade_px(self.look) + self.look.px(28)
-        x = (self.width_px - words.width_px) // 2 if portrait else margin
-        y = foot - words.height_px
-        if isinstance(words, View):
-            return [Layer(part.sprite, x + part.x, y + part.y) for part in words.parts]
-        return [Layer(words, x, y)]
+        found: list[Layer] = []
+        for words in (overlay.caption or overlay.hint, overlay.heard):
+            if words is None:
+                continue
+            x = (self.width_px - words.width_px) // 2 if portrait else margin
+            y = foot - words.height_px
+            foot = y - self.look.px(20)
+            if isinstance(words, View):
+                found += [Layer(part.sprite, x + part.x, y + part.y) for part in words.parts]
+            else:
+                found.append(Layer(words, x, y))
+        return found
 
     def _card_layer(self, card: Sprite, shown: float) -> Layer:
         eased = 1.0 - (1.0 - shown) ** 2
-        edge = self.look.px(MARGIN_PX) - card_shade_px(self.look)
+        shade = card_shade_px(self.look)
+        edge = self.look.px(MARGIN_PX) - shade
         portrait = self.height_px >= self.width_px
-        x = (self.width_px - card.width_px) // 2 if portrait and not _stands(card) else (
-            self.width_px - card.width_px - edge)
+        x = self.width_px - card.width_px - edge
+        if self.look.beside:
+            x = edge if not _stands(card) else (
+                self._view.place.left - card.width_px + shade)
+        elif portrait and not _stands(card):
+            x = (self.width_px - card.width_px) // 2
         y = self.height_px - card.height_px - edge + round((1.0 - eased) * self.look.px(SLIDE_PX))
         if portrait and _stands(card):
             y -= self.look.px(CAPTION_ROOM_PX)
         return Layer(card, x, y, eased)
-
-    def _on_canvas(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        left, top, wide, _ = self._crop
-        scale = self.width_px / wide
-        moved = matrix.copy()
-        moved[:, 2] -= (left, top)
-        scaled: npt.NDArray[np.float32] = (moved * scale).astype(np.float32)
-        return scaled
 
 
 class _Change:
@@ -266,6 +314,12 @@ class _Change:
         self._frames = frames
         self._coming: tuple[Sprite | None, int] = (None, 0)
         self._going: tuple[Sprite | None, int] = (None, 0)
+
+    @property
+    def settled(self) -> bool:
+        """Would another step with the same wish show the same?"""
+        (coming, come), (going, gone) = self._coming, self._going
+        return (coming is None or come == self._frames) and (going is None or gone == 0)
 
     def steps(self, wanted: Sprite | None) -> list[tuple[Sprite, float]]:
         """One frame on: the sprites to show, the leaving one first, each with its share."""
@@ -282,13 +336,5 @@ def _stands(card: Sprite) -> bool:
     return card.height_px > card.width_px
 
 
-def _cover_crop(
-    base: tuple[int, int], canvas: tuple[int, int], focus: tuple[int, int] | None
-) -> tuple[int, int, int, int]:
-    """The part (x, y, w, h) of the base around the focus that has the canvas's shape."""
-    scale = max(canvas[0] / base[0], canvas[1] / base[1])
-    wide, high = min(base[0], round(canvas[0] / scale)), min(base[1], round(canvas[1] / scale))
-    middle_x, middle_y = focus or (base[0] // 2, base[1] // 2)
-    left = min(max(0, middle_x - wide // 2), base[0] - wide)
-    top = min(max(0, middle_y - high // 2), base[1] - high)
-    return left, top, wide, high
+def _cut(canvas: Picture, box: Box) -> Picture:
+    return canvas[box.top : box.bottom, box.left : box.right]

@@ -20,6 +20,11 @@ class Box:
         """How many pixels; 0 for a box that is turned inside out."""
         return max(0, self.right - self.left) * max(0, self.bottom - self.top)
 
+    @property
+    def corners(self) -> tuple[int, int, int, int]:
+        """left, top, right, bottom."""
+        return self.left, self.top, self.right, self.bottom
+
     def meets(self, other: Box) -> bool:
         """Do they share a pixel?"""
         return (self.left < other.right and other.left < self.right
@@ -34,6 +39,17 @@ class Box:
         """The part of it that lies in a canvas."""
         return Box(max(0, self.left), max(0, self.top),
                    min(width_px, self.right), min(height_px, self.bottom))
+
+    def without(self, other: Box) -> list[Box]:
+        """What of it lies outside of another one, in at most four boxes."""
+        if not self.meets(other):
+            return [self]
+        top, bottom = max(self.top, other.top), min(self.bottom, other.bottom)
+        parts = (Box(self.left, self.top, self.right, top),
+                 Box(self.left, bottom, self.right, self.bottom),
+                 Box(self.left, top, min(self.right, other.left), bottom),
+                 Box(max(self.left, other.right), top, self.right, bottom))
+        return [part for part in parts if part.area_px]
 
 
 def apart(boxes: Sequence[Box]) -> list[Box]:

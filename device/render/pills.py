@@ -1,14 +1,20 @@
-"""Small marks of the upper right corner, under the brand."""
+"""Small marks: the camera's under the brand, the ear's at the foot of the picture."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from device.render.cards import Look
 from device.render.pixels import Sprite
-from device.render.text import BOLD, Board, typeface
+from device.render.text import BOLD, REGULAR, Board, typeface
 
 CAMERA_WORDS = "摄像头已开 不留影像 / Camera on, nothing kept"
+OUTSIDE_WORDS = "提问文字会发送到店外 / Questions are sent outside"
+LISTENING_WORDS = "正在听 / Listening"
+THINKING_WORDS = "稍等 / One moment"
 _GAP_PX = 14
 
 
@@ -28,6 +34,56 @@ def camera_pill(look: Look) -> Sprite:
                 (226, 40, 40, 255))
     board.text(CAMERA_WORDS, kind, edge + icon + look.px(12), height // 2, ink, "lm")
     return board.sprite()
+
+
+def outside_pill(look: Look) -> Sprite:
+    """Says in both languages that questions without an answer go to another machine."""
+    kind = typeface(BOLD, look.px(24))
+    height, edge = look.px(52), look.px(20)
+    width = round(kind.width_px(OUTSIDE_WORDS)) + 2 * edge
+    board = Board(width, height)
+    board.panel((0, 0, width, height), height // 2, (12, 14, 16, 150))
+    board.text(OUTSIDE_WORDS, kind, edge, height // 2, (255, 255, 255, 240), "lm")
+    return board.sprite()
+
+
+def listening_pill(look: Look) -> Sprite:
+    """An ear, and that it listens."""
+    ear = [_arc((0.50, 0.36), 0.30, 165, 380), _arc((0.50, 0.36), 0.13, 180, 360)]
+    outer = [*ear[0], (0.72, 0.58), (0.62, 0.72), (0.60, 0.86), (0.48, 0.94), (0.36, 0.88)]
+    inner = [*ear[1], (0.60, 0.46), (0.50, 0.56), (0.48, 0.68)]
+    return _icon_pill(LISTENING_WORDS, look, (outer, inner))
+
+
+def thinking_pill(look: Look) -> Sprite:
+    """Three dots, and that it takes a moment."""
+    dots = [[(x, 0.5), (x + 0.001, 0.5)] for x in (0.2, 0.5, 0.8)]
+    return _icon_pill(THINKING_WORDS, look, dots, weight=0.17)
+
+
+def _icon_pill(
+    text: str, look: Look, strokes: Sequence[Sequence[tuple[float, float]]], weight: float = 0.09
+) -> Sprite:
+    """As `cards.hint`, with an icon drawn of strokes in the unit square in the accent colour."""
+    look = look.card()
+    kind = typeface(REGULAR, look.px(40))
+    icon, pad, gap = look.px(46), look.px(34), look.px(18)
+    width, height = round(kind.width_px(text)) + 2 * pad + icon + gap, look.px(84)
+    board = Board(width, height)
+    board.panel((0, 0, width, height), height // 2, (*look.background, 190))
+    top = (height - icon) / 2
+    for stroke in strokes:
+        board.stroke([(pad + x * icon, top + y * icon) for x, y in stroke], weight * icon,
+                     (*look.accent, 255))
+    board.text(text, kind, pad + icon + gap, height // 2, look.ink(235), "lm")
+    return board.sprite()
+
+
+def _arc(middle: tuple[float, float], radius: float, start: int, end: int
+         ) -> list[tuple[float, float]]:
+    """Points of an arc, degrees clockwise from the right."""
+    angles = [math.radians(each) for each in range(start, end + 1, 10)]
+    return [(middle[0] + radius * math.cos(a), middle[1] + radius * math.sin(a)) for a in angles]
 
 
 def below(upper: Sprite | None, lower: Sprite, look: Look) -> Sprite:

@@ -15,7 +15,9 @@ import numpy.typing as npt
 from ota.errors import Refused
 
 Picture = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
 IMAGE_SIDE_PX_MAX = 8192
+NOISE_PX = 256
 
 
 def use_one_thread() -> None:
@@ -64,8 +66,7 @@ def blend(canvas: Picture, sprite: Sprite, x: int, y: int, opacity: float = 1.0)
     colour = sprite.colour[top - y : bottom - y, left - x : right - x]
     inverse = sprite.inverse[top - y : bottom - y, left - x : right - x]
     if opacity >= 0.999:
-        cv2.multiply(region, inverse, dst=region, scale=1 / 255.0)
-        cv2.add(region, colour, dst=region)
+        lay(region, colour, inverse)
         return
     covered = cv2.multiply(region, inverse, scale=1 / 255.0)
     cv2.add(covered, colour, dst=covered)
@@ -92,20 +93,36 @@ def premultiplied_patch(rgba: Picture) -> Picture:
     return patch
 
 
-def lay_patch(canvas: Picture, patch: Picture, matrix: npt.NDArray[np.float32]) -> None:
-    """Warp a premultiplied patch by `matrix` (2x3, patch xy -> canvas xy) onto the canvas."""
-    left, top, right, bottom = patch_box(patch, matrix, canvas.shape[1], canvas.shape[0])
+def warped(
+    patch: Picture, matrix: Floats, box: tuple[int, int, int, int]
+) -> tuple[Picture, Picture]:
+    """A premultiplied patch warped by `matrix` (2x3, patch xy -> canvas xy) into `box`, and
+    255 - its alpha in all four channels: both (h, w, 4), empty where the box is."""
+    left, top, right, bottom = box
     if right <= left or bottom <= top:
-        return
-    shifted = matrix.astype(np.float64).copy()
+        empty: Picture = np.zeros((0, 0, 4), np.uint8)
+        return empty, empty
+    shifted = matrix.astype(np.float64)
     shifted[:, 2] -= (left, top)
-    warped = cv2.warpAffine(patch, shifted, (right - left, bottom - top), flags=cv2.INTER_LINEAR)
+    colour = cv2.warpAffine(patch, shifted, (right - left, bottom - top), flags=cv2.INTER_LINEAR)
     # One channel out, four back: merging four strided views takes five times as long.
-    outside = cv2.bitwise_not(cv2.extractChannel(warped, 3))
-    inverse = cv2.cvtColor(outside, cv2.COLOR_GRAY2BGRA)
-    region = canvas[top:bottom, left:right]
+    outside = cv2.bitwise_not(cv2.extractChannel(colour, 3))
+    return np.asarray(colour, np.uint8), np.asarray(
+        cv2.cvtColor(outside, cv2.COLOR_GRAY2BGRA), np.uint8)
+
+
+def lay(region: Picture, colour: Picture, inverse: Picture) -> None:
+    """Premultiplied `colour` over a region of a canvas; all three have the same shape."""
     cv2.multiply(region, inverse, dst=region, scale=1 / 255.0)
-    cv2.add(region, warped, dst=region)
+    cv2.add(region, colour, dst=region)
+
+
+def lay_patch(canvas: Picture, patch: Picture, matrix: Floats) -> None:
+    """Warp a premultiplied patch by `matrix` (2x3, patch xy -> canvas xy) onto the canvas."""
+    box = patch_box(patch, matrix, canvas.shape[1], canvas.shape[0])
+    colour, inverse = warped(patch, matrix, box)
+    if colour.size:
+        lay(canvas[box[1] : box[3], box[0] : box[2]], colour, inverse)
 
 
 def patch_box(
@@ -121,11 +138,28 @@ def patch_box(
 
 
 def i420_to_bgra(i420: Picture, out: Picture) -> None:
-    """I420 planes (h * 3 / 2, w) into a BGRA canvas of the same size, in place."""
-    if out.flags["C_CONTIGUOUS"]:
-        cv2.cvtColor(i420, cv2.COLOR_YUV2BGRA_I420, dst=out)
-    else:
-        np.copyto(out, cv2.cvtColor(i420, cv2.COLOR_YUV2BGRA_I420))
+    """I420 planes (h * 3 / 2, w) into a BGRA canvas, or a part of one, of that size, in place."""
+    cv2.cvtColor(i420, cv2.COLOR_YUV2BGRA_I420, dst=out)
+
+
+def scale_i420(i420: Picture, crop: tuple[int, int, int, int], out: Picture) -> None:
+    """The part (left, top, right, bottom) of I420 planes scaled to fill the I420 planes `out`;
+    all its numbers are even. Scaling the planes is a third of the work of scaling BGRA."""
+    shrink = 2 * out.shape[0] // 3 < (crop[3] - crop[1]) / 2
+    way = cv2.INTER_AREA if shrink else cv2.INTER_LINEAR
+    left, top, right, bottom = crop
+    for source, target, step in zip(_planes(i420), _planes(out), (1, 2, 2), strict=True):
+        part = source[top // step : bottom // step, left // step : right // step]
+        cv2.resize(part, (target.shape[1], target.shape[0]), dst=target, interpolation=way)
+
+
+def _planes(i420: Picture) -> tuple[Picture, Picture, Picture]:
+    """Y (h, w), U and V (h / 2, w / 2), as views."""
+    high, wide = i420.shape[0] * 2 // 3, i420.shape[1]
+    flat, size = i420.reshape(-1), high * wide
+    half = (high // 2, wide // 2)
+    return (i420[:high], flat[size : size + size // 4].reshape(half),
+            flat[size + size // 4 : size + size // 2].reshape(half))
 
 
 def bgra_to_i420(canvas: Picture) -> Picture:
@@ -150,6 +184,35 @@ def blurred_ground(picture: Picture, width_px: int, height_px: int) -> Picture:
     soft = cv2.GaussianBlur(small, (0, 0), 4.0)
     filled = cv2.resize(soft, (width_px, height_px), interpolation=cv2.INTER_LINEAR)
     return np.asarray(cv2.convertScaleAbs(filled, alpha=0.5), np.uint8)
+
+
+def extended(edge: Picture, width_px: int, level_px: int) -> Picture:
+    """The edge (h, e, 4) of a picture gone on to its left for `width_px`: sharp and in full light
+    over the last `level_px`, ever softer and dimmer before. (h, width_px, 4)."""
+    high = edge.shape[0]
+    column = edge.mean(axis=1, dtype=np.float32)
+    soft = np.stack([cv2.GaussianBlur(column, (1, 0), sigmaX=0.1, sigmaY=share * high,
+                                      borderType=cv2.BORDER_REPLICATE)
+                     for share in (0.004, 0.03, 0.12)], axis=-1)
+    away = np.clip((width_px - level_px - np.arange(width_px, dtype=np.float32))
+                   / max(1, width_px - level_px), 0, 1)
+    near, far = np.clip(away * 4, 0, 1), np.clip(away * 1.5 - 0.3, 0, 1)
+    shares = np.stack([1 - near, near * (1 - far), near * far]) * (1 - 0.45 * away)
+    # Half a level of noise: eight bits show steps in so soft a ground.
+    tile = np.random.default_rng(1).uniform(-0.5, 0.5, (NOISE_PX, NOISE_PX)).astype(np.float32)
+    noise = np.tile(tile, (high // NOISE_PX + 1, width_px // NOISE_PX + 1))[:high, :width_px]
+    planes = [cv2.convertScaleAbs(soft[:, channel].astype(np.float32) @ shares.astype(np.float32)
+                                  + noise) for channel in range(3)]
+    return np.asarray(cv2.merge((*planes, np.zeros_like(planes[0]))), np.uint8)
+
+
+def fade_in(ground: Picture) -> tuple[Picture, Picture]:
+    """255 - alpha and premultiplied colour (see `lay`) of a ground that fades out to the right."""
+    share = np.linspace(1.0, 0.0, ground.shape[1] + 1, dtype=np.float32)[1:]
+    share = share * share * (3 - 2 * share)
+    alpha = np.rint(np.broadcast_to(share[None, :, None] * 255, ground.shape))
+    colour = np.rint(ground * (alpha / 255)).astype(np.uint8)
+    return np.ascontiguousarray(255 - alpha).astype(np.uint8), np.ascontiguousarray(colour)
 
 
 def jpeg_bytes(canvas: Picture, quality: int) -> bytes:

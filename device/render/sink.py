@@ -46,6 +46,9 @@ class Sink(Protocol):
     def closed_by_user(self) -> bool:
         """Handle the window's events; True when the person asked to leave."""
 
+    def take_keys(self, name: str) -> list[bool]:
+        """The key of that name went down (True) or up since the last call."""
+
     def state(self) -> SinkState:
         """What was presented so far."""
 
@@ -80,6 +83,10 @@ class NullSink:
     def closed_by_user(self) -> bool:
         """Nobody can."""
         return False
+
+    def take_keys(self, name: str) -> list[bool]:
+        """There is no keyboard."""
+        return []
 
     def state(self) -> SinkState:
         """What was presented so far."""

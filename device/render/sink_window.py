@@ -93,15 +93,32 @@ class WindowSink:
                 return True
             if event.type == pygame.VIDEOEXPOSE:
                 self._exposed = True  # the server forgot our pixels
-            if event.type == pygame.KEYDOWN:
-                if event.key == pygame.K_F11:
-                    self._full = not self._full
-                    self._make_window()
-                elif event.key == pygame.K_ESCAPE and self._full:
-                    self._full = False
-                    self._make_window()
+            self._key(event)
         self._follow_desktop()
         return False
+
+    def take_keys(self, name: str) -> list[bool]:
+        """The key of that name (as SDL calls it: "space", "f5", "return") went down or up."""
+        pygame = self._pygame
+        found: list[bool] = []
+        for event in pygame.event.get((pygame.KEYDOWN, pygame.KEYUP)):
+            if pygame.key.name(event.key) == name:
+                found.append(event.type == pygame.KEYDOWN)
+            else:
+                self._key(event)
+        return found
+
+    def _key(self, event: Any) -> None:
+        """F11 and Esc."""
+        pygame = self._pygame
+        if event.type != pygame.KEYDOWN:
+            return
+        if event.key == pygame.K_F11:
+            self._full = not self._full
+            self._make_window()
+        elif event.key == pygame.K_ESCAPE and self._full:
+            self._full = False
+            self._make_window()
 
     def show(self, visible: bool) -> None:
         """Show or hide the window (the safe picture waits hidden behind the player)."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import unicodedata
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -109,6 +110,19 @@ class Board:
         source = (max(0, -at_x), max(0, -at_y))
         if source[0] < wide and source[1] < high:
             self._image.alpha_composite(layer, (max(0, at_x), max(0, at_y)), source)
+
+    def stroke(self, points: Sequence[tuple[float, float]], width_px: float, fill: Colour) -> None:
+        """A smooth line through the points (x, y), round at its ends."""
+        wide, high = self._image.size
+        mask = Image.new("L", (wide * _EDGE_SCALE, high * _EDGE_SCALE), 0)
+        pen, thick = ImageDraw.Draw(mask), width_px * _EDGE_SCALE
+        large = [(x * _EDGE_SCALE, y * _EDGE_SCALE) for x, y in points]
+        pen.line(large, fill=255, width=round(thick), joint="curve")
+        for x, y in (large[0], large[-1]):
+            half = thick / 2
+            pen.ellipse((x - half, y - half, x + half, y + half), fill=255)
+        mask = mask.resize((wide, high), Image.Resampling.BOX)
+        self._under_mask(mask, (0, 0, wide, high), Image.new("RGBA", (wide, high), fill))
 
     def rule(self, box: Box, fill: Colour) -> None:
         """A plain filled rectangle: separators and bars."""

@@ -14,7 +14,7 @@ from device.selftest.finding import Finding
 from ota.clock import monotonic_s
 from ota.errors import Refused, VitrineError
 
-NAMES = ("screen", "sound", "microphone", "recogniser", "network", "disk", "clock")
+NAMES = ("screen", "sound", "microphone", "echo", "recogniser", "network", "disk", "clock")
 
 
 def run_checks(places: Places, hal: Hal, only: Sequence[str] = ()) -> list[Finding]:
@@ -26,6 +26,7 @@ def run_checks(places: Places, hal: Hal, only: Sequence[str] = ()) -> list[Findi
     parts: tuple[tuple[tuple[str, ...], Callable[[], Finding | list[Finding]]], ...] = (
         (("screen",), partial(checks.check_screen, hal)),
         (("sound", "microphone"), _sound),
+        (("echo",), _echo),
         (("recogniser",), checks.check_recogniser),
         (("network",), partial(checks.check_network, places)),
         (("disk",), partial(checks.check_disk, places)),
@@ -42,6 +43,12 @@ def _sound() -> list[Finding]:
     from device.selftest.sound import check_sound
 
     return check_sound()
+
+
+def _echo() -> list[Finding]:
+    from device.selftest.echo import check_echo
+
+    return [check_echo()]
 
 
 def _timed(

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from device.audio.resample import resample
 from device.audio.soundfiles import read
 from device.audio.speaker import RATE_HZ
+from device.conversation.script import Script
 from device.render.mouths import AnyMouth, Codes
 
 CODE_RATE_HZ = 16_000
@@ -74,3 +75,9 @@ class ClipShelf:
         while len(self._codes) > CODES_MAX or (
                 self._codes_bytes > CODES_BYTES_MAX and len(self._codes) > 1):
             self._codes_bytes -= self._codes.popitem(last=False)[1].nbytes
+
+
+def answers_first(script: Script, most: int) -> list[Path]:
+    """The clips of a programme, those first that somebody may wait for."""
+    rows = sorted(script.index.speech.items(), key=lambda row: row[0].startswith("segment/"))
+    return [script.folder / clip.file for _, clip in rows][:most]

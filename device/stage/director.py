@@ -9,7 +9,7 @@ import threading
 import uuid
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +17,28 @@ from device import messages as m
 from device.bus import Bus
 from device.conversation import cues, events
 from device.conversation.script import Script
-from device.conversation.state import State
+from device.conversation.state import State, told_mode
 from device.conversation.step import begin, step, upcoming
+from device.programme.schema import Listen
 from device.render.cards import Look
 from device.stage import heap
+from device.stage.asking import (
+    choice_of,
+    facts_now,
+    leaves_the_box,
+    question_of,
+    reply_event,
+    told_outside,
+)
 from device.stage.attract import Attract, greeting_of
 from device.stage.calibration import Calibration
+from device.stage.clips import answers_first
 from device.stage.day import ShopDay
 from device.stage.incoming import override_event, say_event
+from device.stage.liveness import frozen_detail
 from device.stage.performer import Performer
 from device.stage.resume import Bookmark
+from device.stage.ties import Ties
 from device.stage.wardrobe import Wardrobe
 from ota.clock import monotonic_ns, monotonic_s, utc_now
 from ota.errors import Refused, VitrineError
@@ -83,26 +95,8 @@ class Director:
         self.box = ""
         self.day = ShopDay()
         self.question_to_sound_ms: deque[float] = deque(maxlen=ANSWERS_KEPT)
-        self._avatar_id = ""
-        self._give_way: Callable[[str], None] = lambda avatar_id: None
-        self._set_volume: Callable[[float], None] = lambda volume: None
-        self._set_offset: Callable[[float | None], None] = lambda offset_ms: None
-        self._calibration: Calibration | None = None
+        self.ties = Ties()
         self._muted = False
-
-    def on_volume(self, change: Callable[[float], None]) -> None:
-        """Who sets the loudness (0..1)."""
-        self._set_volume = change
-
-    def on_calibration(
-        self, page: Calibration, console_says: Callable[[float | None], None]
-    ) -> None:
-        """Who shows the calibration page, and who hears the console's delay of the picture."""
-        self._calibration, self._set_offset = page, console_says
-
-    def on_avatar(self, own_id: str, give_way: Callable[[str], None]) -> None:
-        """Which avatar this player shows, and who is told when a programme names another."""
-        self._avatar_id, self._give_way = own_id, give_way
 
     def begin_with(self, folder: Path) -> None:
         """Play this programme without waiting for the agent."""
@@ -136,10 +130,16 @@ class Director:
     def _on_message(self, message: m.Message) -> None:
         match message:
             case m.Voice():
-                self._step(events.VoiceStarted() if message.speaking else events.VoiceEnded())
+                self._step(events.VoiceStarted(message.certain) if message.speaking
+                           else events.VoiceEnded())
+            case m.Hearing():
+                self._step(events.Hearing(message.text, message.language))
             case m.Heard():
                 self._step(events.Heard(message.text, message.language, message.confidence))
                 self._note_answer(message.speech_end_ns)
+            case m.Reply():
+                if (reply := reply_event(message)) is not None:
+                    self._step(reply)
             case m.Seen():
                 self._seen(message)
             case m.EarState():
@@ -165,9 +165,9 @@ class Director:
     def _on_time(self) -> None:
         now_s = monotonic_s()
         self._performer.look_after()
-        if self._calibration is not None:
-            self._calibration.turn()
-            self._hush_for(self._calibration)
+        if self.ties.calibration is not None:
+            self.ties.calibration.turn()
+            self._hush_for(self.ties.calibration)
         if (driven := self._performer.live_change()) is not None:
             if driven:
                 self.day.wake({})  # a person may speak after hours, too
@@ -188,6 +188,7 @@ class Director:
             self._performer.hears(now_s < self._due.deaf_s)
             self._performer.camera(now_s < self._due.blind_s)
             self._performer.warm(self._cold)
+            self._make_sense()
             self._report(now_s)
         quiet = self._performer.saying is None or self._performer.sounds_in_s() > QUIET_S
         self._collector.turn(now_s, quiet)
@@ -198,6 +199,14 @@ class Director:
         while self._performer.news:
             self._happened(*self._performer.news.popleft())
 
+    def _make_sense(self) -> None:
+        if self.ties.meanings is None:
+            return
+        if (script := self.ties.meanings.take()) is not None:
+            self._step(events.Sensed(script))
+        if (fault := self.ties.meanings.fault()) is not None:
+            self._happened("fault", {"from": "player", "what": fault})
+
     def _live_the_day(self) -> None:
         """Rest while the shop is closed; the loudness of the hour."""
         rests = self.day.look().rests
@@ -205,8 +214,11 @@ class Director:
             self._step(events.Resting(rests))
         # Closed: nobody is greeted, and the camera is off.
         wanted = self._wanted is not None and self._wanted.settings.attract
-        self._attract.on = wanted and not rests
-        self._set_volume(self.day.volume())
+        listen = self._state.script.programme.listen if self._state else Listen()
+        # The ear that listens to who stands there needs the camera as well.
+        self._attract.on = (wanted or listen.mode == "presence") and not rests
+        self.ties.listen_to(listen.key if listen.mode == "push" else None)
+        self.ties.set_volume(self.day.volume())
 
     def _seen(self, seen: m.Seen) -> None:
         now_s = monotonic_s()
@@ -239,6 +251,10 @@ class Director:
         for cue in found:
             if isinstance(cue, cues.Count):
                 self._happened(cue.kind, cue.detail)
+            elif isinstance(cue, cues.AskBeyond):
+                if (question := question_of(self._state, cue)) is not None:
+                    self._bus.publish(question)
+                    self._performer.expect_words()
             else:
                 self._performer.perform(cue)
         if self._state.saying is not before.saying:
@@ -250,9 +266,11 @@ class Director:
         if content == self._wanted:
             return
         before, self._wanted = self._wanted, content
-        self._set_offset(content.settings.av_offset_ms)
+        self.ties.set_offset(content.settings.av_offset_ms)
         self.day.follow(content.settings)
-        self._set_volume(self.day.volume())
+        self._performer.loudest(self.day.loudness.loudest)
+        self._performer.outside(leaves_the_box(content.settings.answers))
+        self.ties.set_volume(self.day.volume())
         try:
             script = Script.load(Path(content.path), content.variables)
         except VitrineError as error:
@@ -261,14 +279,20 @@ class Director:
         self.fault = None
         self._wardrobe = Wardrobe(self._look, script)
         self._wardrobe.draw_all()
-        self._cold.extend(_answers_first(script))
+        if content.settings.answers is not None:
+            facts_now(script, self.day.now())  # read now, not while somebody waits
+        if self.ties.meanings is not None:
+            self.ties.meanings.want(script)
+        self._cold.extend(answers_first(script, COLD_MAX))
         language = content.settings.language
         if self._state is None:
-            self._state = begin(script, language)
+            self._state = replace(
+                begin(script, language), beyond_s=choice_of(content.settings).limit_s)
             self._due.tick_s = 0.0
             self._collector.leave_alone()
             self._go_on_after_a_death(script.programme.id)
             return
+        self._step(choice_of(content.settings))
         self._step(events.ProgrammeChanged(script))
         if before is None or before.settings.language != language:
             self._step(events.LanguageChosen(language))
@@ -284,9 +308,12 @@ class Director:
         self._step(found.event)
 
     def _dress(self, script: Script) -> None:
-        self._dressed = script
-        if script.programme.avatar.id != self._avatar_id:
-            self._give_way(script.programme.avatar.id)
+        before, self._dressed = self._dressed, script
+        if before is not None and before.programme is script.programme and (
+                before.variables is script.variables):
+            return  # it understands more, it looks the same
+        if script.programme.avatar.id != self.ties.avatar_id:
+            self.ties.give_way(script.programme.avatar.id)
         ready = self._wardrobe
         fits = ready is not None and ready.script is script
         self._performer.dress(ready if ready and fits else Wardrobe(self._look, script))
@@ -298,12 +325,12 @@ class Director:
             elif command.name == "identify":
                 self._performer.identify(self.box)
                 ok, result = True, {"shown": self.box}
-            elif command.name == "calibrate" and self._calibration is not None:
+            elif command.name == "calibrate" and self.ties.calibration is not None:
                 if command.args.get("kept"):  # the box's own setting was written or removed
-                    self._set_offset(
+                    self.ties.set_offset(
                         self._wanted.settings.av_offset_ms if self._wanted else None)
-                ok, result = True, self._calibration.order(command.args)
-                self._hush_for(self._calibration)
+                ok, result = True, self.ties.calibration.order(command.args)
+                self._hush_for(self.ties.calibration)
             elif command.name == "reload" and self._wanted is not None:
                 again, self._wanted = self._wanted, None
                 self._take(again)
@@ -340,10 +367,10 @@ class Director:
             at_ns=monotonic_ns(),
             programme_id=script.programme.id if script else "",
             programme_version=script.programme.version if script else 0,
-            saying=saying.say.sentence.text if saying else None,
+            saying=told_outside(saying.say.sentence if saying else None),
             speaking=saying is not None,
             showing=self._performer.showing,
-            state=_mode(state),
+            state=told_mode(state),
             attract=self._attract.on,
             **{"fault": self.fault, **{k: v for k, v in known.items() if v is not None}}))
 
@@ -358,18 +385,4 @@ class Director:
 
     def picture_froze(self, seconds: float) -> None:
         """Any thread: the last word before this process leaves."""
-        self._happened("fault", {"from": "player", "fault": "picture-frozen", "what": (
-            f"画面停住 {seconds:.0f} 秒,播放重新启动 / "
-            f"The picture stood still for {seconds:.0f} s; the player starts again.")})
-
-
-def _answers_first(script: Script) -> list[Path]:
-    """The clips of a programme, those first that somebody may wait for."""
-    rows = sorted(script.index.speech.items(), key=lambda row: row[0].startswith("segment/"))
-    return [script.folder / clip.file for _, clip in rows][:COLD_MAX]
-
-
-def _mode(state: State | None) -> str:
-    if state is None:
-        return "idle"
-    return "resting" if state.resting and state.saying is None else state.mode
+        self._happened("fault", frozen_detail(seconds))

@@ -10,11 +10,14 @@ import fcntl
 import os
 import queue
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from device.paths import Places
+from device.render.dirty import Box
 from device.render.pixels import Picture, jpeg_bytes, picture_from_bytes
+from device.stage.discretion import veil
 from ota.clock import monotonic_s
 from ota.errors import VitrineError
 from ota.files import read_bounded, write_durable
@@ -90,7 +93,7 @@ class PictureKeeper:
     def __init__(self, places: Places) -> None:
         self._path = last_picture_path(places)
         self._wanted = threading.Event()
-        self._newest: Picture | None = None
+        self._newest: tuple[Picture, Sequence[Box]] | None = None
         self._last_s = -PICTURE_S_MIN
         self._queue: queue.Queue[Picture | None] = queue.Queue(1)
         self._thread = threading.Thread(target=self._work, name="keeper", daemon=True)
@@ -105,10 +108,10 @@ class PictureKeeper:
         if monotonic_s() - self._last_s >= PICTURE_S_MIN:
             self._wanted.set()
 
-    def presented(self, canvas: Picture) -> None:
-        """Called for each frame; copies it only when one is wanted."""
-        self._newest = canvas
-        if self._wanted.is_set() and not self._queue.full():
+    def presented(self, canvas: Picture, private: Sequence[Box] = ()) -> None:
+        """Called for each frame; copies it only when one is wanted and nothing in it is private."""
+        self._newest = canvas, private
+        if self._wanted.is_set() and not private and not self._queue.full():
             self._wanted.clear()
             self._last_s = monotonic_s()
             self._queue.put_nowait(canvas.copy())
@@ -122,7 +125,9 @@ class PictureKeeper:
             return
         with suppress(queue.Full):  # a disk that hangs must not hold up the end
             if self._newest is not None:
-                self._queue.put(self._newest.copy(), timeout=CLOSE_S)
+                canvas = self._newest[0].copy()
+                veil(canvas, self._newest[1])
+                self._queue.put(canvas, timeout=CLOSE_S)
             self._queue.put(None, timeout=CLOSE_S)
             self._thread.join(CLOSE_S)
 

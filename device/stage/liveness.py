@@ -99,3 +99,10 @@ class PictureGuard:
             if patience.is_over(self._liveness.changes):
                 self._frozen()
                 return
+
+
+def frozen_detail(seconds: float) -> dict[str, str]:
+    """What is told of a picture that stood still."""
+    return {"from": "player", "fault": "picture-frozen", "what": (
+        f"画面停住 {seconds:.0f} 秒,播放重新启动 / "
+        f"The picture stood still for {seconds:.0f} s; the player starts again.")}

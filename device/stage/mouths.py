@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from device.render.dress import Dressed
 from device.render.mouths import AnyMouth, Codes
 from device.render.pixels import Picture, premultiplied_patch
 from device.stage.bands import STILL, is_shown
 from ota.clock import monotonic_ns
 
 Floats = npt.NDArray[np.float32]
+# A mouth as it is shown: its patch, made ready for the screen where a stage asked for that.
+Patch = Picture | Dressed
 AHEAD = 8
 CLOSING_FRAMES = 4
 SENTENCES_MAX = 32
@@ -86,10 +90,12 @@ class MouthMaker:
         """`base_frames`: how many frames the idle video has."""
         self._mouth = mouth
         self._base_frames = base_frames
-        self._base_shift = 0
+        self._base_index = 0
+        self._coming: tuple[int, ...] = ()
         self._pace_ms = 0.0
         self._spoken: deque[Spoken] = deque(maxlen=SENTENCES_MAX)
-        self._ready: dict[int, Picture | None] = {}
+        self._ready: dict[int, Patch | None] = {}
+        self.dress: Callable[[Picture, int], Patch] | None = None
         self._shown = 0
         self._fps = FPS
         self._version = 0
@@ -121,14 +127,17 @@ class MouthMaker:
             self._spoken.extend(kept)
             self._forget_from(n)
 
-    def at(self, n: int, base_index: int = 0) -> tuple[bool, Picture | None]:
-        """The patch for frame `n`; tells the maker that `n` is shown over base frame `base_index`.
+    def at(
+        self, n: int, base_index: int = 0, coming: Sequence[int] = ()
+    ) -> tuple[bool, Patch | None]:
+        """The patch for frame `n`; tells the maker that `n` is shown over base frame `base_index`
+        and the next ones over those that are `coming`.
 
-        The idle video goes on by one a frame, so the base frames of the next ones are known too;
-        only after a jump are the few that were ready made for another.
+        Beyond these the idle video goes on by one a frame; only after a jump that was not yet
+        known the few that were ready have been made for another.
         """
         with self._change:
-            self._base_shift = base_index - n
+            self._base_index, self._coming = base_index, tuple(coming)
             known = n in self._ready
             patch = self._ready.get(n)
             self._shown = n
@@ -174,6 +183,15 @@ class MouthMaker:
                 return None if np.array_equal(code, self._mouth.rest) else code
         return None
 
+    def _base_of(self, n: int) -> int:
+        """The base frame under frame `n`, which is still to come."""
+        known = (self._base_index, *self._coming)
+        ahead = n - self._shown
+        if ahead < len(known):
+            return known[max(0, ahead)]
+        index = known[-1] + ahead - len(known) + 1
+        return index % self._base_frames if known[-1] < self._base_frames else index
+
     def _next(self) -> int | None:
         """The first frame that is not made and can still be made in time.
 
@@ -193,18 +211,19 @@ class MouthMaker:
                     self._change.wait()
                 if self._stop or n is None:
                     return
-                code, version = self._code(n), self._version
+                code, version, base_index = self._code(n), self._version, self._base_of(n)
                 if code is None:
                     self._ready[n] = None
                     continue
-            patch = self._render(code, (n + self._base_shift) % self._base_frames)
+            patch = self._render(code, base_index)
             with self._change:
                 if version == self._version or self._code(n) is code:
                     self._ready[n] = patch
 
-    def _render(self, code: Floats, base_index: int) -> Picture:
+    def _render(self, code: Floats, base_index: int) -> Patch:
         started_ns = monotonic_ns()
-        patch = premultiplied_patch(self._mouth.patch(code, base_index=base_index))
+        made = premultiplied_patch(self._mouth.patch(code, base_index=base_index))
+        patch = made if self.dress is None else self.dress(made, base_index)
         took_ms = (monotonic_ns() - started_ns) / 1e6
         self.render_ms.append(took_ms)
         self._new_ms.append(took_ms)

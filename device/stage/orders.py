@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import base64
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from device import messages as m
 from device.audio.speaker import Speaker
+from device.render.dirty import Box
 from device.render.pixels import Picture, jpeg_bytes, resize_into
+from device.stage.discretion import veil
 from ota.errors import Refused
 
 SHOT_SIDE_PX = 384
@@ -50,7 +52,7 @@ class Orders:
             raise Refused("The volume must be a number from 0 to 1.")
         self._speaker.volume = float(volume)
 
-    def presented(self, canvas: Picture) -> None:
+    def presented(self, canvas: Picture, private: Sequence[Box] = ()) -> None:
         """Called for each frame by the present loop; small work, and only when asked."""
         if self._wanted.is_set():
             self._wanted.clear()
@@ -58,6 +60,7 @@ class Orders:
             shot = np.empty((round(canvas.shape[0] * scale), round(canvas.shape[1] * scale), 4),
                             np.uint8)
             resize_into(canvas, shot)
+            veil(shot, private, scale)
             self._shot = shot
             self._taken.set()
 

@@ -25,7 +25,11 @@ from ota.clock import monotonic_s, utc_now
 from ota.errors import Refused, Retry
 
 CAPTION_LINGER_S = 1.6
-HEARD_SHOWN_S = 4.0
+HEARD_SHOWN_S = 6.0
+THINKING_S_MAX = 6.0
+DUCKED = 0.25  # -12 dB
+STEP_DB = 4.0
+NOD = "nod"
 SILENT_CHARACTERS_PER_S = 5.0
 SILENT_S_MIN = 2.0
 FAULTS_MAX = 16
@@ -71,7 +75,7 @@ class Performer:
         self._pinned: str | None = None
         self._idle = Idle(idle_gestures(stage.gestures), since_s=monotonic_s())
         self._resting: str | None = None
-        self._camera_on = False
+        self._camera_on = self._outside = False
 
     def dress(self, wardrobe: Wardrobe) -> None:
         """A programme's colours, brand and cards, from the next frame on."""
@@ -93,12 +97,27 @@ class Performer:
             case cues.ShowCard():
                 self.show_card(cue.product_id)
             case cues.Caption():
-                self._heard(cue.text)
+                self._heard(cue)
+            case cues.Duck():
+                self._speaker.duck = DUCKED if cue.on else 1.0
+            case cues.Loudness():
+                self._speaker.trim = 10 ** (cue.steps * STEP_DB / 20)
+            case cues.Gesture():
+                self._move(cue.name)
             case cues.OnAir():
                 self._put_on_air(cue.on)
             case cues.Listening():
                 sprite = self.wardrobe.listening if cue.on else self._ask()
                 self._stage.change_at(self._stage.now(), "hint", sprite)
+            case cues.Thinking():
+                now = self._stage.now()
+                self._move(NOD)
+                self._stage.change_at(now, "hint", self.wardrobe.thinking)
+                self._stage.change_at(now + round(THINKING_S_MAX * FPS), "hint", self._ask())
+
+    def loudest(self, volume: float) -> None:
+        """How loud (0..1) visitors may make it for themselves."""
+        self._speaker.loudest = volume
 
     def hears(self, on: bool) -> None:
         """Is there an ear that understands? Only then the screen invites to ask."""
@@ -112,10 +131,23 @@ class Performer:
             self._camera_on = on
             self._show_brand()
 
+    def outside(self, on: bool) -> None:
+        """The mark that says so while what visitors ask may leave the box."""
+        if on != self._outside:
+            self._outside = on
+            self._show_brand()
+
+    def expect_words(self) -> None:
+        """Something that no clip says will be said soon, perhaps."""
+        self._announcer.warm()
+
     def greet(self) -> None:
         """Wave, if this avatar can: somebody has come."""
-        if WELCOME in self._stage.gestures:
-            self._stage.gesture(WELCOME)
+        self._move(WELCOME)
+
+    def _move(self, name: str) -> None:
+        if name in self._stage.gestures:
+            self._stage.gesture(name)
 
     def identify(self, box: str) -> None:
         """Write this box's name on the screen for a while: which one of the five is it?"""
@@ -213,6 +245,8 @@ class Performer:
         brand = None if self._resting == "brand" else self.wardrobe.brand()
         if self._camera_on:
             brand = below(brand, self.wardrobe.camera, self.wardrobe.look)
+        if self._outside:
+            brand = below(brand, self.wardrobe.outside, self.wardrobe.look)
         self._stage.change_at(self._stage.now(), "brand", brand)
 
     def _rest(self) -> None:
@@ -252,12 +286,15 @@ class Performer:
         not_before += round(
             self.billboard.lead_s(sentence.key, self.wardrobe, utc_now()) * RATE_HZ)
         if sentence.file is None:
-            self._announcer.ask(sentence.text, sentence.language)
+            keep = say.kind == "notice"  # what answers a visitor is not kept
+            self._announcer.ask(sentence.text, sentence.language,
+                                self.wardrobe.voice(sentence.language), keep)
             longest = round((SECONDS_MAX + 5) * RATE_HZ)
             self.saying = Saying(say, not_before, not_before + longest, waits=True)
             self._last_end = not_before
             self._captions(sentence, not_before, None, longest)
             return
+        self._announcer.close()
         try:
             first, clip = self._sound(sentence.file, not_before)
         except (Refused, Retry) as error:
@@ -299,13 +336,16 @@ class Performer:
         self._stage.change_at(self._stage.frame_at(cut), "said", None)
         self.billboard.hush()
 
-    def _heard(self, text: str | None) -> None:
+    def _heard(self, heard: cues.Caption) -> None:
+        """A visitor's words: into the picture, which is all that ever holds them, for seconds."""
         now = self._stage.now()
-        if text is None:
+        if heard.text is None or heard.final:
             self._stage.change_at(now, "hint", self._ask())
-            return
-        self._stage.change_at(now, "hint", self.wardrobe.heard(text))
-        self._stage.change_at(now + round(HEARD_SHOWN_S * FPS), "hint", self._ask())
+        if self.saying is None:  # the last caption lingers no longer
+            self._stage.change_at(now, "said", None)
+        words = self.wardrobe.heard(heard.text, heard.final) if heard.text else None
+        self._stage.change_at(now, "heard", words)
+        self._stage.change_at(now + round(HEARD_SHOWN_S * FPS), "heard", None)
 
 
 def reading_frames(text: str) -> int:

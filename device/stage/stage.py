@@ -25,7 +25,7 @@ from device.render.sink import Sink
 from device.stage.bands import STILL, next_shown, shown_between
 from device.stage.care import shift_px
 from device.stage.measure import Figures
-from device.stage.mouths import MouthMaker
+from device.stage.mouths import MouthMaker, Patch
 from ota.clock import monotonic_s, sleep_s
 
 FPS = 25
@@ -61,6 +61,7 @@ class Stage:
         self._rests = frozenset(bundle.manifest.joins)
         self.gestures = tuple(each.name for each in bundle.gestures)
         self._matrices: npt.NDArray[np.float32] = bundle.matrices
+        mouths.dress = self._dressed
         self.av_offset_ms = av_offset_ms
         self._size = size
         self._changes: deque[tuple[int, str, Sprite | Track | None]] = deque(maxlen=CHANGES_MAX)
@@ -68,7 +69,9 @@ class Stage:
         self._lock = threading.Lock()
         self._leave = threading.Event()
         self.window_closed = False
-        self._patch: Picture | None = None
+        self._patch: Patch | None = None
+        self.talk_key: str | None = None  # the key to look for, and who is told of it
+        self.on_talk: Callable[[bool], None] = lambda pressed: None
         self._boxes: list[Box] = []
         self._fps = FPS
         self._held: tuple[int, Picture] | None = None
@@ -151,6 +154,8 @@ class Stage:
             self._sink.present(now_s, self._boxes)
             self.figures.worked(monotonic_s() - now_s)
             self._note(n, monotonic_s())
+            for pressed in self._sink.take_keys(self.talk_key) if self.talk_key else ():
+                self.on_talk(pressed)
             if self.figures.frames_shown % WATCH_EVERY == 0 and self._sink.closed_by_user():
                 self.window_closed = True
                 return
@@ -201,15 +206,21 @@ class Stage:
             self._held = self.base.take()
         return *self._held, n
 
-    def _mouth(self, n: int, index: int) -> Picture | None:
+    def _mouth(self, n: int, index: int) -> Patch | None:
         """The mouth of frame `n`: the last one where it is late, None where it is closed."""
-        known, patch = self.mouths.at(n, index)
+        known, patch = self.mouths.at(n, index, self.base.coming())
         if self._fps == STILL:
             return None
         if known or not self.mouths.is_open(n):
             return patch
         self.figures.mouths_late += 1
         return self._patch
+
+    def _dressed(self, patch: Picture, index: int) -> Patch:
+        """A mouth for the head of base frame `index`; in the mouth's thread."""
+        if index >= len(self._matrices):
+            return patch  # a guess beyond a gesture's end
+        return self.compositor.dress(patch, self._matrices[index])
 
     def _overlay_of(self, n: int) -> Overlay:
         with self._lock:

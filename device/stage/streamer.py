@@ -6,6 +6,7 @@ import contextlib
 import queue
 import socket
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,14 +17,18 @@ from device.preview.wire import (
     FULL,
     PICTURE,
     SOUND,
+    SOUNDS,
     WISH_BYTES,
+    WORDS,
     framed,
     hang_up,
     listening,
     packet,
     socket_path,
 )
+from device.render.dirty import Box
 from device.render.pixels import Picture, jpeg_bytes, resize_into
+from device.stage.discretion import veil
 from device.stage.stage import FPS, FRAME_S
 
 SHORT_SIDE_PX = 540
@@ -33,16 +38,17 @@ PICTURES_WAITING_MAX = 8
 WATCHERS_MAX = 4
 SEND_S_MAX, WISH_S_MAX = 1.0, 0.1
 
-Item = tuple[bytes, float, Picture | Samples]
+Item = tuple[bytes, float, Picture | Samples, Sequence[Box]]
 
 
 @dataclass
 class Watcher:
-    """One connection: every `every`-th picture, and the sound or not."""
+    """One connection: every `every`-th picture, with visitors' words or without; and sound."""
 
     line: socket.socket
     every: int
     sound: bool
+    words: bool
     mail: queue.Queue[bytes | None] = field(default_factory=lambda: queue.Queue(QUEUE_MAX))
 
     def wants(self, kind: bytes, at_s: float) -> bool:
@@ -72,7 +78,7 @@ class Streamer:
             thread.start()
         return self
 
-    def presented(self, n: int, canvas: Picture) -> None:
+    def presented(self, n: int, canvas: Picture, private: Sequence[Box] = ()) -> None:
         """Called by the present loop for each frame: costs nothing unwatched, else one scaling."""
         if not self._every or n % self._every or self._queue.qsize() > PICTURES_WAITING_MAX:
             return
@@ -80,7 +86,9 @@ class Streamer:
         small = np.empty((round(canvas.shape[0] * scale), round(canvas.shape[1] * scale), 4),
                          np.uint8)
         resize_into(canvas, small)
-        self._offer((PICTURE, n * FRAME_S, small))
+        boxes = [Box(*(round(edge * scale) for edge in (b.left, b.top, b.right, b.bottom)))
+                 for b in private]
+        self._offer((PICTURE, n * FRAME_S, small, boxes))
 
     def close(self) -> None:
         """End the threads and leave no socket behind."""
@@ -97,7 +105,7 @@ class Streamer:
 
     def _sound(self, index: int, block: Samples) -> None:
         """The speaker's tap, in the audio callback: only hands over."""
-        self._offer((SOUND, index / RATE_HZ, block))
+        self._offer((SOUND, index / RATE_HZ, block, ()))
 
     def _offer(self, item: Item) -> None:
         with contextlib.suppress(queue.Full):
@@ -117,7 +125,7 @@ class Streamer:
             wish = _wish(line)
             if len(wish) < WISH_BYTES or not 0 < wish[0] <= FPS:
                 return
-            watcher = Watcher(line, FPS // wish[0], bool(wish[1]))
+            watcher = Watcher(line, FPS // wish[0], bool(wish[1] & SOUNDS), bool(wish[1] & WORDS))
             if not self._count(watcher, come=True):
                 return
             try:
@@ -140,16 +148,25 @@ class Streamer:
 
     def _encode(self) -> None:
         while not self._stop.is_set() and (item := self._queue.get()) is not None:
-            kind, at_s, what = item
+            kind, at_s, what, private = item
             takers = [each for each in self._watchers if each.wants(kind, at_s)]
-            if not takers:
-                continue
-            if kind == PICTURE:
-                data = jpeg_bytes(np.asarray(what, np.uint8), JPEG_QUALITY)
-            else:
+            if kind == SOUND:
                 data = (np.clip(what, -1.0, 1.0) * 32767).astype("<i2").tobytes()
-            for taker in takers:
-                _drop_in(taker.mail, framed(packet(kind, at_s, data)))
+                _hand_out(takers, kind, at_s, data)
+                continue
+            picture = np.asarray(what, np.uint8)
+            with_words = [each for each in takers if each.words or not private]
+            others = [each for each in takers if not each.words and private]
+            if with_words:
+                _hand_out(with_words, kind, at_s, jpeg_bytes(picture, JPEG_QUALITY))
+            if others:
+                veil(picture, private)
+                _hand_out(others, kind, at_s, jpeg_bytes(picture, JPEG_QUALITY))
+
+
+def _hand_out(takers: Sequence[Watcher], kind: bytes, at_s: float, data: bytes) -> None:
+    for taker in takers:
+        _drop_in(taker.mail, framed(packet(kind, at_s, data)))
 
 
 def _wish(line: socket.socket) -> bytes:

@@ -80,6 +80,12 @@ class Loudness:
         """A person's wish of this moment."""
         self._ordered = volume, point_before(self.curve, self.zone, now)
 
+    @property
+    def loudest(self) -> float:
+        """How loud a visitor may make it: as loud as it is at any hour, without a curve as loud
+        as it gets."""
+        return max(self.curve.values(), default=1.0)
+
     def at(self, now: datetime) -> float:
         """The loudness (0..1) that is right now."""
         if self._ordered is not None:

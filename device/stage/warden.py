@@ -16,6 +16,9 @@ LOOK_S = 1.0
 STEPS_MAX = 64
 # The middle of five seconds: one hiccup is no overload.
 LATE_LOOKS, LATE_LOOKS_MIN = 5, 3
+# The programme is read and its cards are drawn while the first frames are shown: what is late
+# then says nothing about the box, and a step up takes a minute.
+OPENING_S = 4.0
 WORK_FRAMES, MOUTHS_MIN = 30, 4
 # For the console.
 WORDS = {
@@ -86,7 +89,8 @@ class Warden:
         figures = self._stage.figures
         now = (figures.frames_shown, figures.frames_dropped)
         shown, dropped = now[0] - self._before[0], now[1] - self._before[1]
-        if self._before[0] and shown + dropped > 0:
+        opened = self._began_s is not None and at_s - self._began_s >= OPENING_S
+        if opened and self._before[0] and shown + dropped > 0:
             self._late.append(dropped / (shown + dropped))
         self._before = now
         late = statistics.median(self._late) if len(self._late) >= LATE_LOOKS_MIN else None

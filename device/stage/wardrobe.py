@@ -21,7 +21,7 @@ from device.programme.word_times import words
 from device.render.captions import Track, track
 from device.render.cards import Look, Offer, brand, hint, product_card
 from device.render.notices import bumper, emergency
-from device.render.pills import camera_pill
+from device.render.pills import camera_pill, listening_pill, outside_pill, thinking_pill
 from device.render.pixels import IMAGE_SIDE_PX_MAX, Picture, Sprite, picture_from_bytes
 from device.render.text import picture_size
 from device.stage.stage import FPS
@@ -35,7 +35,6 @@ CARDS_MAX = 64
 HEARD_CHARACTERS_MAX = 80
 ASK_WORDS = "有问题请直接问我 / Just ask me"
 ON_AIR_WORDS = "真人讲解 / Live: a person speaks"
-LISTENING_WORDS = "正在听… / Listening…"
 
 
 class Wardrobe:
@@ -49,8 +48,10 @@ class Wardrobe:
         self._bumper: Sprite | None = None
         self.ask = hint(ASK_WORDS, self.look)
         self.camera = camera_pill(self.look)
+        self.outside = outside_pill(self.look)
         self.on_air = hint(ON_AIR_WORDS, self.look, accent=True)
-        self.listening = hint(LISTENING_WORDS, self.look, accent=True)
+        self.listening = listening_pill(self.look)
+        self.thinking = thinking_pill(self.look)
 
     def name_plate(self, box: str) -> Sprite:
         """The box's own name, for whoever stands before a row of screens."""
@@ -101,6 +102,10 @@ class Wardrobe:
         return second_sentence(
             self.script.programme, self.script.variables, sentence.key, number)
 
+    def voice(self, language: str) -> str:
+        """The programme's choice of a voice for words that come without a clip; "" without."""
+        return (self.script.programme.voices or {}).get(language, "") if self.script else ""
+
     def _starts_ms(self, sentence: Sentence, sound: Sound) -> tuple[int, ...]:
         """As the synthesiser said when the clip was built, else as the clip itself sounds."""
         text = sentence.text
@@ -142,9 +147,10 @@ class Wardrobe:
             return text
         return fill(text, self.script.programme, self.script.variables, language) or ""
 
-    def heard(self, text: str) -> Sprite:
-        """What the visitor was understood to have said."""
-        return hint(f"「{text[:HEARD_CHARACTERS_MAX]}」", self.look, accent=True)
+    def heard(self, text: str, final: bool = True) -> Sprite:
+        """What the visitor was understood to have said, or to say while they speak."""
+        words = text[:HEARD_CHARACTERS_MAX]
+        return hint(f"「{words}」" if final else f"{words}…", self.look, accent=final)
 
     def draw_all(self) -> None:
         """Draw cards and bumper now: later nothing has to be drawn while the avatar speaks."""

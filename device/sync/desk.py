@@ -12,6 +12,7 @@ import msgspec
 from device.hal.base import Hal
 from device.hal.health import judge
 from device.messages import (
+    AnswersFrom,
     CommandDone,
     EarState,
     Event,
@@ -19,6 +20,7 @@ from device.messages import (
     Json,
     Message,
     PlayerState,
+    Question,
     Status,
 )
 from device.sync.content import Content
@@ -75,6 +77,7 @@ class DeskParts:
     box: str
     run: Path
     stick: Callable[[Path], Content]
+    ask: Callable[[AnswersFrom | None, Question], None]
 
 
 class Desk:
@@ -144,6 +147,9 @@ class Desk:
         elif isinstance(event, Happened):
             detail = {k: v for k, v in event.detail.items() if k not in PRIVATE_FIELDS}
             self._kept.append(Event(id=event.id, at=event.at, kind=event.kind, detail=detail))
+        elif isinstance(event, Question):
+            desired = self._follower.desired
+            self._parts.ask(desired.settings.answers if desired else None, event)
         elif isinstance(event, CommandDone):
             self._counter.done(event)
 

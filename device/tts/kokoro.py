@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from device.infer.ort import Session, open_session
-from device.tts.loudness import Samples, normalise, speech_span
+from device.tts.engine import Samples, Speech, Timing, trimmed
 from device.tts.phonemes import Phonemiser, Spoken
 from device.tts.sentences import split
 from device.tts.text import normalise as normalise_text
@@ -24,7 +23,13 @@ from ota.errors import Refused
 SAMPLE_RATE_HZ = 24_000
 # Part of every clip's name: raise the number when the same text would sound otherwise.
 ENGINE = "kokoro-82m-int8/2"
-VOICES: Mapping[str, str] = {"zh-CN": "zf_xiaobei", "en-US": "af_heart"}
+# The first is taken where a programme names none.
+VOICES: Mapping[str, tuple[str, ...]] = {
+    "zh-CN": ("zf_xiaobei", "zf_xiaoxiao", "zm_yunxi"),
+    "en-US": ("af_heart", "am_michael"),
+}
+# The first letter of a voice file is its language.
+_LANGUAGES = {"z": "zh-CN", "a": "en-US"}
 _MODEL = "kokoro/kokoro-timed.int8.onnx"
 _VOCABULARY = "kokoro/vocab.json"
 _VOICE = "kokoro/voices/{name}.bin"
@@ -32,31 +37,8 @@ _DURATIONS = "/encoder/Clip_output_0"
 _STYLE_ROWS = 510
 _SYMBOLS_MAX = 400
 _FRAME_SAMPLES = 600
-_LEAD_MS = 40
-_TAIL_MS = 120
 _PAUSE_MS = 220
 _TEXT_CHARS_MAX = 2000
-
-Timing = tuple[str, float, float]
-
-
-@dataclass(frozen=True)
-class Speech:
-    """One spoken line: mono float32 samples in -1..1, and what is said when.
-
-    phonemes: (Kokoro symbol, start_ms, end_ms), marks and spaces included as symbols;
-    words: (text, start_ms, end_ms). Resolution 25 ms.
-    """
-
-    samples: Samples
-    sample_rate_hz: int
-    phonemes: tuple[Timing, ...]
-    words: tuple[Timing, ...]
-
-    @property
-    def duration_ms(self) -> float:
-        """Length of the clip."""
-        return len(self.samples) * 1000.0 / self.sample_rate_hz
 
 
 class Voice:
@@ -85,7 +67,7 @@ class Voice:
         model, vocabulary = assets / _MODEL, assets / _VOCABULARY
         styles = {p.stem: _style(p) for p in sorted(assets.glob(_VOICE.format(name="*")))}
         missing = [p for p in (model, vocabulary) if not p.is_file()]
-        missing += [assets / _VOICE.format(name=v) for v in VOICES.values() if v not in styles]
+        missing += [assets / _VOICE.format(name=v) for v, *_ in VOICES.values() if v not in styles]
         if missing:
             raise Refused(
                 f"The speech model file {missing[0]} is missing; run ./vitrine models fetch."
@@ -94,9 +76,17 @@ class Voice:
         return cls(open_session(model, threads), numbers, styles, Phonemiser(assets / "cache"))
 
     @property
-    def voices(self) -> tuple[str, ...]:
-        """Names that `synthesise` takes as `voice`."""
-        return tuple(self._styles)
+    def voices(self) -> Mapping[str, tuple[str, ...]]:
+        """See Engine; a voice file that was added is offered for the language of its letter."""
+        known = {language: list(names) for language, names in VOICES.items()}
+        for name in self._styles:
+            language = _LANGUAGES.get(name[0])
+            if language and name not in known[language]:
+                known[language].append(name)
+        return {
+            language: tuple(n for n in names if n in self._styles)
+            for language, names in known.items()
+        }
 
     def synthesise(
         self, text: str, language: str, speed: float = 1.0, voice: str | None = None
@@ -106,7 +96,7 @@ class Voice:
         Raises Refused for a text without anything sayable, an unknown language or voice,
         or a text over 2,000 characters.
         """
-        name = voice or VOICES.get(language)
+        name = voice or VOICES.get(language, (None,))[0]
         if name is None or name not in self._styles:
             raise Refused(
                 f"There is no voice for {voice or language}; have: {', '.join(self._styles)}."
@@ -190,16 +180,7 @@ def _word_spans(
 
 def _trimmed(samples: Samples, phonemes: tuple[Timing, ...], words: tuple[Timing, ...]) -> Speech:
     """Cut the model's long silence before and after, and move the timings with it."""
-    first, last = speech_span(samples, SAMPLE_RATE_HZ)
-    start = max(0, first - SAMPLE_RATE_HZ * _LEAD_MS // 1000)
-    end = min(len(samples), last + SAMPLE_RATE_HZ * _TAIL_MS // 1000)
-    cut = normalise(samples[start:end].copy(), SAMPLE_RATE_HZ)
-    fade = min(len(cut), SAMPLE_RATE_HZ // 200)
-    if fade:
-        ramp = np.linspace(0.0, 1.0, fade, dtype=np.float32)
-        cut[:fade] *= ramp
-        cut[-fade:] *= ramp[::-1]
-    shift_ms = start * 1000.0 / SAMPLE_RATE_HZ
+    cut, shift_ms = trimmed(samples, SAMPLE_RATE_HZ)
     length_ms = len(cut) * 1000.0 / SAMPLE_RATE_HZ
     return Speech(
         cut, SAMPLE_RATE_HZ,

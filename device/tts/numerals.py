@@ -6,40 +6,30 @@ _ZH = "零一二三四五六七八九"
 _ZH_UNITS = ("", "十", "百", "千")
 _ZH_GROUPS = ("", "万", "亿", "万亿")
 _EN_ONES = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-]
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
+    "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+]  # fmt: skip
 _EN_TENS = [".", ".", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 _EN_GROUPS = ("", " thousand", " million", " billion", " trillion")
+_EN_ORDINALS = {
+    "one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth",
+    "nine": "ninth", "twelve": "twelfth",
+}  # fmt: skip
 _DIGITS_MAX = 12
 
 
 def zh_number(digits: str) -> str:
     """Chinese words for a plain number such as "128" or "12.5"; commas are ignored.
 
-    Very long digit strings (over 12) are read digit by digit.
+    Very long digit strings (over 12), and those that begin with 0, are read digit by digit.
     """
     whole, _, fraction = digits.replace(",", "").partition(".")
-    words = zh_digits(whole) if len(whole) > _DIGITS_MAX else _zh_cardinal(int(whole or "0"))
+    words = zh_digits(whole) if _one_by_one(whole) else _zh_cardinal(int(whole or "0"))
     return words + ("点" + zh_digits(fraction) if fraction else "")
+
+
+def _one_by_one(whole: str) -> bool:
+    return len(whole) > _DIGITS_MAX or (len(whole) > 1 and whole[0] == "0")
 
 
 def zh_digits(digits: str, one: str = "一") -> str:
@@ -63,7 +53,10 @@ def _zh_cardinal(value: int) -> str:
         if group:
             if gap and words:
                 words = _ZH[0] + words
-            words = _zh_group(group) + _ZH_GROUPS[group_index] + words
+            said = _zh_group(group)
+            if not value and ((group_index and group == 2) or group // 1000 == 2):
+                said = "两" + said[1:]  # as people say 两千, 两万
+            words = said + _ZH_GROUPS[group_index] + words
             gap = group < 1000
         elif words:
             gap = True
@@ -87,13 +80,22 @@ def _zh_group(value: int) -> str:
 def en_number(digits: str) -> str:
     """English words for a plain number such as "1,280" or "12.5"."""
     whole, _, fraction = digits.replace(",", "").partition(".")
-    words = en_digits(whole) if len(whole) > _DIGITS_MAX else _en_cardinal(int(whole or "0"))
+    words = en_digits(whole) if _one_by_one(whole) else _en_cardinal(int(whole or "0"))
     return words + (" point " + en_digits(fraction) if fraction else "")
 
 
 def en_digits(digits: str) -> str:
     """Digit by digit, as telephone numbers are read."""
     return " ".join(_EN_ONES[int(d)] for d in digits if d.isdigit())
+
+
+def en_ordinal(value: int) -> str:
+    """first, twenty-first, hundredth of a number from 0 to 999."""
+    words = _en_cardinal(value)
+    cut = max(words.rfind(" "), words.rfind("-")) + 1
+    last = words[cut:]
+    last = _EN_ORDINALS.get(last) or (last[:-1] + "ieth" if last.endswith("y") else last + "th")
+    return words[:cut] + last
 
 
 def en_year(digits: str) -> str:

@@ -5,32 +5,12 @@ from __future__ import annotations
 import re
 
 _CLOSING = "”’」』）)》】\"'"
-_ABBREVIATIONS = frozenset(
-    [
-        "mr",
-        "mrs",
-        "ms",
-        "dr",
-        "st",
-        "no",
-        "vs",
-        "etc",
-        "inc",
-        "ltd",
-        "co",
-        "jr",
-        "sr",
-        "approx",
-        "dept",
-        "est",
-        "fig",
-        "e.g",
-        "i.e",
-        "a.m",
-        "p.m",
-        "u.s",
-    ]
-)
+_ABBREVIATIONS = frozenset([
+    "mr", "mrs", "ms", "dr", "st", "no", "vs", "etc", "inc", "ltd", "co", "jr", "sr", "approx",
+    "dept", "est", "fig", "e.g", "i.e", "a.m", "p.m", "u.s", "jan", "feb", "mar", "apr", "jun",
+    "jul", "aug", "sept", "sep", "oct", "nov", "dec", "rd", "ave", "blvd", "ext", "qty", "mon",
+    "tue", "tues", "wed", "thu", "thur", "thurs", "fri",
+])  # fmt: skip
 _WORD_BEFORE = re.compile(r"([A-Za-z.]+)\.$")
 _SAYABLE = re.compile(r"[^\W_]")
 
@@ -56,6 +36,11 @@ def split(text: str, language: str) -> list[str]:
     return _joined(pieces)
 
 
+def sayable(text: str, language: str) -> list[str]:
+    """The sentences that hold anything to say."""
+    return [each for each in split(text, language) if any(c.isalnum() for c in each)]
+
+
 def _ends(text: str, index: int, language: str) -> bool:
     mark = text[index]
     if mark in "。！？；…\n":
@@ -63,7 +48,8 @@ def _ends(text: str, index: int, language: str) -> bool:
     follows = text[index + 1 : index + 2]
     at_gap = not follows or follows.isspace() or follows in _CLOSING
     if mark in "!?":
-        return at_gap or language.startswith("zh")
+        # Within a link it ends nothing.
+        return at_gap or (language.startswith("zh") and not follows.isascii())
     if mark == ";":
         return language.startswith("zh")
     if mark != "." or not at_gap:

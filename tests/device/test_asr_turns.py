@@ -6,11 +6,15 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from device.asr.endings import Ending
 from device.asr.gate import EchoGate
-from device.asr.turns import Began, Ended, Event, Paused, Turns, TurnSettings, WentOn
+from device.asr.turns import Began, Ended, Event, Paused, Sure, Turns, TurnSettings, WentOn
 from device.asr.vad import CHUNK_MS, CHUNK_SAMPLES
 
 CHUNK_NS = CHUNK_MS * 1_000_000
+# A voice's pitch: 125 Hz, so that every chunk begins alike.
+HUM = np.sin(2 * np.pi * 125 * np.arange(CHUNK_SAMPLES) / 16_000).astype(np.float32)
+HISS = np.random.default_rng(1).standard_normal(CHUNK_SAMPLES).astype(np.float32)
 
 
 def play(*voices: tuple[float, int]) -> list[Event]:
@@ -19,7 +23,7 @@ def play(*voices: tuple[float, int]) -> list[Event]:
     for probability, length_ms in voices:
         for _ in range(length_ms // CHUNK_MS):
             index += 1
-            chunk = np.full(CHUNK_SAMPLES, index, np.float32)
+            chunk = HUM * index
             events += turns.feed(chunk, probability, index * CHUNK_NS)
     return events
 
@@ -37,7 +41,7 @@ def test_a_question_is_handed_out_at_its_pause_and_ends_after_it() -> None:
     assert paused.speech_end_ns == ended.speech_end_ns == 1_920_000_000
     assert ended.number == paused.number
     # The sound before the onset is in it, so that the first syllable is whole.
-    assert paused.samples[0] * CHUNK_MS <= 640 - 256
+    assert 1_920 - len(paused.samples) / 16 <= 640 - 256
 
 
 def test_a_breath_within_a_question_does_not_cut_it() -> None:
@@ -48,11 +52,71 @@ def test_a_breath_within_a_question_does_not_cut_it() -> None:
     assert isinstance(events[-1], Ended) and events[-1].number == second.number
 
 
-def test_a_click_is_no_turn_and_a_cough_is_no_utterance() -> None:
-    assert play((0.0, 320), (0.9, 96), (0.0, 960)) == []
+def test_who_hesitates_again_and_again_is_not_decoded_at_each_breath() -> None:
+    events = play((0.9, 640), *[(0.0, 64), (0.9, 320)] * 8, (0.0, 640))
+    assert len([e for e in events if isinstance(e, Paused)]) == 3
+
+
+def test_a_click_is_no_turn_and_a_short_sound_is_no_utterance() -> None:
+    assert play((0.0, 320), (0.9, 32), (0.0, 960)) == []
     events = play((0.0, 320), (0.9, 160), (0.0, 960))
     assert kinds(events) == [Began, Ended]
     assert isinstance(events[-1], Ended) and events[-1].number is None
+
+
+def fed(turns: Turns, *pieces: tuple[np.ndarray, float, int]) -> list[Event]:
+    """(chunk, probability, how many of it)."""
+    events: list[Event] = []
+    for chunk, probability, number in pieces:
+        for _ in range(number):
+            events += turns.feed(chunk.astype(np.float32), probability, 0)
+    return events
+
+
+def test_a_voice_is_certain_at_once_and_a_cough_is_only_perhaps_one() -> None:
+    quiet, voice, burst = HISS * 0.001, HUM * 0.2, HISS * 0.3
+    assert fed(Turns(), (quiet, 0.0, 20), (voice, 0.9, 2)) == [Began(-64_000_000, True)]
+    # An explosion, then a voiced end that fades: the detector takes it for a voice.
+    cough = ((quiet, 0.0, 20), (burst, 0.2, 2), (burst * 0.4, 0.4, 4), (voice * 0.2, 0.8, 4))
+    events = fed(Turns(), *cough, (quiet, 0.0, 20))
+    assert kinds(events) == [Began, Ended]
+    assert events[0] == Began(-64_000_000, False)
+    assert isinstance(events[-1], Ended) and events[-1].number is None
+
+
+def test_whispering_is_a_voice_too_only_later() -> None:
+    events = fed(Turns(), (HISS * 0.001, 0.0, 20), (HISS * 0.02, 0.9, 12))
+    assert kinds(events) == [Began, Sure]
+
+
+def judged(*, ending: Ending | None, quiet: int) -> list[Event]:
+    """A question, its pause, the judgement of its words, then `quiet` more chunks of nothing."""
+    turns = Turns(TurnSettings(is_judged=True))
+    events = fed(turns, (HUM, 0.9, 30), (HISS * 0.001, 0.0, 3))
+    paused = next(e for e in events if isinstance(e, Paused))
+    more = turns.judge(paused.number, ending) if ending else []
+    return more + fed(turns, (HISS * 0.001, 0.0, quiet))
+
+
+def test_how_long_the_end_is_awaited_depends_on_the_words() -> None:
+    after: dict[Ending | None, int] = {"known": 8, "nothing": 8, "open": 15, "unfinished": 26}
+    for ending, chunks in {**after, None: 26}.items():
+        assert judged(ending=ending, quiet=chunks - 4) == []
+        assert kinds(judged(ending=ending, quiet=chunks - 3)) == [Ended]
+
+
+def test_words_that_come_late_end_the_turn_at_once() -> None:
+    turns = Turns(TurnSettings(is_judged=True))
+    fed(turns, (HUM, 0.9, 30), (HISS * 0.001, 0.0, 20))
+    assert kinds(turns.judge(1, "open")) == [Ended]
+    assert turns.judge(1, "open") == [] and not turns.speaking
+
+
+def test_letting_go_of_the_key_ends_the_turn() -> None:
+    turns = Turns()
+    fed(turns, (HUM, 0.9, 30))
+    assert kinds(turns.finish()) == [Paused, Ended]
+    assert turns.finish() == []
 
 
 def test_a_monologue_is_taken_in_pieces() -> None:
@@ -74,6 +138,8 @@ def test_whatever_comes_events_are_well_formed_and_memory_bounded(voices: list[f
                 assert within and handed is None
                 assert len(event.samples) <= (3200 // CHUNK_MS + 15) * CHUNK_SAMPLES
                 handed = event.number
+            elif isinstance(event, Sure):
+                assert within and handed is None
             elif isinstance(event, WentOn):
                 assert within and handed == event.number
                 handed = None
@@ -107,7 +173,7 @@ def test_where_it_does_not_the_ear_listens_all_the_time() -> None:
 
 
 def test_a_player_that_went_silent_does_not_deafen_the_ear() -> None:
-    gate = EchoGate("on")
+    gate = EchoGate("half")
     gate.avatar(True, "欢迎光临", 1_000_000_000)
     assert gate.closed(2_000_000_000)
     assert not gate.closed(8_000_000_000)

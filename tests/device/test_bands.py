@@ -243,6 +243,30 @@ def test_a_screen_too_slow_for_25_a_second_gets_15_in_time_and_stays_there(
     assert dropped[-1] - dropped[2] <= 3
 
 
+def test_late_frames_of_the_first_seconds_cost_no_band_and_later_ones_do(
+    open_stage: Open,
+) -> None:
+    stage, warden, _ = open_stage(NullSink())
+    for second in range(9):
+        stage.figures.frames_shown += 15
+        stage.figures.frames_dropped += 10
+        warden.look(float(second))
+        assert warden.standing.band.fps == (25 if second < 6 else 15), second
+    assert [step["why"] for step in warden.report()] == ["late frames"]
+
+
+def test_the_mouths_base_frames_are_those_that_come_and_beyond_them_the_next(
+    bundle: Bundle,
+) -> None:
+    maker = MouthMaker(Mouth(bundle), FRAMES)
+    maker.at(10, 3, [4, 20, 21])
+    assert [maker._base_of(n) for n in range(11, 16)] == [4, 20, 21, 22, 23]
+    maker.at(11, FRAMES - 2)
+    assert [maker._base_of(n) for n in range(12, 15)] == [FRAMES - 1, 0, 1]
+    maker.at(12, 5, [FRAMES + 7])
+    assert [maker._base_of(n) for n in range(13, 15)] == [FRAMES + 7, FRAMES + 8], "a gesture"
+
+
 def test_mouths_are_made_only_for_frames_that_are_shown(bundle: Bundle) -> None:
     maker = MouthMaker(Mouth(bundle))
     maker.say(100, np.ones((50, 4), np.float32))

@@ -136,7 +136,7 @@ def test_in_landscape_no_word_lies_over_the_face() -> None:
     compositor = Compositor(1920, 1080, (1080, 1920), (540, 622))
     said = track("The buds are picked in early spring, and fired by hand the same day.",
                  "清明前采的嫩芽，当天手工炒制。", [0] * 14, compositor.look, 0)
-    face_left_px = 600  # a face that fills the height reaches from 600 to 1320
+    face_left_px = 1920 * 6 // 10  # the presenter stands in the right four tenths
     for layer in compositor.layers(Overlay(said=said).at(0))[:-1]:
         assert layer.x + layer.sprite.width_px <= face_left_px
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from device.audio.soundfiles import Samples, read
+from device.audio.soundfiles import read
 from device.conversation.script import Script
 from device.paths import assets_dir
 from device.programme.build import build, copy_source
@@ -19,35 +18,10 @@ from device.programme.load import load, load_index
 from device.programme.ogg import with_serial
 from device.programme.voices import VoiceOnDemand
 from ota.errors import Refused
+from tests.sim.hummer import SMALL, Hummer, write
 
 ROOT = Path(__file__).resolve().parents[2]
 TEA_SHOP = ROOT / "programmes" / "tea-shop"
-
-
-@dataclass(frozen=True)
-class Speech:
-    samples: Samples
-    sample_rate_hz: int = 24_000
-    words: tuple[tuple[str, float, float], ...] = ()
-
-
-@dataclass
-class Hummer:
-    """A synthesiser that hums a text: as long as the text, its pitch made from it."""
-
-    engine: str = "hummer/1"
-    said: list[str] = field(default_factory=list)
-    breaks_at: int = 10**6
-
-    def synthesise(
-        self, text: str, language: str, speed: float = 1.0, voice: str | None = None
-    ) -> Speech:
-        if len(self.said) >= self.breaks_at:
-            raise Refused("The synthesiser was unplugged.")
-        self.said.append(text)
-        pitch_hz = 120 + int(hashlib.sha256(f"{text}{voice}".encode()).hexdigest(), 16) % 200
-        t = np.arange(24_000 * len(text) // 20 + 4800) / 24_000
-        return Speech((0.3 * np.sin(2 * np.pi * pitch_hz * t)).astype(np.float32))
 
 
 @pytest.fixture
@@ -57,27 +31,6 @@ def shop(tmp_path: Path) -> Path:
     shutil.copy(TEA_SHOP / "assets" / "longjing.webp", folder / "assets")
     write(folder, SMALL)
     return folder
-
-
-SMALL = {
-    "schema": 1, "id": "small", "version": 1, "languages": ["zh-CN", "en-US"],
-    "variables": {"store": {"zh-CN": "总店", "en-US": "the main shop"}},
-    "products": [{"id": "tea", "name": {"zh-CN": "龙井", "en-US": "Longjing"}, "price": "¥128",
-                  "image": "assets/longjing.webp"}],
-    "segments": [
-        {"id": "hi",
-         "say": {"zh-CN": "欢迎来到{store}。请看。", "en-US": "Welcome to {store}. Look."}},
-        {"id": "tea", "say": {"zh-CN": "龙井{tea.price}。", "en-US": "Longjing, {tea.price}."},
-         "show": "tea"}],
-    "answers": [{"id": "where", "ask": {"zh-CN": ["在哪里"], "en-US": ["where"]},
-                 "say": {"zh-CN": "在这里。", "en-US": "Here."}}],
-    "fallback": {"say": {"zh-CN": "不知道。", "en-US": "No idea."}},
-}  # fmt: skip
-
-
-def write(folder: Path, programme: object) -> None:
-    text = json.dumps(programme, ensure_ascii=False, indent=1)
-    (folder / "programme.json").write_text(text, encoding="utf-8")
 
 
 def edited(old: str, new: str) -> object:

@@ -67,6 +67,15 @@ def test_on_a_screen_of_its_size_every_pixel_is_the_composed_one(tmp_path: Path)
         assert (pixels[:480, :270] == 255).all() and (pixels[480:, 270:] == (10, 120, 230)).all()
 
 
+def test_the_talk_key_is_told_and_other_keys_keep_their_meaning(tmp_path: Path) -> None:
+    with x_screen(tmp_path / "fb", (540, 960)) as screen, window(screen, (270, 480)) as child:
+        child.do("fill 10 120 230")
+        assert child.do("press space").split() == ["True", "False"]
+        assert child.do("press f11") == "\n"
+        child.do("fill 10 120 230")
+        until(screen, (10, 120, 230), (530, 950))  # it fills the screen now
+
+
 def test_on_a_smaller_screen_the_whole_picture_is_scaled(tmp_path: Path) -> None:
     with x_screen(tmp_path / "fb", (800, 600)) as screen, window(screen, (1080, 1920)) as child:
         child.do("fill 10 120 230")

@@ -52,7 +52,7 @@ def test_chinese_reads_signs_as_people_do(written: str, said: str) -> None:
         ("20% off", "twenty percent off"),
         ("call 400-820-1234", "call four zero zero, eight two zero, one two three four"),
         ("since 1998", "since nineteen ninety-eight"),
-        ("on 2026-12-01", "on December one, twenty twenty-six"),
+        ("on 2026-12-01", "on December first, twenty twenty-six"),
         (
             "1,280 cups of 2.5 kg",
             "one thousand two hundred eighty cups of two point five kilograms",

@@ -24,8 +24,21 @@ def main(width_px: int, height_px: int) -> None:
                 sink.show(False)
             case ["show"]:
                 sink.show(True)
+            case ["press", key]:
+                press(key)
+                print(*sink.take_keys("space"), flush=True)
+                continue
         sink.closed_by_user()
         print(sink.state().presented, sink.frame_buffer().flags["C_CONTIGUOUS"], flush=True)
+
+
+def press(key: str) -> None:
+    """As a keyboard does: into SDL's queue, down and up."""
+    import pygame  # the window has loaded it, without its greeting
+
+    code = pygame.key.key_code(key)
+    pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=code))
+    pygame.event.post(pygame.event.Event(pygame.KEYUP, key=code))
 
 
 if __name__ == "__main__":

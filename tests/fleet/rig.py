@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -53,6 +54,7 @@ class ToneVoice:
     """Hums instead of speaking: everything around the synthesiser is real."""
 
     engine = "tone-1"
+    voices = MappingProxyType({"zh-CN": ("hum",), "en-US": ("hum",)})
 
     def __init__(self) -> None:
         self.said: list[str] = []

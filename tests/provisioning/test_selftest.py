@@ -125,7 +125,7 @@ def test_a_disk_that_cannot_be_written(tmp_path: Path) -> None:
 def test_an_unknown_check_is_refused_with_the_list(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="screen, sound"):
         run_checks(Places(tmp_path), SimBox(), ("smell",))
-    assert len(NAMES) == 7
+    assert len(NAMES) == 8
 
 
 def test_the_technician_reads_broken_parts_first_and_a_verdict(tmp_path: Path) -> None:

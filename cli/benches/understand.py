@@ -1,0 +1,172 @@
+"""Understanding: right and false answers to questions not used in tuning, and spoken orders.
+
+Written questions are counted always; `spoken` has some of them said by voices that are not the
+kiosk's, in noise; `orders` is a folder of recordings with labels.json and kitchen.flac (the
+speech-to-intent set). Nothing that is heard is written anywhere.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cli.benches.figure import Figure
+from cli.benches.order_menu import MENU
+from device.asr.recogniser import SAMPLE_RATE_HZ, Samples
+from device.asr.vocabulary import vocabulary
+from device.asr.whisper import Whisper
+from device.audio.resample import resample
+from device.audio.soundfiles import read
+from device.conversation.ask import open_script
+from device.conversation.context import Context, resolve
+from device.conversation.meaning import Meaning
+from device.conversation.script import Script
+from device.conversation.slots import Vocabulary, read_slots
+from device.paths import assets_dir
+from device.tts.kokoro import Voice
+from models.calibrate_answers import folders, questions
+
+RIGHT_PERCENT, FALSE_PERCENT = {"clean": 97.0, "10 dB": 94.0, "5 dB": 88.0}, 2.0
+ORDERS_PERCENT = {"clean": 96.0, "10 dB": 94.0}
+_SNR_DB: dict[str, float | None] = {"clean": None, "10 dB": 10.0, "5 dB": 5.0}
+_SPEAKERS = {"zh-CN": "zm_yunxi", "en-US": "am_michael"}
+_ORDER_PROMPT = {
+    "en-US": "Can I get a medium roast small iced mocha with a double shot, skim milk and brown "
+    "sugar? Americano, cappuccino, latte, espresso, house coffee, drip coffee, almond milk, soy "
+    "milk, sweetener, twelve ounce."
+}
+
+
+@dataclass
+class Count:
+    """Answers of one kind, counted."""
+
+    right: int = 0
+    wrong: int = 0
+    asked: int = 0
+    false: int = 0
+    strangers: int = 0
+
+    def add(self, wanted: str, found: str | None) -> None:
+        """One more question and its answer; `wanted` is "" where none is right."""
+        if wanted:
+            self.asked += 1
+            self.right += found == wanted
+            self.wrong += found not in (wanted, None)
+        else:
+            self.strangers += 1
+            self.false += found is not None
+
+
+def measure(spoken: int = 0, orders: Path | None = None, orders_max: int = 100) -> list[Figure]:
+    """The figures; `spoken` is how many questions are said aloud (about 5 s each)."""
+    meaning = Meaning.load(assets_dir())
+    scripts = {
+        shop: open_script(folder).with_meaning(meaning) for shop, folder in folders().items()
+    }
+    figures = _written(scripts)
+    if spoken > 0:
+        figures += _spoken(scripts, spoken)
+    if orders is not None:
+        figures += _orders(orders, orders_max)
+    return figures
+
+
+def _answer(script: Script, heard: str, language: str) -> str | None:
+    resolved = resolve(heard, language, Context(), script)
+    return resolved.match.answer_id if resolved.match else None
+
+
+def _written(scripts: dict[str, Script]) -> list[Figure]:
+    count = Count()
+    for shop, wanted, question in questions("held_out"):
+        count.add(wanted, _answer(scripts[shop], question, ""))
+    return _as_figures("written", count, None)
+
+
+def _as_figures(name: str, count: Count, wanted: float | None) -> list[Figure]:
+    limits = (wanted, FALSE_PERCENT)
+    right = 100.0 * count.right / max(1, count.asked)
+    wrong = 100.0 * count.wrong / max(1, count.asked)
+    false = 100.0 * count.false / max(1, count.strangers)
+    asked, others = f"{count.asked} questions", f"{count.strangers} out of domain"
+    return [
+        Figure(f"right answers, {name}", right, "%", limits[0], at_least=True, note=asked),
+        Figure(f"wrong answers, {name}", wrong, "%", note=asked),
+        Figure(f"false answers, {name}", false, "%", limits[1], note=others),
+    ]
+
+
+def _spoken(scripts: dict[str, Script], number: int) -> list[Figure]:
+    voice, ear = Voice.load(assets_dir(), threads=1), Whisper.load(assets_dir(), threads=1)
+    prompts = {shop: vocabulary(script.programme) for shop, script in scripts.items()}
+    drawn = list(questions("held_out"))
+    random.Random(5).shuffle(drawn)
+    counts = {name: Count() for name in _SNR_DB}
+    rng = np.random.default_rng(1)
+    for shop, wanted, question in drawn[:number]:
+        language = "zh-CN" if any("\u4e00" <= c <= "\u9fff" for c in question) else "en-US"
+        said = voice.synthesise(question, language, voice=_SPEAKERS[language])
+        samples = resample(said.samples, said.sample_rate_hz, SAMPLE_RATE_HZ)
+        hiss = _low_passed(rng.standard_normal(len(samples)))
+        for name, snr_db in _SNR_DB.items():
+            mixed = mixed_at(samples, hiss, snr_db)
+            heard = ear.transcribe(mixed, tuple(_SPEAKERS), prompts[shop])
+            found = _answer(scripts[shop], heard.text, heard.language) if heard.text else None
+            counts[name].add(wanted, found)
+    return [
+        figure
+        for name, count in counts.items()
+        for figure in _as_figures(f"spoken {name}", count, RIGHT_PERCENT[name])
+    ]
+
+
+def _low_passed(noise: np.ndarray) -> Samples:
+    """White noise made dull, as a shop's hum is: a running mean over 1 ms."""
+    return np.convolve(noise, np.ones(16) / 16.0, mode="same").astype(np.float32)
+
+
+def mixed_at(samples: Samples, noise: Samples, snr_db: float | None) -> Samples:
+    """Speech with noise that is `snr_db` weaker; as it is when None."""
+    if snr_db is None:
+        return samples
+    power = float(np.mean(samples**2)), float(np.mean(noise**2))
+    gain = np.sqrt(power[0] / max(power[1], 1e-12) / 10.0 ** (snr_db / 10.0))
+    mixed = samples + gain * noise
+    return np.asarray(mixed / max(1.0, float(np.abs(mixed).max())), np.float32)
+
+
+def _orders(folder: Path, number: int) -> list[Figure]:
+    labels = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
+    ear, menu = Whisper.load(assets_dir(), threads=1), Vocabulary.of(MENU)
+    kitchen = read(folder / "kitchen.flac", SAMPLE_RATE_HZ)
+    rng = np.random.default_rng(0)
+    right = dict.fromkeys(ORDERS_PERCENT, 0)
+    files = sorted(labels)[:number]
+    for samples, label in _recordings(folder, files, labels):
+        start = int(rng.integers(0, len(kitchen) - len(samples)))
+        noise = kitchen[start : start + len(samples)]
+        for name in right:
+            mixed = mixed_at(samples, noise, _SNR_DB[name])
+            heard = ear.transcribe(mixed, ("en-US",), _ORDER_PROMPT).text
+            found = {each.slot: each.value for each in read_slots(heard, "en-US", menu)}
+            right[name] += found == label
+    note = f"{len(files)} orders by people, no slot missing or too many"
+    return [
+        Figure(f"orders with every slot right, {name}", 100.0 * right[name] / max(1, len(files)),
+               "%", limit, at_least=True, note=note)
+        for name, limit in ORDERS_PERCENT.items()
+    ]  # fmt: skip
+
+
+def _recordings(
+    folder: Path, files: Sequence[str], labels: dict[str, dict[str, dict[str, str]]]
+) -> Iterator[tuple[Samples, dict[str, str]]]:
+    for name in files:
+        label = {slot: value.strip() for slot, value in labels[name]["slots"].items()}
+        yield read(folder / name, SAMPLE_RATE_HZ), label

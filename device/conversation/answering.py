@@ -1,0 +1,184 @@
+"""What follows from what a visitor said: an answer, the fallback, or nothing. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from device.conversation import events
+from device.conversation.beyond import doubt, line_of_reply
+from device.conversation.context import resolve
+from device.conversation.cues import AskBeyond, Caption, Count, Thinking
+from device.conversation.facts import Facts
+from device.conversation.interrupting import (
+    HEARD_WAIT_S,
+    has_words,
+    heard_out,
+    is_deaf,
+    is_own_voice,
+    one_more_useless,
+)
+from device.conversation.match import Match
+from device.conversation.obeying import obey
+from device.conversation.speaking import Moved, begin_line, hush, line_of, take_over
+from device.conversation.state import Asking, State, Voices
+from device.programme.playable import may_say
+from device.programme.schema import Answer
+
+# So many times within so long it says that it does not know; then it is talk beside the kiosk.
+FALLBACKS_MAX, FALLBACKS_S = 3, 60.0
+# A programme without questions can answer nobody: once is enough.
+FALLBACKS_MAX_MUTE = 1
+COURIER_S = 0.3  # from player to agent and back, on top of the endpoint's own time
+
+
+def heard(state: State, event: events.Heard, now_s: float) -> Moved:
+    """A finished utterance."""
+    state, louder = heard_out(state)
+    if state.driven:
+        return state, louder
+    if is_own_voice(state, event.text, now_s) or not has_words(event.text):
+        # Nobody asked anything: no reason to wait any longer.
+        waits = state.mode == "listening" and state.resume is None and state.line is None
+        return (state if waits else replace(state, wait_until_s=now_s)), louder
+    if is_deaf(state, now_s):
+        return state, louder
+    state, cues = take_over(state)
+    language = _language(state, event)
+    context = state.talk.context.at(now_s, state.showing)
+    resolved = resolve(event.text, language, context, state.script)
+    caption = Caption(event.text, language)
+    if resolved.match is None:
+        state, more = obey(state, resolved, caption, now_s)
+        return state, (*louder, *cues, *more)
+    answer = _answer_now(state, resolved.match, now_s)
+    if answer is None and (why := _not_for_us(state, now_s)):
+        state = replace(state, wait_until_s=now_s) if state.saying is None else state
+        return state, (*louder, *cues, _asked(resolved.match, None, language, why))
+    state = replace(state, voices=_after(state.voices, answer, now_s))
+    state, stopped = hush(state)
+    cues += (*stopped, caption, _asked(resolved.match, answer, language))
+    if answer is None and state.beyond_s is not None:
+        state, more = ask_beyond(state, event.text, language, now_s)
+        return state, (*louder, *cues, *more)
+    if answer is not None:
+        also = _answer_now(state, resolved.also, now_s) if resolved.also else None
+        state = replace(
+            state, also=line_of(state.script, also, language) if also else None,
+            talk=replace(
+                state.talk, context=context.after(resolved, language, now_s), last_s=now_s),
+        )  # fmt: skip
+    state, more = answered(state, answer, language, now_s)
+    return state, (*louder, *cues, *more)
+
+
+def _language(state: State, event: events.Heard) -> str:
+    """The language to answer in: the one that was asked for, else the one that was spoken."""
+    languages = state.script.programme.languages
+    if state.talk.language in languages:
+        return str(state.talk.language)
+    return visitor_language(event.text, event.language, languages)
+
+
+def answered(state: State, answer: Answer | None, language: str, now_s: float) -> Moved:
+    """Say the answer, or the fallback where there is none (in that language)."""
+    line = line_of(state.script, answer, language) if answer else None
+    line = line or line_of(state.script, state.script.programme.fallback, language)
+    if line is None:
+        return replace(state, mode="listening", wait_until_s=now_s + HEARD_WAIT_S), ()
+    if line.kind == "fallback" and line.show is None:
+        line = replace(line, show=state.showing)
+    return begin_line(state, line, now_s)
+
+
+def ask_beyond(state: State, text: str, language: str, now_s: float) -> Moved:
+    """No answer fits: ask the endpoint, and wait as long as the shop allows."""
+    number, until_s = state.asked_beyond + 1, now_s + (state.beyond_s or 0.0) + COURIER_S
+    state = replace(
+        state, mode="listening", wait_until_s=until_s, asked_beyond=number,
+        asking=Asking(number, language, until_s),
+    )  # fmt: skip
+    return state, (AskBeyond(number, text, language), Thinking())
+
+
+def replied(state: State, event: events.Replied, now_s: float) -> Moved:
+    """The endpoint's reply, if it is still waited for: said when all of it is a fact."""
+    asking, moment = state.asking, state.now(now_s)
+    if asking is None or event.number != asking.number or moment is None:
+        return state, ()
+    state, cues = take_over(state)
+    facts = Facts.of(state.script, moment)
+    why = event.why
+    if event.text is not None:
+        why = doubt(facts, event.text, asking.language, state.showing)
+    if event.text is None or why:
+        state, more = no_reply(state, why or "no answer", now_s, event.took_ms)
+        return state, (*cues, *more)
+    line = line_of_reply(facts, event.text, asking.language)
+    line = line if line.show else replace(line, show=state.showing)
+    state = replace(state, asking=None, talk=replace(state.talk, last_s=now_s))
+    counted = Count("beyond", {"ok": True, "why": "", "took_ms": round(event.took_ms)})
+    state, more = begin_line(state, line, now_s)
+    return state, (*cues, counted, *more)
+
+
+def no_reply(state: State, why: str, now_s: float, took_ms: float = 0.0) -> Moved:
+    """Nothing that may be said has come: the script's own words."""
+    assert state.asking is not None
+    language = state.asking.language
+    counted = Count("beyond", {"ok": False, "why": why, "took_ms": round(took_ms)})
+    state, cues = answered(replace(state, asking=None), None, language, now_s)
+    return state, (counted, *cues)
+
+
+def _not_for_us(state: State, now_s: float) -> str:
+    """Why words without an answer are most likely talk beside the kiosk; "" when they are not."""
+    voices, line = state.voices, state.line
+    busy = state.saying is not None or voices.stopped_at_s is not None
+    if busy and line is not None and line.kind in ("answer", "fallback", "notice"):
+        return "while answering"
+    if now_s < voices.calm_until_s:
+        return "talk beside the kiosk"
+    most = FALLBACKS_MAX if state.script.programme.answers else FALLBACKS_MAX_MUTE
+    said = [at_s for at_s in voices.unanswered_at_s if now_s - at_s < FALLBACKS_S]
+    return "talk beside the kiosk" if len(said) >= most else ""
+
+
+def _after(voices: Voices, answer: Answer | None, now_s: float) -> Voices:
+    """Somebody who gets an answer is a visitor; who gets none may be talking to another one."""
+    if answer is not None:
+        return replace(voices, useless_at_s=(), calm_until_s=now_s, unanswered_at_s=())
+    if voices.stopped_at_s is not None:
+        voices = one_more_useless(voices, now_s)
+    recent = (*voices.unanswered_at_s, now_s)[-FALLBACKS_MAX:]
+    return replace(voices, unanswered_at_s=recent)
+
+
+def _answer_now(state: State, found: Match, now_s: float) -> Answer | None:
+    """The matched answer, unless it may not be said (any more)."""
+    programme = state.script.programme
+    answer = programme.answer(found.answer_id) if found.answer_id else None
+    moment = state.now(now_s)
+    if answer is None or moment is None or not may_say(programme, answer, moment):
+        return None
+    return answer
+
+
+def _asked(found: Match, answer: Answer | None, language: str, beside: str = "") -> Count:
+    why = found.why or ("not valid now" if found.answer_id and answer is None else "")
+    return Count(
+        "asked",
+        {
+            "answer_id": answer.id if answer else None,
+            "language": language,
+            "score": round(found.score, 3),
+            "why": beside or why,
+        },
+    )
+
+
+def visitor_language(text: str, heard: str, languages: tuple[str, ...]) -> str:
+    """The programme's language that the visitor spoke: by the script first, then by the ear."""
+    family = "zh" if any("\u4e00" <= c <= "\u9fff" for c in text) else heard.split("-")[0] or "en"
+    if family == "zh" and not any("\u4e00" <= c <= "\u9fff" for c in text):
+        family = "en"
+    return next((each for each in languages if each.split("-")[0] == family), languages[0])

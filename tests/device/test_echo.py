@@ -1,0 +1,150 @@
+"""The echo canceller in a simulated room: how much goes, what the clocks do, who is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cli.benches.room import BEGIN_NS, HEARD_HZ, Shop, walk
+from device.asr.gate import EchoGate
+from device.asr.turns import Began, Turns
+from device.asr.vad import CHUNK_MS
+from device.audio import speexdsp
+from device.audio.capture import Chunk
+from device.audio.echo import (
+    ADAPTING,
+    CANCELLING,
+    NO_REFERENCE,
+    NOT_NEEDED,
+    EchoCanceller,
+)  # fmt: skip
+from device.audio.soundfiles import read
+from device.paths import repository_root
+from ota.errors import Refused
+from tests.sim.speech import CLIPS, vad
+
+NOBODY = np.zeros(0, np.float32)
+
+
+def presenting(seconds: float) -> np.ndarray:
+    """Sentences of the sample programme at 48 kHz, a quarter of a second between."""
+    pieces: list[np.ndarray] = []
+    for file in sorted((repository_root() / "programmes/tea-shop/speech").glob("*.opus")):
+        pieces += [read(file, 48_000), np.zeros(12_000, np.float32)]
+        if sum(map(len, pieces)) >= seconds * 48_000:
+            break
+    return np.concatenate(pieces)[: int(seconds * 48_000)]
+
+
+class Heard:
+    """What came of a walk through a shop: powers and states of chunks, and turns that began."""
+
+    def __init__(self, folder: Path, shop: Shop, seconds: float, near: np.ndarray = NOBODY,
+                 mode: str = "auto", voices: bool = False) -> None:
+        self.canceller = EchoCanceller(folder)
+        self.gate = EchoGate(mode, self.canceller)
+        self.states: list[str] = []
+        self.began_s: list[float] = []
+        turns, powers, clean = Turns(), [], []
+        if voices:
+            vad().reset()
+        for samples, end_ns in walk(folder, presenting(seconds), near, shop):
+            chunk = self.gate.clean(Chunk(samples, end_ns))
+            probability = vad().probability(chunk.samples) if voices else 0.0
+            probability = self.gate.listened(probability, chunk.end_ns)
+            self.states.append(self.gate.state)
+            powers.append((np.mean(samples**2), np.mean(chunk.samples**2)))
+            clean.append(chunk.samples)
+            if self.gate.closed(chunk.end_ns):
+                turns.drop()
+                continue
+            self.began_s += [(event.at_ns - BEGIN_NS) / 1e9 for event in
+                             turns.feed(chunk.samples, probability, chunk.end_ns)
+                             if isinstance(event, Began)]
+        self.powers, self.clean = np.array(powers), np.concatenate(clean)
+
+    def erle_db(self, from_s: float, to_s: float) -> float:
+        part = self.powers[int(from_s * 1e3 / CHUNK_MS) : int(to_s * 1e3 / CHUNK_MS)].sum(axis=0)
+        return float(10 * np.log10(part[0] / part[1]))
+
+
+def test_its_own_voice_is_gone_from_a_reverberant_room(tmp_path: Path) -> None:
+    heard = Heard(tmp_path, Shop(), 14, voices=True)
+    assert heard.erle_db(8, 14) >= 25
+    assert heard.canceller.erle_db is not None and heard.canceller.erle_db >= 15
+    assert heard.states[20] == ADAPTING and heard.states[-1] == CANCELLING
+    assert heard.canceller.delay_ms is not None and 40 <= heard.canceller.delay_ms <= 55
+    assert not heard.began_s, "it began a turn by its own voice"
+
+
+def test_clocks_that_drift_and_promise_wrong_times_are_followed(tmp_path: Path) -> None:
+    heard = Heard(tmp_path, Shop(delay_ms=180, drift_ppm=50, jitter_ms=6), 22)
+    assert heard.canceller.drift_ppm == pytest.approx(50, abs=3)
+    assert heard.erle_db(17, 22) >= 25
+    assert heard.states[-1] == CANCELLING
+
+
+def test_a_jump_of_the_delay_is_noticed_and_mended(tmp_path: Path) -> None:
+    heard = Heard(tmp_path, Shop(jump_ms=150, jump_s=10), 20)
+    assert heard.erle_db(8, 10) >= 20 and heard.erle_db(10.1, 10.6) < 6
+    during = heard.states[int(10_000 / CHUNK_MS) : int(15_000 / CHUNK_MS)]
+    assert ADAPTING in during, "deaf until it is mended"
+    assert heard.erle_db(17.5, 20) >= 20
+    assert heard.canceller.delay_ms == pytest.approx(192, abs=10)
+
+
+def test_a_visitor_is_heard_through_its_voice(tmp_path: Path) -> None:
+    visitor = read(CLIPS / "go-forward-en.flac", HEARD_HZ)
+    at = 9 * HEARD_HZ
+    near = np.zeros(at + len(visitor), np.float32)
+    near[at:] = visitor * 0.05 / np.sqrt(np.mean(visitor**2))  # 6 dB under the echo
+    heard = Heard(tmp_path, Shop(), 9.0 + len(visitor) / HEARD_HZ, near, voices=True)
+    assert len(heard.began_s) >= 1 and 8.9 < heard.began_s[0] < 10.5
+    kept = heard.clean[at + speexdsp.DELAY_SAMPLES :]
+    said = near[at : at + len(kept)]
+    assert np.corrcoef(kept, said[: len(kept)])[0, 1] > 0.8, "the visitor stays what he was"
+
+
+def test_where_the_microphone_does_not_hear_it_nothing_is_shut(tmp_path: Path) -> None:
+    heard = Heard(tmp_path, Shop(echo_db=-90), 6)
+    assert heard.states[-1] == NOT_NEEDED
+    heard.gate.avatar(True, "欢迎光临", BEGIN_NS + 6_000_000_000)
+    assert not heard.gate.closed(BEGIN_NS + 6_100_000_000)
+    careful = EchoGate("on", heard.canceller)
+    careful.avatar(True, "欢迎光临", BEGIN_NS + 6_000_000_000)
+    assert careful.closed(BEGIN_NS + 6_100_000_000), "on: it believes no silence"
+
+
+def test_without_a_player_or_beside_a_servers_own_canceller_it_steps_aside(tmp_path: Path) -> None:
+    canceller = EchoCanceller(tmp_path)
+    canceller.clean(np.zeros(512, np.float32), BEGIN_NS)
+    assert canceller.state == NO_REFERENCE
+    canceller.source_name = "Echo-Cancel Source: USB microphone"
+    sound = np.full(512, 0.1, np.float32)
+    assert canceller.clean(sound, BEGIN_NS).samples is sound
+    gate = EchoGate("auto", canceller)
+    gate.avatar(True, "欢迎光临", BEGIN_NS)
+    assert gate.closed(BEGIN_NS + 1), "deaf meanwhile, until the microphone proves it is clean"
+
+
+def test_without_the_library_the_ear_is_half_duplex_and_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(speexdsp, "_SONAME", "libnot-there.so.7")
+    with pytest.raises(Refused, match="libspeexdsp1"):
+        speexdsp.SpeexDsp()
+    canceller = EchoCanceller(tmp_path)
+    assert canceller.fault is not None and not speexdsp.available()
+    gate = EchoGate("auto", canceller)
+    gate.avatar(True, "欢迎光临", BEGIN_NS)
+    assert gate.state == NO_REFERENCE and gate.closed(BEGIN_NS + 1)
+
+
+def test_the_library_takes_whole_frames_only() -> None:
+    dsp = speexdsp.SpeexDsp()
+    with pytest.raises(Refused, match="256"):
+        dsp.process(np.zeros(100, np.float32), np.zeros(100, np.float32))
+    dsp.close()
+    dsp.close()
