@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import urllib3
-from urllib3.exceptions import HTTPError, SSLError
+from urllib3.exceptions import HTTPError, ProtocolError, SSLError
 
 from ota.clock import Deadline, sleep_s
 from ota.errors import Refused, Retry
@@ -35,7 +35,6 @@ BYTES_PER_S_MIN = 2048
 FIXED_S = 60.0
 DISK_RESERVE_BYTES = 16 << 20
 HTTP_OK, HTTP_PARTIAL, HTTP_RANGE_BAD = 200, 206, 416
-# A rest up to this is read to its end, so that the connection can be used again.
 REST_BYTES_MAX = 64 * 1024
 Progress = Callable[[int, int], None]
 # Told of every block that came; it may wait, or raise Retry to end the download.
@@ -204,18 +203,25 @@ class Fetcher:
         if growing.size_bytes < length_bytes:
             raise Retry(f"The line broke while {url} was fetched; it continues from there.")
 
+    def _request(self, url: str, headers: dict[str, str]) -> urllib3.BaseHTTPResponse:
+        for is_last in (False, True):
+            try:
+                return self._pool.request(
+                    "GET", url, headers={**self._pool.headers, **headers}, preload_content=False,
+                    redirect=False,
+                )
+            except ProtocolError:
+                # The server may hang up an idle connection in the moment in which it is used again.
+                if is_last:
+                    raise
+        raise AssertionError("not reached")
+
     @contextmanager
     def _get(self, url: str, headers: dict[str, str]) -> Iterator[urllib3.BaseHTTPResponse]:
         if urlsplit(url).scheme not in ("http", "https"):
             raise Refused(f"{url[:200]!r} is not an http or https address; check the settings.")
         try:
-            response = self._pool.request(
-                "GET",
-                url,
-                headers={**self._pool.headers, **headers},
-                preload_content=False,
-                redirect=False,
-            )
+            response = self._request(url, headers)
         except SSLError as error:
             raise Refused(
                 f"The server at {url} did not prove that it belongs to this chain; nothing was "
@@ -225,9 +231,10 @@ class Fetcher:
             raise Retry(f"{url} cannot be reached now ({_short(error)}).") from error
         try:
             yield response
-            rest_bytes = response.length_remaining
-            if rest_bytes is not None and rest_bytes <= REST_BYTES_MAX:
-                response.drain_conn()
+            _read_rest(response)
+        except HttpStatus:
+            _read_rest(response)
+            raise
         finally:
             # Closing and not draining: a long rest we do not want is not downloaded.
             response.close()
@@ -264,6 +271,13 @@ def tls_for_downloads(folder: Path, now: datetime) -> Any:
     if lapsed:
         return tls_context(folder / "ca.pem")
     return tls_context(folder / "ca.pem", certificate, folder / "key.pem")
+
+
+def _read_rest(response: urllib3.BaseHTTPResponse) -> None:
+    """A short rest is read, so that the connection can be used again."""
+    rest_bytes = response.length_remaining
+    if rest_bytes is not None and rest_bytes <= REST_BYTES_MAX:
+        response.drain_conn()
 
 
 def _continues(response: Any, have: int) -> bool:

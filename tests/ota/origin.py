@@ -23,6 +23,8 @@ class Origin:
     forced_status: int | None = None
     requests: list[tuple[str, str | None]] = field(default_factory=list)
     sent_bytes: int = 0
+    connections: int = 0
+    hangs_up: bool = False
     scheme: str = "http"
 
     @property
@@ -35,6 +37,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def __init__(self, origin: Origin, *rest: object) -> None:
         self.origin = origin
+        origin.connections += 1
         super().__init__(*rest)  # type: ignore[arg-type]
 
     def log_message(self, *_: object) -> None:
@@ -66,6 +69,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if cut is not None and len(rest) > cut:
             rest = rest[:cut]
             self.close_connection = True
+        # As after an idle while: without a word before.
+        self.close_connection = self.close_connection or origin.hangs_up
         self.wfile.write(rest)
         origin.sent_bytes += len(rest)
 
