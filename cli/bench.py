@@ -14,7 +14,7 @@ from ota.errors import Refused
 EXIT_MISSED = 1
 RENDERER = "renderer"
 FRAMES_MIN, FRAMES_MAX = 100, 10_000_000
-SUITES = (RENDERER, "stage", "live", "speech", "voice", "sync", "ota", "fleet")
+SUITES = (RENDERER, "stage", "live", "speech", "voice", "sync", "content", "ota", "fleet")
 SYNC = "sync"
 SOAK = "soak"  # only when asked for: it takes as long as it is told
 EPILOG = """examples:

@@ -12,6 +12,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -21,7 +22,10 @@ from device.hal.notify import Notifier
 from device.live.link import LiveDoor
 from device.messages import Message
 from device.paths import Places, avatars_dir, notify_socket
+from device.sharing.listener import interface_for
+from device.sharing.neighbours import Credentials, Neighbours
 from device.sync.answers import Courier
+from device.sync.budget import Budget
 from device.sync.consent import avatar_problems
 from device.sync.content import Content, ContentPlaces, programme_problems
 from device.sync.desk import Desk, DeskParts
@@ -39,6 +43,7 @@ from ota.files import read_bounded
 from ota.floor import FloorClock
 from ota.keys import load_public_keys
 from ota.orders import Order, give_order, release_and_slot
+from ota.stick import SCHEME, StickFetcher
 from ota.store import Store
 from ota.trust import TrustClient
 
@@ -57,6 +62,9 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
     keepalive_s: int = 30
     retry_min_s: float = 1.0
     retry_max_s: float = 120.0
+    # Give content to other boxes of the shop, and take it from them (0: any free port).
+    share: bool = True
+    share_port: int = 0
 
 
 Incoming = LineEvent | Message | JobDone
@@ -129,13 +137,19 @@ def _work(
     line = Line(line_settings(identity, settings, session), identity.tls(), inbox.put)
     outbox, outbox_fault = open_outbox(places.var / "outbox.db")
     hal = open_box()
-    parts = desk_parts(places, settings, identity, bus, line, outbox, worker, hal)
+    clock = FloorClock(places.var / "clock")
+    neighbours = make_neighbours(places, identity, clock, settings)
+    content = make_content(places, identity, clock, neighbours)
+    parts = desk_parts(
+        places, settings, identity, bus, line, outbox, worker, hal, clock, content)
     desk = Desk(parts, session)
     if outbox_fault is not None:
         desk.confess("outbox", outbox_fault)
     desk.begin()
     reader = threading.Thread(target=_read_bus, args=(bus, running), name="bus", daemon=True)
     try:
+        if neighbours is not None:
+            neighbours.start()
         worker.start()
         reader.start()
         line.start()
@@ -143,6 +157,8 @@ def _work(
     finally:
         running.stopping.set()
         line.stop()
+        if neighbours is not None:
+            neighbours.stop()
         reader.join(TURN_S * 2)
         outbox.close()
 
@@ -202,32 +218,67 @@ def line_settings(identity: Identity, settings: AgentSettings, session: str) -> 
     )
 
 
-def make_content(places: Places, identity: Identity, clock: FloorClock) -> Content:
+def make_neighbours(
+    places: Places, identity: Identity, clock: FloorClock, settings: AgentSettings
+) -> Neighbours | None:
+    """Sharing with the other boxes of the shop; None where it is switched off or cannot be."""
+    if not settings.share:
+        return None
+    folder = identity.folder
+    mine = Credentials(
+        identity.box.chain, identity.box.box, folder / "ca.pem", folder / "cert.pem",
+        folder / "key.pem")
+    interface = interface_for(urlsplit(identity.box.content_url).hostname or "")
+    store = Store(places.content, CONTENT_BYTES_MAX)
+    try:
+        return Neighbours(mine, store, clock.now, interface, settings.share_port)
+    except Refused:
+        return None  # a box plays without neighbours
+
+
+def make_content(
+    places: Places, identity: Identity, clock: FloorClock, neighbours: Neighbours | None = None
+) -> Content:
     """The content store of this box, with its trust and its mutual TLS."""
-    fetcher = Fetcher(identity.tls_for_downloads())
+    budget = Budget(places.var / "downloads", clock.now)
+    fetcher = Fetcher(identity.tls_for_downloads(), meter=budget.spend)
     url = identity.box.content_url.rstrip("/")
+    return _content(places, identity, clock, fetcher, url, neighbours, budget)
+
+
+def stick_content(
+    places: Places, identity: Identity, clock: FloorClock, folder: Path
+) -> Content:
+    """The same store, filled from the signed repository on a stick."""
+    return _content(places, identity, clock, StickFetcher(folder), SCHEME)
+
+
+def _content(
+    places: Places, identity: Identity, clock: FloorClock, fetcher: Fetcher | StickFetcher,
+    url: str, neighbours: Neighbours | None = None, budget: Budget | None = None,
+) -> Content:
     trust = TrustClient(places.var / "trust", f"{url}/metadata/", fetcher, clock)
     trust.bootstrap(identity.tuf_root)
     where = ContentPlaces(
         store=Store(places.content, CONTENT_BYTES_MAX), programmes=places.programmes,
         held=places.var / "held.json", url=url,
     )
+
     def check(folder: Path) -> list[str]:
         return programme_problems(folder) + avatar_problems(
             folder, avatars_dir(), identity.box.chain, clock.now(),
             load_public_keys(identity.box.likeness_keys),
         )
 
-    return Content(where, trust, fetcher, check)
+    return Content(where, trust, fetcher, check, neighbours, budget)
 
 
 def desk_parts(
     places: Places, settings: AgentSettings, identity: Identity, bus: Bus, line: Line,
-    outbox: Outbox, worker: Worker, hal: Hal,
+    outbox: Outbox, worker: Worker, hal: Hal, clock: FloorClock, content: Content,
 ) -> DeskParts:
     """The world of one box, for the desk."""
     box = identity.box
-    clock = FloorClock(places.var / "clock")
     following = Following(
         places.desired, places.var / "desired-seq", identity.desired_keys, box.chain, box.box
     )
@@ -235,7 +286,7 @@ def desk_parts(
     return DeskParts(
         topic_root=identity.topic_root,
         following=following,
-        content=make_content(places, identity, clock),
+        content=content,
         outbox=outbox,
         worker=worker,
         hal=hal,
@@ -249,5 +300,8 @@ def desk_parts(
         release=lambda: release_and_slot(places.var),
         install=lambda version: give_order(places.run, Order("install", version)),
         live=lambda args: door.open(args, clock.now()),
+        box=box.box,
+        run=places.run,
+        stick=lambda folder: stick_content(places, identity, clock, folder),
         ask=Courier(places.etc / "keys", bus.publish).ask,
     )

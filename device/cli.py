@@ -63,6 +63,10 @@ def register(commands: _Commands[argparse.ArgumentParser]) -> None:
     status = _verb(verbs, "status", _run_status, "what this box does now",
                    "vitrine device status --json")
     status.add_argument("--json", action="store_true", help="for programs")
+    bring = _verb(verbs, "import", _run_import, "bring the programme from a USB stick",
+                  "vitrine device import --from /media/stick")
+    bring.add_argument("--from", dest="stick", type=Path, required=True, metavar="FOLDER",
+                       help="where the stick is; `vitrine fleet stick` wrote it")
 
 
 def _verb(
@@ -219,6 +223,14 @@ def _run_status(args: argparse.Namespace) -> int:
         return 0
     for name, value in found.items():
         _tell(f"{name:<12} {value if not isinstance(value, dict) else json.dumps(value)}")
+    return 0
+
+
+def _run_import(args: argparse.Namespace) -> int:
+    from device.paths import Places
+    from device.sync.stick import import_from
+
+    _tell(import_from(Places.from_environment().run, args.stick, _tell))
     return 0
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 Json = dict[str, Any]
+DownloadBytes = Annotated[int, msgspec.Meta(ge=16_384, le=2**50)]
 FileName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 OffsetMs = Annotated[float, msgspec.Meta(ge=-500, le=500)]
 
@@ -144,6 +145,17 @@ class Happened(Message, tag="happened", frozen=True):
     detail: Json = {}
 
 
+class Download(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of the shop's line downloads over 1 MiB may use; None: no limit.
+
+    `open_bytes_per_s` holds while the shop is open, where `hours` are set.
+    """
+
+    bytes_per_hour: DownloadBytes | None = None
+    bytes_per_day: DownloadBytes | None = None
+    open_bytes_per_s: DownloadBytes | None = 1_000_000
+
+
 class AnswersFrom(msgspec.Struct, frozen=True, kw_only=True):
     """An OpenAI-compatible endpoint for questions that the programme does not answer.
 
@@ -175,6 +187,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rotation: int | None = None
     screen_mode: str | None = None
     attract: bool = False
+    download: Download = Download()
     # Answering beyond the script, off unless set: see docs/adr/0007.
     answers: AnswersFrom | None = None
 

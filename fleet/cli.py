@@ -45,6 +45,15 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     rollout = _parser(parts, "rollout", "name a release for boxes", "vitrine fleet rollout 1.2.0")
     rollout.add_argument("release")
     _connect(rollout, run_rollout)
+    stick = _parser(
+        parts,
+        "stick",
+        "write everything signed onto a USB stick, for shops without a line",
+        "vitrine fleet stick --state ~/vitrine-fleet --to /media/stick",
+    )
+    stick.add_argument("--state", type=Path, required=True, help="the server's folder")
+    stick.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="the stick")
+    stick.set_defaults(run=run_stick)
     command = _parser(
         parts,
         "command",
@@ -85,6 +94,24 @@ def run_serve(args: argparse.Namespace) -> int:
         bind=args.bind,
         preview_url=args.preview_url,
     )
+
+
+def run_stick(args: argparse.Namespace) -> int:
+    """Bring a stick up to date from the server's own files."""
+    from fleet.places import FleetPlaces
+    from fleet.stick import write_stick
+    from fleet.store.boxes import Boxes
+    from fleet.store.database import Database
+
+    places = FleetPlaces(args.state.absolute())
+    places.read_settings()
+    written = write_stick(places, Boxes(Database(places.database)).envelopes(), args.to)
+    print(
+        f"{args.to}: {written.files} files, {written.bytes_new / 1e6:.1f} MB of them new, for "
+        f"{written.boxes} boxes. At the box: vitrine device import --from {args.to}",
+        file=sys.stderr,
+    )
+    return 0
 
 
 def run_boxes(args: argparse.Namespace) -> int:

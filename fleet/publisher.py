@@ -23,6 +23,7 @@ from fleet.drafts import Document, differences, to_bytes
 from fleet.live import Hub
 from fleet.pictures import drop_unused
 from fleet.places import BOX_ID, FleetPlaces
+from fleet.shortcuts import add_shortcuts, older_indexes
 from fleet.store.boxes import Boxes
 from fleet.store.journal import Journal
 from fleet.store.programmes import Programmes, Version
@@ -37,7 +38,9 @@ DOCUMENT_BYTES_MAX = 4 << 20
 INDEX_BYTES_MAX = 16 << 20
 # The avatars that the software ships; their consents are asked at every publish.
 AVATARS = Path(__file__).resolve().parent.parent / "models" / "avatars"
-TARGETS_KEPT = 40
+# A box asks for the newest; every name that is kept is fetched by all boxes at each publish.
+TARGETS_KEPT = 8
+TARGETS_SWEPT = 45
 BUILD_WAIT_S = 90.0
 
 
@@ -241,11 +244,13 @@ class Publisher:
         data = msgspec.json.encode(index)
         target = _target(programme, number)
         self._repository.add("programmes", target, data, {"programme": programme})
-        for old in range(number - TARGETS_KEPT - 5, number - TARGETS_KEPT):
+        versions = draft.parent / "versions"
+        add_shortcuts(self._repository, target, index, data, older_indexes(versions, number))
+        for old in range(number - TARGETS_KEPT - TARGETS_SWEPT, number - TARGETS_KEPT):
             if old > 0:
                 self._repository.remove("programmes", _target(programme, old))
         self._repository.publish()
-        write_durable(draft.parent / "versions" / f"{number}.index.json", data)
+        write_durable(versions / f"{number}.index.json", data)
         version = Version(
             programme=programme,
             version=number,

@@ -6,6 +6,7 @@ bytes that were asked for, or does not exist.
 
 from __future__ import annotations
 
+import builtins
 import hashlib
 import shutil
 import ssl
@@ -17,7 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import urllib3
-from urllib3.exceptions import HTTPError, SSLError
+from urllib3.exceptions import HTTPError, ProtocolError, SSLError
 
 from ota.clock import Deadline, sleep_s
 from ota.errors import Refused, Retry
@@ -34,7 +35,10 @@ BYTES_PER_S_MIN = 2048
 FIXED_S = 60.0
 DISK_RESERVE_BYTES = 16 << 20
 HTTP_OK, HTTP_PARTIAL, HTTP_RANGE_BAD = 200, 206, 416
+REST_BYTES_MAX = 64 * 1024
 Progress = Callable[[int, int], None]
+# Told of every block that came; it may wait, or raise Retry to end the download.
+Meter = Callable[[int], None]
 TRUST_CHANGED = "The bytes from {} are not the ones that were signed; they were thrown away."
 
 
@@ -46,8 +50,16 @@ class HttpStatus(Retry):
         self.status = status
 
 
-class DiskFull(Retry):
+class Final(Retry):
+    """To be tried again later, but not at once."""
+
+
+class DiskFull(Final):
     """There is no room for the download; nothing was thrown away."""
+
+
+class NoRanges(Final):
+    """The server does not give out parts of a file; fetch it whole."""
 
 
 class Fetcher:
@@ -57,7 +69,9 @@ class Fetcher:
     proxies are not read: a box asks only the server it was enrolled with.
     """
 
-    def __init__(self, tls: ssl.SSLContext | None, attempts: int = ATTEMPTS) -> None:
+    def __init__(
+        self, tls: ssl.SSLContext | None, attempts: int = ATTEMPTS, meter: Meter | None = None
+    ) -> None:
         options: dict[str, Any] = {} if tls is None else {"ssl_context": tls}
         self._pool = urllib3.PoolManager(
             num_pools=4,
@@ -68,6 +82,7 @@ class Fetcher:
             **options,
         )
         self._attempts = attempts
+        self._meter = meter or (lambda count: None)
 
     def bytes(self, url: str, bytes_max: int) -> bytes:
         """The body of a small file. Raises Refused (too long), HttpStatus, Retry (network)."""
@@ -76,7 +91,7 @@ class Fetcher:
         with self._get(url, {}) as response:
             if response.status != HTTP_OK:
                 raise HttpStatus(url, response.status)
-            for block in _blocks(response, deadline, url):
+            for block in self._blocks(response, deadline, url):
                 found += block
                 if len(found) > bytes_max:
                     raise Refused(f"{url} is longer than the {bytes_max} bytes it may have.")
@@ -106,17 +121,65 @@ class Fetcher:
                 before = growing.size_bytes
                 try:
                     self._continue(url, growing, length_bytes, deadline, tell)
-                except DiskFull:
-                    raise
                 except Retry as error:
-                    # A cut line that brought something is progress; one that did not is counted.
-                    failed = 0 if growing.size_bytes > before else failed + 1
-                    if failed >= self._attempts or deadline.passed:
-                        raise
-                    if isinstance(error, HttpStatus) and error.status in (401, 403, 404):
-                        raise
-                    sleep_s(min(0.1 * 2**failed, 5.0))
+                    failed = self._pause(error, growing.size_bytes > before, failed, deadline)
             _finish(growing, destination, sha256, url)
+
+    def span(self, url: str, start: int, length_bytes: int) -> Iterator[builtins.bytes]:
+        """Exactly the bytes from `start` on, in blocks, over as many cuts as come.
+
+        What came is not asked for again. Raises NoRanges, HttpStatus, Retry. The caller judges the
+        bytes; leaving early ends the download.
+        """
+        deadline = Deadline(FIXED_S + length_bytes / BYTES_PER_S_MIN)
+        done = failed = 0
+        while done < length_bytes:
+            before = done
+            try:
+                for block in self._span_once(url, start + done, length_bytes - done, deadline):
+                    done += len(block)
+                    yield block
+                if done < length_bytes:
+                    raise Retry(f"The line broke while {url} was fetched; it continues from there.")
+            except Retry as error:
+                failed = self._pause(error, done > before, failed, deadline)
+
+    def _span_once(
+        self, url: str, start: int, length_bytes: int, deadline: Deadline
+    ) -> Iterator[builtins.bytes]:
+        headers = {"Range": f"bytes={start}-{start + length_bytes - 1}"}
+        with self._get(url, headers) as response:
+            if response.status not in (HTTP_OK, HTTP_PARTIAL):
+                raise HttpStatus(url, response.status)
+            if not _continues(response, start):
+                raise NoRanges(f"The server gives {url} out in one piece only.")
+            left = length_bytes
+            for block in self._blocks(response, deadline, url):
+                if block[:left]:
+                    yield block[:left]
+                left -= len(block)
+                if left < 0:
+                    return
+
+    def _pause(self, error: Retry, is_progress: bool, failed: int, deadline: Deadline) -> int:
+        """Wait before going on; returns how often it failed in a row. Raises `error` to give up."""
+        # A cut line that brought something is progress; one that did not is counted.
+        failed = 0 if is_progress else failed + 1
+        gone = isinstance(error, HttpStatus) and error.status in (401, 403, 404)
+        if failed >= self._attempts or deadline.passed or gone or isinstance(error, Final):
+            raise error
+        sleep_s(min(0.1 * 2**failed, 5.0))
+        return failed
+
+    def _blocks(self, response: Any, deadline: Deadline, url: str) -> Iterator[builtins.bytes]:
+        try:
+            while block := response.read1(BLOCK_BYTES):
+                self._meter(len(block))
+                yield block
+                if deadline.passed:
+                    raise Retry(f"{url} comes too slowly; it is continued later.")
+        except (HTTPError, OSError) as error:
+            raise Retry(f"The line broke while {url} was fetched ({_short(error)}).") from error
 
     def _continue(
         self, url: str, growing: GrowingFile, length_bytes: int, deadline: Deadline, tell: Progress
@@ -131,7 +194,7 @@ class Fetcher:
                 raise HttpStatus(url, response.status)
             if have and not _continues(response, have):
                 growing.restart()
-            for block in _blocks(response, deadline, url):
+            for block in self._blocks(response, deadline, url):
                 if growing.size_bytes + len(block) > length_bytes:
                     growing.restart()
                     raise Refused(f"{url} is longer than the {length_bytes} bytes signed for it.")
@@ -140,18 +203,25 @@ class Fetcher:
         if growing.size_bytes < length_bytes:
             raise Retry(f"The line broke while {url} was fetched; it continues from there.")
 
+    def _request(self, url: str, headers: dict[str, str]) -> urllib3.BaseHTTPResponse:
+        for is_last in (False, True):
+            try:
+                return self._pool.request(
+                    "GET", url, headers={**self._pool.headers, **headers}, preload_content=False,
+                    redirect=False,
+                )
+            except ProtocolError:
+                # The server may hang up an idle connection in the moment in which it is used again.
+                if is_last:
+                    raise
+        raise AssertionError("not reached")
+
     @contextmanager
     def _get(self, url: str, headers: dict[str, str]) -> Iterator[urllib3.BaseHTTPResponse]:
         if urlsplit(url).scheme not in ("http", "https"):
             raise Refused(f"{url[:200]!r} is not an http or https address; check the settings.")
         try:
-            response = self._pool.request(
-                "GET",
-                url,
-                headers={**self._pool.headers, **headers},
-                preload_content=False,
-                redirect=False,
-            )
+            response = self._request(url, headers)
         except SSLError as error:
             raise Refused(
                 f"The server at {url} did not prove that it belongs to this chain; nothing was "
@@ -161,8 +231,12 @@ class Fetcher:
             raise Retry(f"{url} cannot be reached now ({_short(error)}).") from error
         try:
             yield response
+            _read_rest(response)
+        except HttpStatus:
+            _read_rest(response)
+            raise
         finally:
-            # Closing and not draining: a rest we do not want is not downloaded.
+            # Closing and not draining: a long rest we do not want is not downloaded.
             response.close()
 
 
@@ -199,14 +273,11 @@ def tls_for_downloads(folder: Path, now: datetime) -> Any:
     return tls_context(folder / "ca.pem", certificate, folder / "key.pem")
 
 
-def _blocks(response: Any, deadline: Deadline, url: str) -> Iterator[bytes]:
-    try:
-        while block := response.read1(BLOCK_BYTES):
-            yield block
-            if deadline.passed:
-                raise Retry(f"{url} comes too slowly; it is continued later.")
-    except (HTTPError, OSError) as error:
-        raise Retry(f"The line broke while {url} was fetched ({_short(error)}).") from error
+def _read_rest(response: urllib3.BaseHTTPResponse) -> None:
+    """A short rest is read, so that the connection can be used again."""
+    rest_bytes = response.length_remaining
+    if rest_bytes is not None and rest_bytes <= REST_BYTES_MAX:
+        response.drain_conn()
 
 
 def _continues(response: Any, have: int) -> bool:

@@ -65,12 +65,20 @@ def read_bounded(path: Path, bytes_max: int) -> bytes:
     return data
 
 
-def sha256_file(path: Path) -> str:
-    """Hex SHA-256 of a file of any size, read in blocks."""
+def sha256_file(path: Path, from_disk: bool = False) -> str:
+    """Hex SHA-256 of a file of any size, read in blocks.
+
+    With `from_disk` the page cache is asked to forget the file, before and after: what is judged
+    is what lies on the disk, and what is in use stays in the cache.
+    """
     digest = hashlib.sha256()
     with path.open("rb") as source:
+        if from_disk:
+            os.posix_fadvise(source.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         while block := source.read(_HASH_BLOCK_BYTES):
             digest.update(block)
+        if from_disk:
+            os.posix_fadvise(source.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     return digest.hexdigest()
 
 
@@ -146,8 +154,12 @@ class GrowingFile:
 
     def restart(self) -> None:
         """Forget what was written."""
+        self.cut_back(0)
+
+    def cut_back(self, length_bytes: int) -> None:
+        """Forget what was written after the first `length_bytes`."""
         with _disk_errors_for(self.path):
-            os.ftruncate(self._descriptor, 0)
+            os.ftruncate(self._descriptor, length_bytes)
 
     def commit(self, destination: Path) -> None:
         """fsync, rename to `destination` (same file system), fsync the directory."""

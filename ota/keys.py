@@ -10,9 +10,10 @@ from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ota.errors import Refused
 from ota.files import read_bounded, write_durable
@@ -136,3 +137,22 @@ def _read(path: Path) -> bytes:
 def certificate_until(pem: bytes) -> datetime:
     """When an X.509 certificate (PEM) runs out, aware. Raises ValueError when it is none."""
     return x509.load_pem_x509_certificate(pem).not_valid_after_utc
+
+
+def issued_name(der: bytes, authority_pem: bytes, now: datetime) -> str:
+    """The common name in a client certificate (X.509, DER) that this authority issued itself.
+
+    For a line whose other end has proved that it holds the key. Raises Refused: another
+    authority's, out of date, not for a client, nameless.
+    """
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+        certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(authority_pem))
+        purposes = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+        names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    except (ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound) as error:
+        raise Refused("The certificate was not issued by this chain.") from error
+    in_date = certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc
+    if not in_date or ExtendedKeyUsageOID.CLIENT_AUTH not in purposes or not names:
+        raise Refused("The certificate is not one of a box, or is out of date.")
+    return str(names[0].value)

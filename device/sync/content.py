@@ -15,18 +15,24 @@ from typing import Protocol
 
 import msgspec
 
-from device.messages import ProgrammeWanted
-from device.programme.load import INDEX_BYTES_MAX, is_inside_path
+from device.messages import ProgrammeWanted, Settings
+from device.programme.load import INDEX_BYTES_MAX
 from device.programme.schema import INDEX_FILE, PROGRAMME_FILE, Index
+from device.sharing.neighbours import Neighbours
+from device.sync.bringing import Bringer, Fetch, File, seeds_in
+from device.sync.budget import Budget
+from device.sync.index_rules import is_whole, read_index
+from device.sync.keeping import Scrub, leave_only, make_room
 from device.sync.plan import OnDisk
+from device.sync.together import SHARED_FROM_BYTES, Ways, bring_together
+from ota.assemble import Seeds
 from ota.errors import Refused, Retry
 from ota.files import read_bounded, sha256_file, sync_directory, write_durable
+from ota.shortcuts import SHORTCUTS_BYTES_MAX, Shortcuts, shortcuts_of
+from ota.shortcuts import read as read_shortcuts
 from ota.store import Store
 from ota.trust import Target
 
-FILES_MAX = 10_000
-FILE_BYTES_MAX = 1 << 30
-PROGRAMME_BYTES_MAX = 4 << 30
 HELD_BYTES_MAX = 4096
 PROBLEMS_SHOWN = 3
 Progress = Callable[[int, int], None]
@@ -42,20 +48,6 @@ class Trust(Protocol):
     def target(self, path: str) -> Target:
         """What is signed under this name; raises Retry or Refused."""
         ...
-
-
-class Fetch(Protocol):
-    """What is needed of ota.fetch.Fetcher."""
-
-    def bytes(self, url: str, bytes_max: int) -> bytes:
-        """A small file; raises Retry or Refused."""
-        ...
-
-    def file(
-        self, url: str, destination: Path, length_bytes: int, sha256: str,
-        progress: Progress | None = None,
-    ) -> None:
-        """A file of any size, resumed and verified; raises Retry or Refused."""
 
 
 @dataclass(frozen=True)
@@ -86,50 +78,117 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
 class Content:
     """Brings programmes onto the disk. Used by one thread at a time."""
 
-    def __init__(self, places: ContentPlaces, trust: Trust, fetch: Fetch, check: Check) -> None:
+    def __init__(
+        self, places: ContentPlaces, trust: Trust, fetch: Fetch, check: Check,
+        neighbours: Neighbours | None = None, budget: Budget | None = None,
+    ) -> None:
         self._places, self._trust, self._fetch, self._check = places, trust, fetch, check
+        self._neighbours, self._budget = neighbours, budget
+        self._scrub = Scrub(places.store)
+        grown = neighbours.shelf.grown if neighbours is not None else lambda sha256, count: None
+        self._bringer = Bringer(places.store, fetch, places.targets_url, grown)
 
-    def bring(self, wanted: ProgrammeWanted, progress: Progress | None = None) -> OnDisk:
+    def bring(
+        self, wanted: ProgrammeWanted, progress: Progress | None = None, keep: Iterable[str] = (),
+    ) -> OnDisk:
         """Make `wanted` a verified folder on this disk; files that are here are not fetched.
 
+        When room is needed, the folders `keep` stay, and what was good at the last start.
         Raises Retry (network, disk full) or Refused (not signed, tampered, broken programme).
         """
+        try:
+            return self._bring(wanted, progress, {Path(path).name for path in keep})
+        finally:
+            if self._budget is not None:
+                self._budget.save()
+
+    def _bring(
+        self, wanted: ProgrammeWanted, progress: Progress | None, kept: set[str]
+    ) -> OnDisk:
+        if self._budget is not None:
+            self._budget.begin(0)
         self._trust.refresh()
         target = self._trust.target(wanted.target)
-        data = self._fetch.bytes(target.url(self._places.targets_url), target.length_bytes)
+        shortcuts = self._shortcuts(wanted)
+        data = self._bring_index(target, shortcuts)
         index = read_index(data, target)
-        self._bring_files(index, progress)
+        self._bring_files(index, shortcuts, progress, kept)
         folder, programme_id = self._lay_out(index, data, wanted)
         self._remember(wanted, programme_id, folder, target.sha256)
         return OnDisk(wanted, programme_id, str(folder))
 
     def held(self) -> OnDisk | None:
         """The programme that was good before the restart, if its files are still whole."""
-        try:
-            held = msgspec.json.decode(read_bounded(self._places.held, HELD_BYTES_MAX), type=Held)
+        held = self._read_held()
+        if held is not None:
             folder = self._places.programmes / held.folder
             if is_whole(folder, held.index_sha256):
                 wanted = ProgrammeWanted(target=held.target, version=held.version)
                 return OnDisk(wanted, held.programme_id, str(folder))
+        return None
+
+    def _read_held(self) -> Held | None:
+        try:
+            data = read_bounded(self._places.held, HELD_BYTES_MAX)
+            return msgspec.json.decode(data, type=Held)
         except (OSError, msgspec.MsgspecError, Refused):
             return None
-        return None
+
+    def _held_folder(self) -> set[str]:
+        held = self._read_held()
+        return set() if held is None else {held.folder}
 
     def tidy(self, keep: Iterable[str]) -> int:
         """Remove programme folders that nobody plays, and their files; returns freed folders."""
         kept = {Path(path).name for path in keep}
-        if not self._places.programmes.is_dir():
-            return 0
-        folders = list(self._places.programmes.iterdir())
-        unused = [folder for folder in folders if folder.name not in kept]
-        needed = {sha for folder in folders if folder.name in kept for sha in hashes_in(folder)}
-        for folder in unused:
-            for sha256 in hashes_in(folder) - needed:
-                self._places.store.remove(sha256)
-            shutil.rmtree(folder, ignore_errors=True)
-        return len(unused)
+        return leave_only(self._places.store, self._folders(), kept)
 
-    def _bring_files(self, index: Index, progress: Progress | None) -> None:
+    def scrub(self) -> list[str]:
+        """Read a little of the store again; returns the files that rotted, which are gone now."""
+        return self._scrub.look()
+
+    def counters(self) -> dict[str, int]:
+        """For the console: what came over the shop's line in 24 hours, and from box to box since
+        the start. May be called by any thread."""
+        found = {}
+        if self._budget is not None:
+            found["downloaded_day_bytes"] = self._budget.used_bytes
+        if self._neighbours is not None:
+            found["from_neighbours_bytes"] = self._neighbours.got_bytes
+            found["to_neighbours_bytes"] = self._neighbours.listener.given_bytes
+        return found
+
+    def follow(self, settings: Settings) -> None:
+        """How much of the line downloads may use; may be called by any thread."""
+        if self._budget is not None:
+            self._budget.follow(settings)
+
+    def _shortcuts(self, wanted: ProgrammeWanted) -> Shortcuts:
+        """The programme's shortcuts; none is no fault, and neither is one that is no use."""
+        try:
+            target = self._trust.target(shortcuts_of(wanted.target))
+            path = target.url(self._places.targets_url)
+            data = self._fetch.bytes(path, min(target.length_bytes, SHORTCUTS_BYTES_MAX))
+            if hashlib.sha256(data).hexdigest() == target.sha256:
+                return read_shortcuts(data)
+        except Refused:
+            pass
+        return Shortcuts()
+
+    def _bring_index(self, target: Target, shortcuts: Shortcuts) -> bytes:
+        """The index is content, too: a delta of the one before is a hundredth of it."""
+        store = self._places.store
+        if target.length_bytes > INDEX_BYTES_MAX:
+            raise Refused("The programme's index is larger than 16 MiB; publish a smaller one.")
+        if not store.verify(target.sha256):
+            url = target.url(self._places.targets_url)
+            file = File(target.sha256, target.length_bytes, url)
+            self._bringer.bring(file, shortcuts, Seeds())
+        return read_bounded(store.path(target.sha256), INDEX_BYTES_MAX)
+
+    def _bring_files(
+        self, index: Index, shortcuts: Shortcuts, progress: Progress | None, kept: set[str]
+    ) -> None:
         """Fetch what is not here, or no longer what it was."""
         store = self._places.store
         missing = {
@@ -137,13 +196,51 @@ class Content:
             for entry in index.files.values() if not store.verify(entry.sha256)
         }
         total, done = sum(missing.values()), 0
-        store.make_room(total)
-        for sha256, length_bytes in missing.items():
-            url = f"{self._places.targets_url}/content/{sha256}"
-            self._fetch.file(url, store.path(sha256), length_bytes, sha256)
-            done += length_bytes
+        needed = {entry.sha256 for entry in index.files.values()}
+        make_room(store, total, self._folders(), kept | self._held_folder(), needed)
+        seeds = seeds_in(self._folders(), store)
+        if self._budget is not None:
+            self._budget.begin(total)
+
+        def tell(file: File) -> None:
+            nonlocal done
+            done += file.length_bytes
             if progress is not None:
                 progress(done, total)
+
+        ways = Ways(
+            far=lambda file: self._from_afar(file, shortcuts, seeds),
+            near=lambda file, box: self._from_near(file, shortcuts, seeds, box),
+            done=tell,
+        )
+        self._bring_all(
+            [File(name, size, self._bringer.url(name)) for name, size in missing.items()],
+            shortcuts, ways)
+
+    def _bring_all(self, files: list[File], shortcuts: Shortcuts, ways: Ways) -> None:
+        near = self._neighbours
+        shared = near is not None and sum(f.length_bytes for f in files) >= SHARED_FROM_BYTES
+        together = [file for file in files if shared and self._bringer.can_share(file, shortcuts)]
+        if near is not None and together:
+            bring_together(together, near, ways)
+        for file in files:
+            if file not in together:
+                ways.far(file)
+                ways.done(file)
+
+    def _from_afar(self, file: File, shortcuts: Shortcuts, seeds: Seeds) -> None:
+        if self._budget is not None:
+            self._budget.judge()
+        self._bringer.bring(file, shortcuts, seeds)
+
+    def _from_near(self, file: File, shortcuts: Shortcuts, seeds: Seeds, box: str) -> bool:
+        assert self._neighbours is not None
+        return self._bringer.bring_near(file, shortcuts, seeds, self._neighbours, box)
+
+    def _folders(self) -> list[Path]:
+        programmes = self._places.programmes
+        return [path for path in programmes.iterdir() if path.is_dir()] if (
+            programmes.is_dir()) else []
 
     def _lay_out(self, index: Index, data: bytes, wanted: ProgrammeWanted) -> tuple[Path, str]:
         programmes = self._places.programmes
@@ -206,64 +303,6 @@ class Content:
             folder=folder.name, index_sha256=index_sha256,
         )
         write_durable(self._places.held, msgspec.json.encode(held))
-
-
-def read_index(data: bytes, target: Target) -> Index:
-    """The index behind a signed target. Raises Refused: other bytes, malformed, over a limit."""
-    if len(data) > INDEX_BYTES_MAX:
-        raise Refused("The programme's index is larger than 16 MiB; publish a smaller one.")
-    if len(data) != target.length_bytes or hashlib.sha256(data).hexdigest() != target.sha256:
-        raise Refused(f"The index of {target.path} is not the one that was signed.")
-    try:
-        index = msgspec.json.decode(data, type=Index)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Refused(f"The index of {target.path} is malformed ({error}).") from error
-    check_index(index)
-    return index
-
-
-def check_index(index: Index) -> None:
-    """Limits and names of an index, before a byte is fetched. Raises Refused."""
-    if len(index.files) > FILES_MAX:
-        raise Refused(f"The programme has more than {FILES_MAX} files.")
-    sizes = [entry.bytes for entry in index.files.values()]
-    if max(sizes, default=0) > FILE_BYTES_MAX or sum(sizes) > PROGRAMME_BYTES_MAX:
-        raise Refused("The programme is larger than a box may hold (1 GiB a file, 4 GiB in all).")
-    paths = {PurePosixPath(name) for name in index.files}
-    folders = {parent for path in paths for parent in path.parents}
-    plain = all(
-        is_inside_path(name) and str(PurePosixPath(name)) == name for name in index.files
-    )
-    if not plain or paths & folders or PurePosixPath(INDEX_FILE) in paths:
-        raise Refused("The programme's index names a file outside its folder, or twice.")
-    if PurePosixPath(PROGRAMME_FILE) not in paths:
-        raise Refused(f"The programme's index has no {PROGRAMME_FILE}; build it again.")
-
-
-def is_whole(folder: Path, index_sha256: str) -> bool:
-    """True when the folder holds exactly what the index of this hash says."""
-    try:
-        data = read_bounded(folder / INDEX_FILE, INDEX_BYTES_MAX)
-        if sha256_file(folder / INDEX_FILE) != index_sha256:
-            return False
-        index = msgspec.json.decode(data, type=Index)
-        check_index(index)
-        return all(
-            sha256_file(folder / PurePosixPath(name)) == entry.sha256
-            for name, entry in index.files.items()
-        )
-    except (OSError, Refused, msgspec.MsgspecError):
-        return False
-
-
-def hashes_in(folder: Path) -> set[str]:
-    """The files of a programme folder by hash; empty when it has no readable index."""
-    try:
-        data = read_bounded(folder / INDEX_FILE, INDEX_BYTES_MAX)
-        index = msgspec.json.decode(data, type=Index)
-    except (OSError, Refused, msgspec.MsgspecError):
-        return set()
-    return {entry.sha256 for entry in index.files.values()}
 
 
 def programme_problems(folder: Path) -> list[str]:

@@ -27,13 +27,14 @@ from device.sync.content import Content
 from device.sync.counter import JOB_PREFIX, Counter, CounterParts
 from device.sync.desired import ENVELOPE_BYTES_MAX
 from device.sync.follower import JOB as CONTENT_JOB
-from device.sync.follower import Follower, FollowerParts
+from device.sync.follower import SCRUB_JOB, Follower, FollowerParts
 from device.sync.following import Following
 from device.sync.inbox import JobDone, Worker
 from device.sync.mqtt import Acknowledged, Arrived, LineEvent, Outgoing, Unwanted, Up
 from device.sync.orders import LocalOrders
 from device.sync.outbox import Outbox, Sender
 from device.sync.report import Faults, iso, reported, telemetry
+from device.sync.stick import StickDoor
 from ota.clock import Deadline, monotonic_s, utc_now
 from ota.floor import FloorClock
 
@@ -73,6 +74,9 @@ class DeskParts:
     release: Callable[[], tuple[str | None, str | None]]
     install: Callable[[str], None]
     live: Callable[[Json], None]
+    box: str
+    run: Path
+    stick: Callable[[Path], Content]
     ask: Callable[[AnswersFrom | None, Question], None]
 
 
@@ -96,6 +100,8 @@ class Desk:
                 self._follower.reload, parts.live,
             )
         )
+        self._stick = StickDoor(
+            parts.run, parts.box, parts.following, self._follower, parts.stick, parts.clock.now)
         self._player: PlayerState | None = None
         self._ear: EarState | None = None
         self._heard_s = {"player": monotonic_s(), "ear": monotonic_s()}
@@ -152,6 +158,7 @@ class Desk:
         self._dropped = dropped
         self._write_events()
         self._sender.settle()
+        self._stick.turn()
         self._follower.turn()
         self._counter.turn()
         if self._parts.is_up():
@@ -161,6 +168,7 @@ class Desk:
             self._look_at_health()
             self._look_at_release()
             self._follower.tidy()
+            self._follower.scrub()
         if self._telemetry_due.passed and self._parts.is_up():
             self._telemetry_due = Deadline(self._parts.telemetry_s)
             self._send_telemetry()
@@ -201,6 +209,8 @@ class Desk:
             self._counter.job_done(job)
         elif job.name == CONTENT_JOB:
             self._follower.brought(job)
+        elif job.name == SCRUB_JOB:
+            self._follower.scrubbed(job)
 
     def _write_events(self) -> None:
         """All events of a batch with one fsync, before any of them is sent."""
@@ -244,6 +254,7 @@ class Desk:
             "oversize": self._oversize,
             "refused_orders": self._counter.refused,
             "dropped": self._dropped,
+            **self._parts.content.counters(),
         }
         body = telemetry(
             self._parts.clock.now(), self._parts.hal.readings(self._parts.disk), self._player,

@@ -29,7 +29,8 @@ from ota.clock import Deadline, monotonic_s
 from ota.errors import Refused, VitrineError
 from ota.floor import FloorClock
 
-JOB = "content"
+JOB, SCRUB_JOB = "content", "scrub"
+SCRUB_S = 60.0
 PLAY_AGAIN_S = 3.0
 RETRY_MIN_S, RETRY_MAX_S = 2.0, 300.0
 # A refusal may be cured without a new number (a list signed again), but not by hurrying.
@@ -57,6 +58,7 @@ class Follower:
         self._parts = parts
         self._bringing: ProgrammeWanted | None = None
         self._play_again = Deadline(PLAY_AGAIN_S)
+        self._scrub_again = Deadline(SCRUB_S)
         self._player: PlayerState | None = None
         self.actual = Actual()
 
@@ -106,6 +108,8 @@ class Follower:
 
     def turn(self) -> None:
         """Do what the plan says now."""
+        if self.desired is not None:
+            self._parts.content.follow(self.desired.settings)
         steps = plan(self.desired, self.actual, self._parts.clock.now(), monotonic_s())
         for step in steps:
             self._take_step(step)
@@ -122,17 +126,48 @@ class Follower:
         elif job.error is not None and self._bringing is not None:
             self._wait(self._bringing, job.error)
 
+    def bring_from(self, content: Content) -> None:
+        """Bring what is desired from elsewhere, a stick: as any other bringing it may fail."""
+        desired = self.desired
+        if self.actual.working or desired is None or desired.programme is None:
+            return
+        job = partial(content.bring, desired.programme, keep=self._in_use())
+        if self._parts.worker.submit(JOB, job) is not None:
+            self._bringing = desired.programme
+            self.actual = replace(self.actual, working=True)
+
+    @property
+    def trouble(self) -> str:
+        """Why the wanted programme is not here; empty when nothing is known against it."""
+        return self._parts.faults.by_source.get(JOB, "")
+
     def tidy(self) -> None:
         """Let the worker remove folders that neither the player nor the plan needs."""
         if self.actual.working or self.actual.on_disk is None or self.actual.played is None:
             return
         if self._is_played(self.actual.played):
-            keep = (self.actual.on_disk.path, self.actual.played.on_disk.path)
-            self._parts.worker.submit("tidy", partial(self._parts.content.tidy, keep))
+            self._parts.worker.submit("tidy", partial(self._parts.content.tidy, self._in_use()))
+
+    def scrub(self) -> None:
+        """Let the worker look, now and then, at whether what is on the disk is still whole."""
+        if not self.actual.working and self._scrub_again.passed:
+            self._scrub_again = Deadline(SCRUB_S)
+            self._parts.worker.submit(SCRUB_JOB, self._parts.content.scrub)
+
+    def scrubbed(self, job: JobDone) -> None:
+        """Something rotted: what is played stays on the screen until it is here again, whole."""
+        if isinstance(job.result, list) and job.result and not self.actual.working:
+            self.actual = replace(self.actual, on_disk=None)
+            self._parts.note("rot", {"files": len(job.result), "first": str(job.result[0])})
+
+    def _in_use(self) -> tuple[str, ...]:
+        """The folders that the player plays, or may be told to play."""
+        played = None if self.actual.played is None else self.actual.played.on_disk
+        return tuple(each.path for each in (self.actual.on_disk, played) if each is not None)
 
     def _take_step(self, step: Step) -> None:
         if isinstance(step, Bring):
-            job = partial(self._parts.content.bring, step.wanted)
+            job = partial(self._parts.content.bring, step.wanted, keep=self._in_use())
             if self._parts.worker.submit(JOB, job) is not None:
                 self._bringing = step.wanted
                 self.actual = replace(self.actual, working=True)

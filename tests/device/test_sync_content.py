@@ -18,8 +18,9 @@ from device.messages import ProgrammeWanted
 from device.paths import Places
 from device.programme.schema import Index, IndexedFile
 from device.sync import content as module
-from device.sync.content import Content, check_index, read_index
+from device.sync.content import Content
 from device.sync.identity import load_identity
+from device.sync.index_rules import check_index, read_index
 from ota import files
 from ota.clock import utc_now
 from ota.errors import Refused, Retry

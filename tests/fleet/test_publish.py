@@ -21,6 +21,7 @@ from fleet.broker import find_mosquitto
 from ota.clock import utc_now
 from ota.fetch import Fetcher
 from ota.floor import FloorClock
+from ota.shortcuts import read, shortcuts_of
 from ota.trust import TrustClient
 
 PATH = "/api/v1/programmes/tea-shop"
@@ -54,6 +55,14 @@ def trusted_index(fleet: Fleet, box: SimBox, folder: Path, desired: Desired) -> 
     for entry in index["files"].values():
         body = fetcher.bytes(f"{url}/targets/content/{entry['sha256']}", entry["bytes"])
         assert len(body) == entry["bytes"]
+    # The last one in part, as a box with some of its chunks asks for it.
+    part = b"".join(fetcher.span(f"{url}/targets/content/{entry['sha256']}", 10, 100))
+    assert part == body[10:110]
+    side = client.target(shortcuts_of(target.path))
+    shortcuts = read(fetcher.bytes(side.url(f"{url}/targets"), side.length_bytes))
+    delta = shortcuts.deltas[target.sha256][0]
+    assert delta.bytes < target.length_bytes / 2
+    assert len(fetcher.bytes(f"{url}/targets/content/{delta.sha256}", delta.bytes)) == delta.bytes
     return index
 
 

@@ -23,6 +23,8 @@ class Origin:
     forced_status: int | None = None
     requests: list[tuple[str, str | None]] = field(default_factory=list)
     sent_bytes: int = 0
+    connections: int = 0
+    hangs_up: bool = False
     scheme: str = "http"
 
     @property
@@ -35,6 +37,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def __init__(self, origin: Origin, *rest: object) -> None:
         self.origin = origin
+        origin.connections += 1
         super().__init__(*rest)  # type: ignore[arg-type]
 
     def log_message(self, *_: object) -> None:
@@ -51,20 +54,23 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.end_headers()
             return
         body = path.read_bytes()
-        start = 0
+        start, end = 0, len(body)
         if asked and origin.ranges:
-            start = int(asked.removeprefix("bytes=").split("-")[0])
+            first, _, last = asked.removeprefix("bytes=").partition("-")
+            start, end = int(first), int(last) + 1 if last else end
             self.send_response(206)
-            self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
+            self.send_header("Content-Range", f"bytes {start}-{end - 1}/{len(body)}")
         else:
             self.send_response(200)
-        rest = body[start:]
+        rest = body[start:end]
         self.send_header("Content-Length", str(len(rest)))
         self.end_headers()
         cut = origin.cut_after_bytes
         if cut is not None and len(rest) > cut:
             rest = rest[:cut]
             self.close_connection = True
+        # As after an idle while: without a word before.
+        self.close_connection = self.close_connection or origin.hangs_up
         self.wfile.write(rest)
         origin.sent_bytes += len(rest)
 

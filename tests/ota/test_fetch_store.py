@@ -87,6 +87,23 @@ def test_a_body_longer_than_signed_is_cut_off(
         Fetcher(None).bytes(file_url, 1000)
 
 
+def test_one_connection_serves_many_files_and_an_idle_one_may_be_hung_up(
+    origin: Origin, file_url: str
+) -> None:
+    (origin.directory / "small").write_bytes(b"tea")
+    fetcher = Fetcher(None)
+    for _ in range(3):
+        assert fetcher.bytes(f"{origin.url}/small", 10) == b"tea"
+        with pytest.raises(HttpStatus):
+            fetcher.bytes(f"{origin.url}/none", 10)
+        assert b"".join(fetcher.span(file_url, 100, 5000)) == BODY[100:5100]
+    assert origin.connections == 1
+    origin.hangs_up = True
+    for _ in range(4):
+        assert fetcher.bytes(f"{origin.url}/small", 10) == b"tea"
+    assert origin.connections >= 4
+
+
 def test_a_missing_file_and_a_dead_server_are_sentences(origin: Origin, tmp_path: Path) -> None:
     with pytest.raises(HttpStatus) as caught:
         get(f"{origin.url}/none", tmp_path / "got")

@@ -114,6 +114,10 @@ class Chain:
         if self.console is not None:
             self.console.line.stop()
         self.broker_kill()
+        self.cut_the_line()
+
+    def cut_the_line(self) -> None:
+        """The content server answers nobody any more."""
         self._origin.shutdown()
         self._origin.server_close()
 
