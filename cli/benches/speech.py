@@ -1,7 +1,12 @@
-"""Voice and ear: seconds of work for a second of sound, and the way from words to an answer."""
+"""Voice and ear: what a second of sound costs, and the whole way from a question to its answer.
+
+By ear (`answers`), turn-taking (`turns`), the echo (`echo`), and what is understood (`understand`):
+seven minutes in all.
+"""
 
 from __future__ import annotations
 
+from cli.benches import answers, echo, turns, understand
 from cli.benches.figure import Figure, median_ms
 from device.asr.vocabulary import vocabulary
 from device.asr.whisper import Whisper
@@ -11,11 +16,19 @@ from device.paths import assets_dir, repository_root
 from device.programme.load import load
 from device.tts.kokoro import Voice
 
+SPOKEN, ORDERS = 24, 100
 QUESTION, LANGUAGE = "请问龙井多少钱?", "zh-CN"
 EAR_HZ = 16000
 
 
 def measure() -> list[Figure]:
+    """All of it; what is spoken and heard is kept in memory only."""
+    people = repository_root() / "models" / "recordings" / "orders"
+    return [*costs(), *answers.measure(), *turns.measure(people), *echo.measure(),
+            *understand.measure(SPOKEN, ORDERS)]
+
+
+def costs() -> list[Figure]:
     """Real-time factors of voice and recogniser, and the matcher's time."""
     programme = load(repository_root() / "programmes" / "tea-shop")
     voice = Voice.load(assets_dir(), threads=1)

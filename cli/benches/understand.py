@@ -1,15 +1,13 @@
 """Understanding: right and false answers to questions not used in tuning, and spoken orders.
 
 Written questions are counted always; `spoken` has some of them said by voices that are not the
-kiosk's, in noise; `orders` is a folder of recordings with labels.json and kitchen.flac (the
-speech-to-intent set). Nothing that is heard is written anywhere.
+kiosk's, in noise; the orders are `models/recordings`. Nothing that is heard is written anywhere.
 """
 
 from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +25,7 @@ from device.conversation.context import Context, resolve
 from device.conversation.meaning import Meaning
 from device.conversation.script import Script
 from device.conversation.slots import Vocabulary, read_slots
-from device.paths import assets_dir
+from device.paths import assets_dir, repository_root
 from device.tts.kokoro import Voice
 from models.calibrate_answers import folders, questions
 
@@ -63,8 +61,9 @@ class Count:
             self.false += found is not None
 
 
-def measure(spoken: int = 0, orders: Path | None = None, orders_max: int = 100) -> list[Figure]:
-    """The figures; `spoken` is how many questions are said aloud (about 5 s each)."""
+def measure(spoken: int = 0, orders: int = 0) -> list[Figure]:
+    """The figures; `spoken` is how many questions are said aloud (about 5 s each), `orders` how
+    many recordings of people are heard (1 s each)."""
     meaning = Meaning.load(assets_dir())
     scripts = {
         shop: open_script(folder).with_meaning(meaning) for shop, folder in folders().items()
@@ -72,8 +71,8 @@ def measure(spoken: int = 0, orders: Path | None = None, orders_max: int = 100) 
     figures = _written(scripts)
     if spoken > 0:
         figures += _spoken(scripts, spoken)
-    if orders is not None:
-        figures += _orders(orders, orders_max)
+    if orders > 0:
+        figures += _orders(repository_root() / "models" / "recordings", orders)
     return figures
 
 
@@ -142,31 +141,26 @@ def mixed_at(samples: Samples, noise: Samples, snr_db: float | None) -> Samples:
 
 
 def _orders(folder: Path, number: int) -> list[Figure]:
-    labels = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
+    labels: dict[str, dict[str, str]] = json.loads(
+        (folder / "orders.json").read_text(encoding="utf-8"))
     ear, menu = Whisper.load(assets_dir(), threads=1), Vocabulary.of(MENU)
-    kitchen = read(folder / "kitchen.flac", SAMPLE_RATE_HZ)
+    kitchen = read(folder / "kitchen.opus", SAMPLE_RATE_HZ)
     rng = np.random.default_rng(0)
     right = dict.fromkeys(ORDERS_PERCENT, 0)
-    files = sorted(labels)[:number]
-    for samples, label in _recordings(folder, files, labels):
+    names = sorted(labels)[:number]
+    for name_of_order in names:
+        samples = read(folder / "orders" / f"{name_of_order}.opus", SAMPLE_RATE_HZ)
         start = int(rng.integers(0, len(kitchen) - len(samples)))
         noise = kitchen[start : start + len(samples)]
         for name in right:
             mixed = mixed_at(samples, noise, _SNR_DB[name])
             heard = ear.transcribe(mixed, ("en-US",), _ORDER_PROMPT).text
             found = {each.slot: each.value for each in read_slots(heard, "en-US", menu)}
-            right[name] += found == label
-    note = f"{len(files)} orders by people, no slot missing or too many"
+            right[name] += found == labels[name_of_order]
+    note = f"{len(names)} orders by people, no slot missing or too many"
     return [
-        Figure(f"orders with every slot right, {name}", 100.0 * right[name] / max(1, len(files)),
+        Figure(f"orders with every slot right, {name}", 100.0 * right[name] / max(1, len(names)),
                "%", limit, at_least=True, note=note)
         for name, limit in ORDERS_PERCENT.items()
     ]  # fmt: skip
 
-
-def _recordings(
-    folder: Path, files: Sequence[str], labels: dict[str, dict[str, dict[str, str]]]
-) -> Iterator[tuple[Samples, dict[str, str]]]:
-    for name in files:
-        label = {slot: value.strip() for slot, value in labels[name]["slots"].items()}
-        yield read(folder / name, SAMPLE_RATE_HZ), label
