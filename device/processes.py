@@ -34,7 +34,7 @@ class Process:
 BOX: tuple[Process, ...] = (
     Process("safe", ("device", "safe"), memory_mb_max=96, nice=5),
     Process("preview", ("device", "preview"), memory_mb_max=128, nice=5),
-    Process("player", ("device", "player"), memory_mb_max=512, watchdog_s=10),
+    Process("player", ("device", "player"), memory_mb_max=640, watchdog_s=10),
     Process("ear", ("device", "ear"), memory_mb_max=640, watchdog_s=30, nice=2),
     # Idle, and without a camera, unless the settings ask for attract mode.
     Process("eye", ("device", "eye"), memory_mb_max=160, watchdog_s=30, nice=10),

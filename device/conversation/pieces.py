@@ -27,11 +27,8 @@ class Pieces:
         self._scores = scores
         self._unknown_score = min(scores) - _UNKNOWN_COST
         self._longest = max(len(piece) for piece in pieces)
-        self._beginnings: dict[str, int] = {}
-        for number, piece in enumerate(pieces):
-            for length in range(1, len(piece)):
-                self._beginnings.setdefault(piece[:length], 0)
-            self._beginnings[piece] = number + 1
+        # Every length is looked up (16 at most): a tree of beginnings would cost 30 MB.
+        self._numbers = {piece: number for number, piece in enumerate(pieces)}
 
     @classmethod
     def load(cls, path: Path) -> Pieces:
@@ -65,12 +62,10 @@ class Pieces:
         """(end, number, score) of the pieces that begin at `start`; one unknown character else."""
         single = False
         for end in range(start + 1, min(start + self._longest, len(plain)) + 1):
-            found = self._beginnings.get(plain[start:end])
-            if found is None:
-                break
-            if found:
+            found = self._numbers.get(plain[start:end])
+            if found is not None:
                 single |= end == start + 1
-                yield end, found - 1, self._scores[found - 1]
+                yield end, found, self._scores[found]
         if not single:
             yield start + 1, UNKNOWN, self._unknown_score
 
