@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import threading
 import wave
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -19,21 +18,19 @@ from typing import TypeVar
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
+from cli.benches.stand import Floats, Recording, end, start_sound
 from cli.sound import MICROPHONE_SINK, RATE_HZ, SPEAKER_SINK, virtual_sound
 from device import messages as m
 from device.bus import Bus
 from device.paths import Places, child_environment, repository_root
 from device.processes import BOX
-from ota.clock import Deadline, monotonic_s, sleep_s
+from ota.clock import Deadline, monotonic_s
 from ota.errors import Broken, Retry
 
-BLOCK_BYTES, BLOCKS_MAX, MESSAGES_MAX = 1 << 16, 1 << 15, 1 << 16
-RECORDER_MS = 20
+MESSAGES_MAX = 1 << 16
 STARTED_S, PLAYED_S = 60.0, 30.0
 TICKS_HZ = os.sysconf("SC_CLK_TCK")
-Floats = NDArray[np.float32]
 T = TypeVar("T")
 
 
@@ -44,37 +41,6 @@ class Asked:
     text: str
     samples: Floats
     begun_s: float
-
-
-class Recording:
-    """One source of the sound server, each block with the moment of its arrival."""
-
-    def __init__(self, source: str, environment: dict[str, str]) -> None:
-        self._process = subprocess.Popen(
-            ("parec", f"--device={source}", "--format=float32le", f"--rate={RATE_HZ}",
-             "--channels=1", f"--latency-msec={RECORDER_MS}"),
-            env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        self._blocks: list[tuple[float, bytes]] = []
-        self._thread = threading.Thread(target=self._listen, daemon=True)
-        self._thread.start()
-
-    def _listen(self) -> None:
-        assert self._process.stdout is not None
-        while block := os.read(self._process.stdout.fileno(), BLOCK_BYTES):
-            if len(self._blocks) < BLOCKS_MAX:
-                self._blocks.append((monotonic_s(), block))
-
-    def close(self) -> tuple[float, Floats]:
-        """End it: the monotonic time of the first sample, and all samples."""
-        self._process.terminate()
-        self._process.wait(10)
-        self._thread.join(10)
-        samples = np.frombuffer(b"".join(block for _, block in self._blocks), "<f4")
-        ends = np.cumsum([len(block) // 4 for _, block in self._blocks]) / RATE_HZ
-        if not len(samples):
-            raise Broken("The sound server recorded nothing.")
-        # The least delayed block tells the truth: a busy machine only ever hands over late.
-        return float(np.min(np.array([at for at, _ in self._blocks]) - ends)), samples
 
 
 class AnsweringShop:
@@ -181,15 +147,7 @@ class AnsweringShop:
         return (int(user) + int(system)) / TICKS_HZ
 
     def _start_sound(self) -> None:
-        server = subprocess.Popen(
-            self._sound.command, env={**os.environ, **self._sound.environment},
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self._stack.callback(_end, server)
-        deadline = Deadline(STARTED_S)
-        while not self._sound.socket.exists():
-            if deadline.passed or server.poll() is not None:
-                raise Broken("PulseAudio did not start; run ./vitrine demo once.")
-            sleep_s(0.05)
+        start_sound(self._sound, self._stack)
         if self._echo_db is not None:
             self._leak(self._echo_db)
 
@@ -214,14 +172,5 @@ class AnsweringShop:
             process = subprocess.Popen(
                 ("nice", "-n", str(nice), sys.executable, "-m", "cli", "device", name, *words),
                 env=self.environment, stdout=log, stderr=log, cwd=repository_root())
-        self._stack.callback(_end, process)
+        self._stack.callback(end, process)
         return process
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(8)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()

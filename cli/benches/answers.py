@@ -18,9 +18,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cli.benches.answering import AnsweringShop, Asked, Floats
+from cli.benches.answering import AnsweringShop, Asked
 from cli.benches.figure import Figure
 from cli.benches.privacy import leaks, traces
+from cli.benches.stand import Floats
 from cli.sound import MICROPHONE_SINK, RATE_HZ, SPEAKER_SINK
 from device.audio.resample import resample
 from device.paths import assets_dir, avatars_dir, repository_root
@@ -83,7 +84,7 @@ def measure() -> list[Figure]:
             asked.append(question)
             answered.append(any(each.state == "answering" for each in shop.watch(ANSWER_S)))
         rss_mb = (shop.ear_state.rss_bytes or 0) / 1e6
-        found = replies(asked, answered, microphone.close(), speaker.close())
+        found = replies(asked, answered, microphone.recorded(), speaker.recorded())
         (Path(folder) / "told.jsonl").write_bytes(b"\n".join(shop.told))
         own = (programme / "programme.json").read_text(encoding="utf-8")
         words = traces([*shop.heard, *(text for text, _ in spoken)], own)

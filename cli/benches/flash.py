@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from cli.benches.figure import Figure
 from cli.benches.plot import scatter_png
+from cli.benches.stand import start_sound
 from cli.sound import SPEAKER_SINK, virtual_sound
 from device.audio.portaudio import portaudio
 from device.audio.speaker import RATE_HZ, Speaker
@@ -41,7 +42,7 @@ from ota.files import write_durable
 BEEP = (0.7 * np.sin(2 * np.pi * 1000 * np.arange(RATE_HZ // 10) / RATE_HZ)).astype(np.float32)
 EACH_S = 0.8
 NEAR_S = 0.35
-BENCH_S, STARTED_S = 60.0, 15.0
+BENCH_S = 60.0
 MEDIAN_MS, P95_MS, DRIFT_MS = 10.0, 20.0, 5.0
 PRIORITY = -5  # as the player itself
 QUIET_SHARE, LEVEL = 0.3, 0.05
@@ -174,24 +175,14 @@ def measure(seconds: float = BENCH_S, out: Path | None = None) -> list[Figure]:
     """The figures of `seconds` through a private sound server's sink; their picture goes into
     `out` as offset.png. Raises Broken, Refused."""
     avatar = repository_root() / "models" / "avatars" / "lin"
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         sound = virtual_sound(Path(folder) / "sound")
         environment = {**os.environ, **sound.environment, "PULSE_SOURCE": f"{SPEAKER_SINK}.monitor"}
-        server = subprocess.Popen(
-            sound.command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            patience = Deadline(STARTED_S)
-            while not sound.socket.exists():
-                if patience.passed or server.poll() is not None:
-                    raise Broken("PulseAudio did not start; run ./vitrine demo once.")
-                sleep_s(0.05)
-            command = [sys.executable, "-m", "cli.benches.flash", str(avatar), str(seconds)]
-            ran = subprocess.run(
-                command, env=environment, cwd=repository_root(), capture_output=True, text=True,
-                timeout=seconds + 60, check=False)
-        finally:
-            server.kill()
-            server.wait()
+        start_sound(sound, stack)
+        command = [sys.executable, "-m", "cli.benches.flash", str(avatar), str(seconds)]
+        ran = subprocess.run(
+            command, env=environment, cwd=repository_root(), capture_output=True, text=True,
+            timeout=seconds + 60, check=False)
     if ran.returncode != 0:
         raise Broken(f"Flash and beep could not be measured: {ran.stderr[-400:]}")
     found = json.loads(ran.stdout.splitlines()[-1])

@@ -7,14 +7,10 @@ plays a file: its capture time stamps and the recording are on the machine's one
 
 from __future__ import annotations
 
-import os
 import shutil
 import statistics
-import subprocess
 import tempfile
-import threading
 import wave
-from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +19,7 @@ from numpy.typing import NDArray
 
 from cli.benches.figure import Figure
 from cli.benches.live_shop import LiveShop
+from cli.benches.stand import Recording
 from cli.sound import SPEAKER_SINK
 from device.audio.soundfiles import read
 from device.paths import prefix_dir, repository_root
@@ -34,7 +31,6 @@ CLIPS, CLIP_S, PAUSE_S, MEASURED_S = 8, 1.6, 0.7, 22.0
 ENVELOPE_HZ, WINDOW_MS, PART_MS = 1000, 10, 1200
 SPEECH_DECADES, AGREEMENT_MIN = 3.0, 0.8
 LAG_MS_MAX = 700
-EAR_MS, BLOCK_BYTES, BLOCKS_MAX = 20, 1 << 16, 1 << 14
 LIMIT_MS = 300.0
 BROWSER = ("--no-sandbox", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream",
            "--disable-dev-shm-usage")
@@ -125,7 +121,7 @@ def speak(shop: LiveShop, voice: Path) -> tuple[Loudness, Loudness, dict[str, An
         page.goto(shop.page)
         page.click("#speak")
         shop.wait("the takeover", lambda: page.evaluate("window.vitrineLive.phase") == "on")
-        with Ear(shop, f"{SPEAKER_SINK}.monitor") as heard:
+        with Recording(f"{SPEAKER_SINK}.monitor", shop.environment()) as heard:
             sleep_s(MEASURED_S)
             state = dict(page.evaluate("window.vitrineLive"))
             shifts_s = []
@@ -138,7 +134,7 @@ def speak(shop: LiveShop, voice: Path) -> tuple[Loudness, Loudness, dict[str, An
     places = np.round(spoken[:, 0] - spoken[0, 0]).astype(int)
     power = np.zeros(places[-1] + 1)
     power[places] = spoken[:, 1]
-    return (spoken[0, 0] / 1e3 + max(shifts_s), loudness(power)), heard.loudness(), state
+    return (spoken[0, 0] / 1e3 + max(shifts_s), loudness(power)), curve(*heard.recorded()), state
 
 
 def loudness(power: Floats) -> Floats:
@@ -146,40 +142,11 @@ def loudness(power: Floats) -> Floats:
     return np.log10(np.convolve(power, np.ones(WINDOW_MS) / WINDOW_MS, "same") + 1e-7)
 
 
-class Ear:
-    """Records one source of the sound server, each block with the moment of its arrival."""
-
-    def __init__(self, shop: LiveShop, source: str) -> None:
-        self._process = subprocess.Popen(
-            ("parec", f"--device={source}", "--format=float32le", f"--rate={RATE_HZ}",
-             "--channels=1", f"--latency-msec={EAR_MS}"),
-            env=shop.environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        self._blocks: deque[tuple[float, bytes]] = deque(maxlen=BLOCKS_MAX)
-        self._thread = threading.Thread(target=self._listen, daemon=True)
-
-    def __enter__(self) -> Ear:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        self._thread.join(10)
-        self._process.wait(10)
-
-    def _listen(self) -> None:
-        assert self._process.stdout is not None
-        while block := os.read(self._process.stdout.fileno(), BLOCK_BYTES):
-            self._blocks.append((monotonic_s(), block))
-
-    def loudness(self) -> Loudness:
-        """What was recorded."""
-        samples = np.frombuffer(b"".join(block for _, block in self._blocks), "<f4")
-        ends = np.cumsum([len(block) // 4 for _, block in self._blocks]) / RATE_HZ
-        # The least delayed block tells the truth: a busy machine only ever hands over late.
-        start_s = float(np.min(np.array([at for at, _ in self._blocks]) - ends))
-        step = RATE_HZ // ENVELOPE_HZ
-        kept = samples[: len(samples) // step * step].astype(np.float64) ** 2
-        return start_s, loudness(kept.reshape(-1, step).mean(axis=1))
+def curve(start_s: float, samples: NDArray[np.float32]) -> Loudness:
+    """A recording's loudness."""
+    step = RATE_HZ // ENVELOPE_HZ
+    kept = samples[: len(samples) // step * step].astype(np.float64) ** 2
+    return start_s, loudness(kept.reshape(-1, step).mean(axis=1))
 
 
 def delays_ms(spoken: Loudness, heard: Loudness) -> list[float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
@@ -14,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from cli.benches.stand import end, start_sound
 from cli.sound import VirtualSound, virtual_sound
 from device.paths import Places, child_environment, repository_root
 from fleet import serve
@@ -60,7 +60,7 @@ class LiveShop:
 
     def __enter__(self) -> LiveShop:
         with self._stack:
-            self._start_sound()
+            start_sound(self.sound, self._stack)
             self._serve()
             self._enrol()
             self.agent = self._process("agent", "device", "agent")
@@ -109,13 +109,6 @@ class LiveShop:
         self.player.wait(15)
         return dict(msgspec.json.decode(self.report.read_bytes()))
 
-    def _start_sound(self) -> None:
-        server = subprocess.Popen(
-            self.sound.command, env={**os.environ, **self.sound.environment},
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self._stack.callback(_end, server)
-        self.wait("the sound server", self.sound.socket.exists)
-
     def _serve(self) -> None:
         up = threading.Event()
         # Bound and given back: free for the server, which binds them at once.
@@ -157,17 +150,8 @@ class LiveShop:
             process = subprocess.Popen(
                 (sys.executable, "-m", "cli", *words), env=self.environment(), stdout=log,
                 stderr=log, cwd=repository_root())
-        self._stack.callback(_end, process)
+        self._stack.callback(end, process)
         return process
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(8)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 def _free_port() -> int:
