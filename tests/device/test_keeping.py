@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import queue
 import random
-from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,19 +28,12 @@ from ota.fetch import Fetcher
 from ota.files import sha256_file
 from ota.floor import FloorClock
 from ota.store import Store
-from tests.ota.origin import Origin, serve
+from tests.ota.origin import Origin
 from tests.sim.shelf import Shelf, box
 
 AVATAR = "avatar/base.mp4"
 NOON = datetime(2026, 11, 25, 12, 30, tzinfo=timezone.utc)
 BODY = random.Random(5).randbytes(2 << 20)
-
-
-@pytest.fixture
-def origin(tmp_path: Path) -> Iterator[Origin]:
-    (tmp_path / "tuf").mkdir()
-    with serve(tmp_path / "tuf") as running:
-        yield running
 
 
 @pytest.fixture

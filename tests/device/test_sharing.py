@@ -24,7 +24,7 @@ from device.sharing.neighbours import Neighbours
 from device.sharing.peer import NotYet, Peer, PeerFailed, peer_tls
 from ota.clock import utc_now
 from ota.store import Store
-from tests.ota.origin import Origin, serve
+from tests.ota.origin import Origin
 from tests.sim.chain import wait_until
 from tests.sim.shelf import Authority, Shelf, box
 
@@ -41,13 +41,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(peer, "LINGER_S", 0.3)
     monkeypatch.setattr(peer, "SILENCE_S", 0.5)
     monkeypatch.setattr(beacon, "LOOK_S", 0.05)
-
-
-@pytest.fixture
-def origin(tmp_path: Path) -> Iterator[Origin]:
-    (tmp_path / "tuf").mkdir()
-    with serve(tmp_path / "tuf") as running:
-        yield running
 
 
 @pytest.fixture

@@ -20,12 +20,6 @@ EXTRA = b"tea leaves " * 40_000
 
 
 @pytest.fixture
-def chain(tmp_path: Path) -> Iterator[Chain]:
-    with Chain(tmp_path / "fleet") as made:
-        yield made
-
-
-@pytest.fixture
 def box(chain: Chain, tmp_path: Path) -> Iterator[BoxProcess]:
     made = BoxProcess(chain.enrol(tmp_path / "box", BOX))
     yield made

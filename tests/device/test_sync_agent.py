@@ -18,12 +18,6 @@ BOX = "shanghai-001"
 
 
 @pytest.fixture
-def chain(tmp_path: Path) -> Iterator[Chain]:
-    with Chain(tmp_path / "fleet") as made:
-        yield made
-
-
-@pytest.fixture
 def box(chain: Chain, tmp_path: Path) -> Iterator[BoxProcess]:
     made = BoxProcess(chain.enrol(tmp_path / "b", BOX))
     yield made

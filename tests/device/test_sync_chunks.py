@@ -6,7 +6,6 @@ import os
 import random
 import shutil
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,18 +15,11 @@ from ota.errors import Refused, Retry
 from ota.files import sha256_file
 from ota.stick import StickFetcher
 from tests.ota.cutter import CUT, DONE, run_cut
-from tests.ota.origin import Origin, serve
+from tests.ota.origin import Origin
 from tests.sim.shelf import Shelf, box
 
 AVATAR = "avatar/base.mp4"
 BODY = random.Random(5).randbytes(3 << 20)
-
-
-@pytest.fixture
-def origin(tmp_path: Path) -> Iterator[Origin]:
-    (tmp_path / "tuf").mkdir()
-    with serve(tmp_path / "tuf") as running:
-        yield running
 
 
 @pytest.fixture

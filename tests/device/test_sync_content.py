@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -27,12 +26,6 @@ from ota.errors import Refused, Retry
 from ota.floor import FloorClock
 from ota.trust import Target
 from tests.sim.chain import Chain
-
-
-@pytest.fixture
-def chain(tmp_path: Path) -> Iterator[Chain]:
-    with Chain(tmp_path / "fleet") as made:
-        yield made
 
 
 @pytest.fixture
