@@ -13,8 +13,9 @@ from playwright.sync_api import Page, sync_playwright
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from cli.benches.live import Ear
+from cli.benches.live import curve
 from cli.benches.live_shop import BOX, LiveShop
+from cli.benches.stand import Recording
 from cli.sound import SPEAKER_SINK
 from ota.clock import sleep_s
 from tests.sim.avatar_bundle import make_bundle
@@ -63,9 +64,9 @@ def test_a_person_takes_over_speaks_and_hands_back(tmp_path: Path) -> None:
             shop.wait("the takeover", lambda: seen(page, "phase") == "on")
             shop.wait("the report", lambda: player().get("state") == "live")
             assert player().get("saying") is None and player()["ai_label"] is True
-            with Ear(shop, f"{SPEAKER_SINK}.monitor") as ear:
+            with Recording(f"{SPEAKER_SINK}.monitor", shop.environment()) as heard:
                 sleep_s(1.5)
-            loud = ear.loudness()[1]
+            loud = curve(*heard.recorded())[1]
             assert loud.max() > -3 and np.mean(loud > -3.5) > 0.3, "the voice is in the shop"
             assert 100 < page.evaluate("window.vitrineLive.totalMs") < 2000
             page.click("#speak")
