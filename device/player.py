@@ -31,7 +31,7 @@ from device.render.bundle import Bundle, load_bundle
 from device.render.canvas import canvas_for
 from device.render.mouths import open_mouth
 from device.render.sink import NullSink, Sink
-from device.stage import casting, heap, offset
+from device.stage import casting, offset
 from device.stage.announcer import Announcer
 from device.stage.calibration import Calibration
 from device.stage.clips import ClipShelf
@@ -53,13 +53,15 @@ from device.stage.wardrobe import Wardrobe
 from ota.clock import monotonic_ns, monotonic_s, process_cpu_s, utc_now
 from ota.errors import Broken, VitrineError
 from ota.files import read_bounded, write_durable
+from ota.heap import use_few_arenas
 
 BOX_BYTES_MAX = 1 << 20
 FAULT_SHOWN_S = 3.0
 SETTLE_S = 1.0
 FIRST_FRAME_S = 5.0
 SWITCH_S = 0.001
-PRIORITY = -5
+# Decoder and mouth work some frames ahead; who presents has no slack, who directs has seconds.
+PRIORITY, PRESENT_PRIORITY, DIRECT_PRIORITY = -5, -11, 0
 ALIVE_EVERY_FRAMES = 25
 
 
@@ -88,10 +90,8 @@ def run(places: Places, settings: PlayerSettings) -> int:
     Raises Refused (avatar or settings are bad) and Broken (this process must restart).
     """
     pixels.use_one_thread()
-    heap.use_few_arenas()
-    # Picture and sound go first where we may say so; on a box the unit says it.
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
+    use_few_arenas()
+    _go_first(PRIORITY)
     with Bus(places.run, "player") as bus:
         # The sound's clock settles while the avatar is loaded.
         speaker = Speaker(settings.sound_device, settings.sound).start()
@@ -163,6 +163,7 @@ class Player:
         try:
             self._begin()
             director.start()
+            _go_first(PRESENT_PRIORITY)
             self.stage.run()
         finally:
             self._notifier.stopping()
@@ -286,6 +287,7 @@ class Player:
         os._exit(EXIT_FROZEN)
 
     def _direct(self) -> None:
+        _go_first(DIRECT_PRIORITY)
         try:
             # The avatar is on the screen while its programme is read and drawn.
             self.stage.started.wait(FIRST_FRAME_S)
@@ -336,6 +338,15 @@ class Player:
         if self._settings.report is not None:
             text = json.dumps(figures, indent=2) + "\n"
             write_durable(self._settings.report, text.encode())
+
+
+def _go_first(niceness: int) -> None:
+    """The calling thread and those that it starts, where we may say so; on a box the unit lets us.
+
+    On Linux a niceness belongs to a thread.
+    """
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, niceness)
 
 
 def _canvas(settings: PlayerSettings, bundle: Bundle) -> tuple[int, int]:

@@ -19,7 +19,7 @@ CHUNK_BYTES_MIN = 16 << 10
 # The upper 16 bits are zero at one place in 65,536; the lower ones know too few bytes.
 MASK = np.uint32(0xFFFF0000)
 WINDOW_BYTES = 32
-BLOCK_BYTES = 4 << 20
+BLOCK_BYTES = 1 << 20  # hashing it takes twenty times as much memory
 
 
 def _gear() -> NDArray[np.uint32]:

@@ -32,6 +32,7 @@ from fleet.wishes import Wishes
 from ota.clock import monotonic_s, utc_now
 from ota.errors import Refused, Retry, VitrineError
 from ota.files import read_bounded, sha256_file, write_durable
+from ota.heap import give_back
 from ota.repository import Repository
 
 DOCUMENT_BYTES_MAX = 4 << 20
@@ -309,6 +310,7 @@ class Publisher:
             yield
         finally:
             self._building.release()
+            give_back()
 
     def _stores(self, programme: str) -> list[dict[str, str]]:
         """The different sets of variables that this programme's boxes have."""

@@ -37,6 +37,7 @@ from fleet.studio import SpeechStudio, Studio
 from ota.clock import Deadline, sleep_s
 from ota.errors import Refused, VitrineError
 from ota.files import write_durable
+from ota.heap import use_few_arenas
 
 FIRST_PROGRAMME = "tea-shop"
 SHUTDOWN_S = 1
@@ -98,6 +99,7 @@ def run(
     listens on loopback only. `started` is given the console and a function that ends the serving.
     Raises Refused when a port is taken or a part cannot be made.
     """
+    use_few_arenas()
     if threading.current_thread() is threading.main_thread():
         # Until the loop takes the signals: leave through the doors, so that no broker stays behind.
         signal.signal(signal.SIGTERM, _leave)

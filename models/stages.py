@@ -198,10 +198,12 @@ def animate(plan: Plan, say: Say) -> None:
 
 def large_animate(plan: Plan, say: Say) -> None:
     """The idle loop and the gestures in 4K."""
-    _animate(plan, large(plan), say, crf=20)
+    _animate(plan, large(plan), say, crf=20, light=True)
 
 
-def _animate(plan: Plan, variant: Variant, say: Say, crf: int) -> None:
+def _animate(
+    plan: Plan, variant: Variant, say: Say, crf: int, light: bool = False
+) -> None:
     from models import movie
     from models.person import animation, gestures, moves, plate
     from models.progress import Progress
@@ -219,7 +221,7 @@ def _animate(plan: Plan, variant: Variant, say: Say, crf: int) -> None:
         progress, partial = Progress(say, name), variant.folder / f"{name}.part.mp4"
         pictures = animation.frames(layers, motion)
         movie.write_loop(partial, progress.through(pictures, len(motion)), moves.FPS, crf,
-                         moves.JOINS if name == "base" else ())
+                         moves.JOINS if name == "base" else (), light)
         partial.replace(target)
     (variant.folder / "clips.done").touch()
 

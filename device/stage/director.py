@@ -21,7 +21,6 @@ from device.conversation.state import State, told_mode
 from device.conversation.step import begin, step, upcoming
 from device.programme.schema import Listen
 from device.render.cards import Look
-from device.stage import heap
 from device.stage.asking import (
     choice_of,
     facts_now,
@@ -33,6 +32,7 @@ from device.stage.asking import (
 from device.stage.attract import Attract, greeting_of
 from device.stage.calibration import Calibration
 from device.stage.clips import answers_first
+from device.stage.collector import Collector
 from device.stage.day import ShopDay
 from device.stage.incoming import override_event, say_event
 from device.stage.liveness import frozen_detail
@@ -90,7 +90,7 @@ class Director:
         self._leave = threading.Event()
         self._due = Due()
         self._attract = Attract()
-        self._collector = heap.Collector()
+        self._collector = Collector()
         self.fault: str | None = None
         self.box = ""
         self.day = ShopDay()
