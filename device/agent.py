@@ -267,7 +267,7 @@ def _content(
     def check(folder: Path) -> list[str]:
         return programme_problems(folder) + avatar_problems(
             folder, avatars_dir(), identity.box.chain, clock.now(),
-            load_public_keys(identity.box.likeness_keys),
+            load_public_keys(identity.box.likeness_keys), where.withdrawn.ids(),
         )
 
     return Content(where, trust, fetcher, check, neighbours, budget)

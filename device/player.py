@@ -44,15 +44,18 @@ from device.stage.measure import report, spread
 from device.stage.mouths import MouthMaker
 from device.stage.orders import Orders
 from device.stage.performer import Performer
+from device.stage.permission import Permission, forget_face, withdrawn_ids
 from device.stage.resume import Bookmark
 from device.stage.stage import Stage
 from device.stage.streamer import Streamer
 from device.stage.ties import Ties
 from device.stage.warden import Warden
 from device.stage.wardrobe import Wardrobe
-from ota.clock import monotonic_ns, monotonic_s, process_cpu_s, utc_now
-from ota.errors import Broken, VitrineError
+from ota.clock import monotonic_ns, monotonic_s, process_cpu_s
+from ota.consent import NotAllowed
+from ota.errors import Broken, Refused, VitrineError
 from ota.files import read_bounded, write_durable
+from ota.floor import FloorClock
 from ota.heap import use_few_arenas
 
 BOX_BYTES_MAX = 1 << 20
@@ -97,10 +100,13 @@ def run(places: Places, settings: PlayerSettings) -> int:
         speaker = Speaker(settings.sound_device, settings.sound).start()
         try:
             bundle = load_bundle(
-                settings.avatar or casting.chosen(places), utc_now(), _who(places)[0])
+                settings.avatar or casting.chosen(places), FloorClock(places.var / "clock").now(),
+                _who(places)[0], withdrawn=withdrawn_ids(places))
             player = Player(places, settings, bundle, bus, speaker=speaker)
         except VitrineError as error:
             speaker.close()
+            if isinstance(error, NotAllowed):
+                forget_face(places)
             _confess(places, bus, str(error))
             raise
         return player.play()
@@ -140,6 +146,9 @@ class Player:
                                  self._keeper.want, self._bookmark)
         self.director.box = _who(places)[1]
         self.director.day = ShopDay(places.var / "clock")
+        self._permission = Permission(
+            places, bundle.consent, _who(places)[0], self.director.day.now)
+        self._denied: str | None = None
         self._meanings = Meanings(assets_dir())
         self.director.ties = Ties(
             set_volume=self._orders.set_volume, listen_to=self._listen_to_key,
@@ -173,6 +182,9 @@ class Player:
         if self._crash is not None:
             raise Broken(f"The player's director failed ({self._crash!r}); restarting.")
         self._bookmark.close()
+        if self._denied is not None:
+            forget_face(self._places)
+            raise Refused(self._denied)
         if self.stage.window_closed:
             return EXIT_WINDOW_CLOSED
         return EXIT_RECAST if self._recast else 0
@@ -196,6 +208,7 @@ class Player:
         figures = self.stage.figures
         sound = self.speaker.state()
         self._tell_degraded()
+        self._look_at_permission()
         self.performer.news.extend(("band", step) for step in self.warden.take_news())
         return {
             "ready": self.liveness.alive,
@@ -219,6 +232,12 @@ class Player:
             "band": self.warden.standing.band.name,
             "fault": sound.fault if self._settings.sound else None,
         }
+
+    def _look_at_permission(self) -> None:
+        """Who is no longer allowed on the screen goes at once; the next start says why."""
+        self._denied = self._denied or self._permission.objection()
+        if self._denied is not None:
+            self.stage.leave()
 
     def _tell_degraded(self) -> None:
         """Each new sentence becomes one fault event, by the director, on whose thread this is."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,11 @@ from ota.keys import PublicKey
 
 
 def faults(
-    document: dict[str, Any], avatars: Path, keys: Path, chain: str, now: datetime
+    document: dict[str, Any], avatars: Path, keys: Path, chain: str, now: datetime,
+    withdrawn: Collection[str] = (),
 ) -> list[Fault]:
     """What stands against the avatar that `document` names: its likeness consent is missing,
-    forged, over, or not for this chain.
+    forged, over, taken back, or not for this chain.
 
     `avatars` holds a bundle folder an id, `keys` the public keys (PEM) whose consents count. An
     avatar that the server does not have is the boxes' to judge: they refuse it by the same rules.
@@ -27,7 +29,7 @@ def faults(
         return []
     try:
         trusted = [PublicKey.load(path) for path in sorted(keys.glob("*.pem"))]
-        check_bundle(avatars / name, now, chain, trusted)
+        check_bundle(avatars / name, now, chain, trusted, withdrawn)
     except Refused as error:
         return [Fault("avatar/id", None, f"数字人“{name}”不能使用：{error}", str(error))]
     return []

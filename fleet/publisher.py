@@ -34,6 +34,7 @@ from ota.errors import Refused, Retry, VitrineError
 from ota.files import read_bounded, sha256_file, write_durable
 from ota.heap import give_back
 from ota.repository import Repository
+from ota.withdraw import published
 
 DOCUMENT_BYTES_MAX = 4 << 20
 INDEX_BYTES_MAX = 16 << 20
@@ -236,7 +237,7 @@ class Publisher:
         write_durable(draft / "programme.json", to_bytes(document))
         faults = blocking(self._studio.check(draft, utc_now()))
         faults += likeness.faults(document, AVATARS, self._places.likeness_keys, self._chain,
-                                  utc_now())
+                                  utc_now(), published(self._repository))
         if faults:
             raise NotPlayable(faults)
         drop_unused(draft, to_bytes(document).decode())

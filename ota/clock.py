@@ -5,6 +5,10 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from functools import lru_cache
+from pathlib import Path
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def utc_now() -> datetime:
@@ -15,6 +19,15 @@ def utc_now() -> datetime:
 def monotonic_s() -> float:
     """Seconds of a clock that never jumps; the same for all processes of one machine."""
     return time.monotonic()
+
+
+@lru_cache(maxsize=1)
+def boot_id() -> str:
+    """Names this start of the machine, for as long as `monotonic_s` counts on; "": not known."""
+    try:
+        return _BOOT_ID.read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return ""
 
 
 def monotonic_ns() -> int:

@@ -6,7 +6,7 @@ statement and the hashes that it binds are read here; the bundle itself is the b
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -20,6 +20,10 @@ from ota.keys import PublicKey
 MANIFEST = "avatar.json"
 MANIFEST_BYTES_MAX = 256 << 10
 LIKENESS_ROOT = "likeness-root.pub"
+
+
+class NotAllowed(Refused):
+    """The owner of the likeness does not allow this, here and now."""
 
 
 class Consent(msgspec.Struct, frozen=True):
@@ -67,19 +71,22 @@ def read(envelope: Path, avatar: str, keys: Sequence[PublicKey]) -> Consent:
 
 
 def check_consent(
-    consent: Consent, avatar: str, base_sha256: str, now: datetime, chain: str | None
+    consent: Consent, avatar: str, base_sha256: str, now: datetime, chain: str | None,
+    withdrawn: Collection[str] = (),
 ) -> None:
-    """Raises Refused unless the consent is for this avatar and idle video, now, in this chain
-    (None: in whichever)."""
+    """Raises NotAllowed unless the consent is for this avatar and idle video, now, in this chain
+    (None: in whichever), and not among the withdrawn `revocation_id`s."""
     who = f"The likeness consent of avatar {avatar}"
+    if consent.revocation_id and consent.revocation_id in withdrawn:
+        raise NotAllowed(f"{who} was taken back by its owner; publish another avatar.")
     if consent.avatar != avatar or consent.base_sha256 != base_sha256:
-        raise Refused(f"{who} was given for another avatar; pack the bundle again with its own.")
+        raise NotAllowed(f"{who} was given for another avatar; pack the bundle again with its own.")
     if now < consent.valid_from:
-        raise Refused(f"{who} begins only at {consent.valid_from:%Y-%m-%d}; check the clock.")
+        raise NotAllowed(f"{who} begins only at {consent.valid_from:%Y-%m-%d}; check the clock.")
     if now >= consent.valid_until:
-        raise Refused(f"{who} ended on {consent.valid_until:%Y-%m-%d}; ask for a new one.")
+        raise NotAllowed(f"{who} ended on {consent.valid_until:%Y-%m-%d}; ask for a new one.")
     if chain is not None and "*" not in consent.chains and chain not in consent.chains:
-        raise Refused(f"{who} does not cover the chain {chain!r}; ask its owner.")
+        raise NotAllowed(f"{who} does not cover the chain {chain!r}; ask its owner.")
 
 
 def check_gestures(consent: Consent, sha256s: Mapping[str, str]) -> None:
@@ -91,7 +98,8 @@ def check_gestures(consent: Consent, sha256s: Mapping[str, str]) -> None:
 
 
 def check_bundle(
-    folder: Path, now: datetime, chain: str | None, keys: Sequence[PublicKey] = ()
+    folder: Path, now: datetime, chain: str | None, keys: Sequence[PublicKey] = (),
+    withdrawn: Collection[str] = (),
 ) -> Consent:
     """The consent of the bundle in `folder`, good now for `chain` and for the very videos that
     lie there. `keys`: whose consents count; none means likeness-root.pub beside the bundle.
@@ -110,7 +118,7 @@ def check_bundle(
             raise Refused(f"The avatar in {folder} lacks its video {video.file}; make it again.")
         if sha256_file(path) != video.sha256:
             raise Refused(f"{path} is not the video that avatar.json names; make it again.")
-    check_consent(consent, shown.id, shown.base.sha256, now, chain)
+    check_consent(consent, shown.id, shown.base.sha256, now, chain, withdrawn)
     check_gestures(consent, {name: video.sha256 for name, video in shown.gestures.items()})
     return consent
 

@@ -12,11 +12,12 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-from ota.clock import Deadline, sleep_s, utc_now
+from ota.clock import Deadline, boot_id, monotonic_s, sleep_s, utc_now
 from ota.errors import Refused, Retry
 from ota.files import read_bounded, write_durable
 
@@ -26,6 +27,8 @@ WRITTEN_AT = datetime(2026, 11, 21, tzinfo=timezone.utc)
 # A signed time further ahead than this is a stolen or broken key, not news.
 AHEAD_MAX = timedelta(days=5 * 365)
 LOCK_WAIT_S = 20.0
+# So much of what was lived through a power cut may take from a box without a clock battery.
+KEEP_S = 600.0
 
 
 class TwoCopies:
@@ -106,50 +109,129 @@ def _wait_for_lock(handle: int, path: Path, wait_s: float) -> None:
         sleep_s(0.05)
 
 
-class FloorClock:
-    """Time that never runs behind the newest signed time this box has seen.
+@dataclass(frozen=True)
+class Signers:
+    """Who signs the online lists now: the root's version, and a name for the set of keys."""
 
-    A dead clock battery puts a box years back, where expired metadata looks fresh. `path` names
-    the durable state; `wall` is the machine's clock.
+    root: int = 0
+    keys: str = ""
+
+
+@dataclass(frozen=True)
+class _Known:
+    """It was at least `floor` when this boot's monotonic clock stood at `at_s`."""
+
+    floor: datetime
+    at_s: float
+    signers: Signers
+
+
+class FloorClock:
+    """Time that never runs behind the newest signed time this box has seen, nor behind what it
+    has lived through since.
+
+    A dead clock battery puts a box years back, where expired metadata and prices look fresh.
+    `path` names the durable state, `wall` is the machine's clock, `up_s` its monotonic one and
+    `boot` names the boot in which that one counts. A wall clock that is ahead never raises the
+    floor: once it is right again, all is as before.
     """
 
-    def __init__(self, path: Path, wall: Callable[[], datetime] = utc_now) -> None:
-        self._path = path
-        self._wall = wall
+    def __init__(
+        self,
+        path: Path,
+        wall: Callable[[], datetime] = utc_now,
+        up_s: Callable[[], float] = monotonic_s,
+        boot: Callable[[], str] = boot_id,
+    ) -> None:
+        self._path, self._wall, self._up_s, self._boot = path, wall, up_s, boot
         self._state = TwoCopies(path)
-        self._floor = max(WRITTEN_AT, _time_of(self._state.read()))
+        self._known = self._stored()
+        self._kept_s = up_s()
 
     @property
     def floor(self) -> datetime:
         """The time before which it cannot be."""
-        return self._floor
+        return self._known.floor + timedelta(seconds=self._up_s() - self._known.at_s)
 
     def now(self) -> datetime:
         """Aware UTC time: the wall clock, or the floor where the wall clock is behind it."""
-        return max(self._wall(), self._floor)
+        return max(self._wall(), self.floor)
+
+    def now_by(self, signers: Signers) -> datetime:
+        """The same for a list of these signers: where a newer root has taken the online keys away
+        from those who told us the time, their word counts no more."""
+        return max(self._wall(), WRITTEN_AT) if self._replaces(signers) else self.now()
 
     def behind(self) -> timedelta:
         """How far the machine's clock is behind the floor; zero when it is not."""
-        return max(self._floor - self._wall(), timedelta(0))
+        return max(self.floor - self._wall(), timedelta(0))
 
-    def seen(self, signed_at: datetime) -> None:
+    def reread(self) -> None:
+        """Take up what other processes have learnt since."""
+        stored = self._stored()
+        if stored.signers.root > self._known.signers.root or self._lived(stored) > self.floor:
+            self._known = stored
+
+    def keep(self) -> None:
+        """Now and then write down what was lived through: after a power cut a dead clock battery
+        costs no more than KEEP_S. Raises Retry when the disk is full."""
+        if self._up_s() - self._kept_s >= KEEP_S:
+            self._kept_s = self._up_s()
+            with self._at_work():
+                self._write(self.floor, self._known.signers)
+
+    def seen(self, signed_at: datetime, signers: Signers | None = None) -> None:
         """Note a time found in a verified document. Raises Refused when it is absurdly ahead."""
-        if signed_at - self.now() > AHEAD_MAX:
+        who = self._known.signers if signers is None else signers
+        if signed_at - self.now_by(who) > AHEAD_MAX:
             raise Refused(
                 f"A signed document claims to be from {signed_at:%Y-%m-%d}, more than five years "
                 "ahead; check the clock of the machine that signs."
             )
-        if signed_at <= self._floor:
+        if signed_at <= self.floor and who.root <= self._known.signers.root:
             return
+        with self._at_work():
+            if self._replaces(who):
+                self._write(max(WRITTEN_AT, signed_at), who)
+            else:
+                newer = who if who.root >= self._known.signers.root else self._known.signers
+                self._write(max(self.floor, signed_at), newer)
+
+    def _replaces(self, signers: Signers) -> bool:
+        known = self._known.signers
+        return known.keys not in ("", signers.keys) and signers.root > known.root
+
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
         with locked(self._path.with_name(f"{self._path.name}.lock")):
-            stored = _time_of(self._state.read())
-            self._floor = max(self._floor, stored, signed_at)
-            self._state.write({"signed_time": self._floor.isoformat()})
+            self.reread()
+            yield
+
+    def _write(self, floor: datetime, signers: Signers) -> None:
+        at_s = self._up_s()
+        self._known = _Known(floor, at_s, signers)
+        self._state.write({
+            "signed_time": floor.isoformat(), "at_s": at_s, "boot": self._boot(),
+            "root": signers.root, "keys": signers.keys,
+        })
+
+    def _lived(self, known: _Known) -> datetime:
+        return known.floor + timedelta(seconds=self._up_s() - known.at_s)
+
+    def _stored(self) -> _Known:
+        body = self._state.read() or {}
+        at_s, root = body.get("at_s"), body.get("root", 0)
+        same_boot = body.get("boot") == self._boot() != ""
+        here_s = self._up_s()
+        since_s = at_s if same_boot and isinstance(at_s, (int, float)) else here_s
+        signers = Signers(root if isinstance(root, int) else 0, str(body.get("keys", "")))
+        floor = max(WRITTEN_AT, _time_of(body))
+        return _Known(floor, min(float(since_s), here_s), signers)
 
 
-def _time_of(body: dict[str, Any] | None) -> datetime:
+def _time_of(body: dict[str, Any]) -> datetime:
     try:
-        found = datetime.fromisoformat((body or {})["signed_time"])
+        found = datetime.fromisoformat(body["signed_time"])
     except (KeyError, ValueError, TypeError):
         return WRITTEN_AT
     return found if found.tzinfo else WRITTEN_AT

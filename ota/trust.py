@@ -20,7 +20,7 @@ from typing import Any
 
 from ota.errors import Refused
 from ota.files import read_bounded, write_durable
-from ota.floor import FloorClock, RoleFloor, locked, sunk
+from ota.floor import FloorClock, RoleFloor, Signers, locked, sunk
 from ota.metadata import (
     METADATA_BYTES_MAX,
     BytesFetcher,
@@ -96,8 +96,7 @@ class TrustClient:
 
     def target(self, path: str) -> Target:
         """What is signed under this name. Raises NothingSigned, Refused, Retry (no network)."""
-        if not path or len(path) > TARGET_PATH_CHARS_MAX or ".." in path.split("/"):
-            raise Refused(f"{path[:80]!r} is not a name of a signed file.")
+        _check_name(path)
         with self._alone():
             info = None if self._updater is None else self._lookup(self._updater, path)
             if info is None:
@@ -106,6 +105,13 @@ class TrustClient:
         if info is None:
             raise NothingSigned(f"The fleet has signed nothing under the name {path!r}.")
         return _target_of(info)
+
+    def known(self, path: str) -> Target | None:
+        """The same by what the last `refresh` brought, which is not done again; None: nothing."""
+        _check_name(path)
+        with self._alone():
+            info = None if self._updater is None else self._lookup(self._updater, path)
+        return None if info is None else _target_of(info)
 
     def _lookup(self, updater: Updater, path: str) -> TargetFile | None:
         info = judged(lambda: updater.get_targetinfo(path))
@@ -142,7 +148,7 @@ class TrustClient:
         except Refused:
             shutil.rmtree(self._cache, ignore_errors=True)
             return
-        floors = self._floor.versions(self._online_keys())
+        floors = self._floor.versions(self._signers().keys)
         if sunk(floors, {role: data.signed.version for role, data in found.items()}):
             shutil.rmtree(self._cache, ignore_errors=True)
 
@@ -151,8 +157,8 @@ class TrustClient:
         versions = {role: data.signed.version for role, data in found.items()}
         snapshot = found.get("snapshot")
         offered = {**({} if snapshot is None else listed(snapshot)), **versions}
-        online_keys = self._online_keys()
-        floors = self._floor.versions(online_keys)
+        signers = self._signers()
+        floors = self._floor.versions(signers.keys)
         fallen = sunk(floors, offered)
         if fallen:
             shutil.rmtree(self._cache, ignore_errors=True)
@@ -163,13 +169,14 @@ class TrustClient:
             )
         timestamp = found.get("timestamp")
         signed_at = None if timestamp is None else issued(timestamp)
-        now = max(self._clock.now(), signed_at or self._clock.now())
+        believed = self._clock.now_by(signers)
+        now = max(believed, signed_at or believed)
         for role, data in sorted(found.items()):
             if data.signed.is_expired(now):
                 raise Refused(_expired_sentence(role, data.signed.expires, now))
         if signed_at is not None:
-            self._clock.seen(signed_at)
-        self._floor.raise_to(versions, online_keys)
+            self._clock.seen(signed_at, signers)
+        self._floor.raise_to(versions, signers.keys)
 
     def _top_level(self) -> dict[str, Metadata[Any]]:
         names = ("root", "timestamp", "snapshot", "targets")
@@ -195,8 +202,8 @@ class TrustClient:
             return None
         return parse(data, role)
 
-    def _online_keys(self) -> str:
-        """A name for the set of keys that sign timestamp and snapshot now."""
+    def _signers(self) -> Signers:
+        """Which root holds, and a name for the set of keys that sign timestamp and snapshot."""
         try:
             root = self._cached("root")
         except Refused:
@@ -204,7 +211,13 @@ class TrustClient:
         if root is None:
             root = parse(read_bounded(self._root_path, ROOT_BYTES_MAX), "root")
         roles = [sorted(root.signed.roles[name].keyids) for name in ("timestamp", "snapshot")]
-        return hashlib.sha256(json.dumps(roles).encode()).hexdigest()
+        keys = hashlib.sha256(json.dumps(roles).encode()).hexdigest()
+        return Signers(root.signed.version, keys)
+
+
+def _check_name(path: str) -> None:
+    if not path or len(path) > TARGET_PATH_CHARS_MAX or ".." in path.split("/"):
+        raise Refused(f"{path[:80]!r} is not a name of a signed file.")
 
 
 def _expired_sentence(role: str, expires: datetime, now: datetime) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -163,21 +163,23 @@ class Bundle:
 
 
 def load_bundle(
-    folder: Path, now: datetime, chain: str = "*", trusted: Sequence[PublicKey] | None = None
+    folder: Path, now: datetime, chain: str = "*", trusted: Sequence[PublicKey] | None = None,
+    withdrawn: Collection[str] = (),
 ) -> Bundle:
     """Read and verify the bundle in `folder`.
 
     `now` (aware) is the trusted time for the consent, `chain` the shop chain that wants to show
     the avatar, `trusted` the keys whose consents count (default: likeness-root.pub beside the
     bundle). Raises Refused with what to do: missing or altered files, an unknown schema, a
-    consent that is absent, forged, expired or not for this chain.
+    consent that is absent, forged, expired, taken back (`withdrawn`) or not for this chain.
     """
     manifest = _manifest(folder)
     for name, ref in _files(manifest).items():
         _check_file(folder, name, ref.file, ref.sha256)
     keys = trusted if trusted is not None else (PublicKey.load(folder.parent / LIKENESS_ROOT),)
     consent = consents.read(folder / manifest.consent, manifest.id, keys)
-    consents.check_consent(consent, manifest.id, manifest.base.sha256, now, chain)
+    consents.check_consent(
+        consent, manifest.id, manifest.base.sha256, now, chain, withdrawn)
     consents.check_gestures(consent, {name: ref.sha256 for name, ref in manifest.gestures.items()})
     return Bundle(
         folder, manifest, consent, _track(folder, manifest), _gestures(folder, manifest))

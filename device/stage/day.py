@@ -21,7 +21,6 @@ class ShopDay:
     """`clock` is where the newest signed time is kept; None (a test, a laptop) trusts the wall."""
 
     def __init__(self, clock: Path | None = None) -> None:
-        self._path = clock
         self._floor = FloorClock(clock) if clock else None
         self._floor_due = Deadline(FLOOR_READ_S)
         self._settings = Settings()
@@ -47,9 +46,10 @@ class ShopDay:
         """Time that never runs behind the newest signed one."""
         if self._floor is None:
             return utc_now()
-        if self._floor_due.passed and self._path is not None:
+        if self._floor_due.passed:
             # The agent, another process, learns newer times.
-            self._floor, self._floor_due = FloorClock(self._path), Deadline(FLOOR_READ_S)
+            self._floor.reread()
+            self._floor_due = Deadline(FLOOR_READ_S)
         return self._floor.now()
 
     def look(self) -> Day:

@@ -6,7 +6,7 @@ refused with the reason while the old one plays on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -16,7 +16,8 @@ from ota.keys import PublicKey
 
 
 def avatar_problems(
-    programme: Path, avatars: Path, chain: str, now: datetime, keys: Sequence[PublicKey]
+    programme: Path, avatars: Path, chain: str, now: datetime, keys: Sequence[PublicKey],
+    withdrawn: Collection[str] = (),
 ) -> list[str]:
     """Sentences (Chinese / English) when the programme's avatar may not or cannot be shown.
 
@@ -35,7 +36,7 @@ def avatar_problems(
     from device.render.bundle import load_bundle
 
     try:
-        bundle = load_bundle(folder, now, chain, keys or None)
+        bundle = load_bundle(folder, now, chain, keys or None, withdrawn)
     except Refused as error:
         return [f"数字人“{wish.id}”不能使用 / {error}"]
     if not fits(wish.version, bundle.manifest.version):

@@ -25,6 +25,7 @@ from device.sync.index_rules import is_whole, read_index
 from device.sync.keeping import Scrub, leave_only, make_room
 from device.sync.plan import OnDisk
 from device.sync.together import SHARED_FROM_BYTES, Ways, bring_together
+from device.sync.withdrawing import look
 from ota.assemble import Seeds
 from ota.errors import Refused, Retry
 from ota.files import read_bounded, sha256_file, sync_directory, write_durable
@@ -32,6 +33,7 @@ from ota.shortcuts import SHORTCUTS_BYTES_MAX, Shortcuts, shortcuts_of
 from ota.shortcuts import read as read_shortcuts
 from ota.store import Store
 from ota.trust import Target
+from ota.withdrawn import Withdrawn
 
 HELD_BYTES_MAX = 4096
 PROBLEMS_SHOWN = 3
@@ -49,6 +51,10 @@ class Trust(Protocol):
         """What is signed under this name; raises Retry or Refused."""
         ...
 
+    def known(self, path: str) -> Target | None:
+        """The same by the last refresh alone; None: nothing."""
+        ...
+
 
 @dataclass(frozen=True)
 class ContentPlaces:
@@ -63,6 +69,11 @@ class ContentPlaces:
     def targets_url(self) -> str:
         """Base of signed targets."""
         return f"{self.url.rstrip('/')}/targets"
+
+    @property
+    def withdrawn(self) -> Withdrawn:
+        """What this box knows of consents that were taken back."""
+        return Withdrawn(self.held.with_name("withdrawn"))
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,7 +118,7 @@ class Content:
     ) -> OnDisk:
         if self._budget is not None:
             self._budget.begin(0)
-        self._trust.refresh()
+        self.look_for_withdrawn()
         target = self._trust.target(wanted.target)
         shortcuts = self._shortcuts(wanted)
         data = self._bring_index(target, shortcuts)
@@ -142,6 +153,14 @@ class Content:
         """Remove programme folders that nobody plays, and their files; returns freed folders."""
         kept = {Path(path).name for path in keep}
         return leave_only(self._places.store, self._folders(), kept)
+
+    def look_for_withdrawn(self) -> frozenset[str]:
+        """Learn the newest signed state, and whose face was taken back since; these ids.
+
+        Raises Retry (no network), Refused."""
+        self._trust.refresh()
+        where = self._places
+        return look(self._trust, self._fetch, where.targets_url, where.withdrawn)
 
     def scrub(self) -> list[str]:
         """Read a little of the store again; returns the files that rotted, which are gone now."""

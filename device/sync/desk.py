@@ -27,7 +27,7 @@ from device.sync.content import Content
 from device.sync.counter import JOB_PREFIX, Counter, CounterParts
 from device.sync.desired import ENVELOPE_BYTES_MAX
 from device.sync.follower import JOB as CONTENT_JOB
-from device.sync.follower import SCRUB_JOB, Follower, FollowerParts
+from device.sync.follower import NEWS_JOB, SCRUB_JOB, Follower, FollowerParts
 from device.sync.following import Following
 from device.sync.inbox import JobDone, Worker
 from device.sync.mqtt import Acknowledged, Arrived, LineEvent, Outgoing, Unwanted, Up
@@ -36,6 +36,7 @@ from device.sync.outbox import Outbox, Sender
 from device.sync.report import Faults, iso, reported, telemetry
 from device.sync.stick import StickDoor
 from ota.clock import Deadline, monotonic_s, utc_now
+from ota.errors import VitrineError
 from ota.floor import FloorClock
 
 REPORT_PAUSE_S = 0.5
@@ -169,6 +170,9 @@ class Desk:
             self._look_at_release()
             self._follower.tidy()
             self._follower.scrub()
+            self._keep_time()
+            if self._parts.is_up():
+                self._follower.ask_for_news()
         if self._telemetry_due.passed and self._parts.is_up():
             self._telemetry_due = Deadline(self._parts.telemetry_s)
             self._send_telemetry()
@@ -211,6 +215,8 @@ class Desk:
             self._follower.brought(job)
         elif job.name == SCRUB_JOB:
             self._follower.scrubbed(job)
+        elif job.name == NEWS_JOB:
+            self._follower.got_news(job)
 
     def _write_events(self) -> None:
         """All events of a batch with one fsync, before any of them is sent."""
@@ -239,6 +245,14 @@ class Desk:
                 self._faults.set(name, sentence)
             else:
                 self._faults.clear(name)
+
+    def _keep_time(self) -> None:
+        try:
+            self._parts.clock.keep()
+        except VitrineError as error:
+            self._faults.set("clock", str(error))
+        else:
+            self._faults.clear("clock")
 
     def _look_at_release(self) -> None:
         self._release = self._parts.release()

@@ -29,8 +29,10 @@ from ota.clock import Deadline, monotonic_s
 from ota.errors import Refused, VitrineError
 from ota.floor import FloorClock
 
-JOB, SCRUB_JOB = "content", "scrub"
+JOB, SCRUB_JOB, NEWS_JOB = "content", "scrub", "news"
 SCRUB_S = 60.0
+# So late at most a box that has nothing to fetch hears that a face was taken back.
+NEWS_S = 1800.0
 PLAY_AGAIN_S = 3.0
 RETRY_MIN_S, RETRY_MAX_S = 2.0, 300.0
 # A refusal may be cured without a new number (a list signed again), but not by hurrying.
@@ -59,6 +61,7 @@ class Follower:
         self._bringing: ProgrammeWanted | None = None
         self._play_again = Deadline(PLAY_AGAIN_S)
         self._scrub_again = Deadline(SCRUB_S)
+        self._news_again = Deadline(NEWS_S * random.random())
         self._player: PlayerState | None = None
         self.actual = Actual()
 
@@ -153,6 +156,21 @@ class Follower:
         if not self.actual.working and self._scrub_again.passed:
             self._scrub_again = Deadline(SCRUB_S)
             self._parts.worker.submit(SCRUB_JOB, self._parts.content.scrub)
+
+    def ask_for_news(self) -> None:
+        """Let the worker ask, twice an hour, whose face was taken back: nothing else is fetched."""
+        if not self.actual.working and self._news_again.passed:
+            self._news_again = Deadline(NEWS_S * (0.75 + random.random() / 2))
+            self._parts.worker.submit(NEWS_JOB, self._parts.content.look_for_withdrawn)
+
+    def got_news(self, job: JobDone) -> None:
+        """The player looks for itself; the console hears of it."""
+        if isinstance(job.error, Refused):
+            self._parts.faults.set(NEWS_JOB, str(job.error))
+        elif job.error is None:
+            self._parts.faults.clear(NEWS_JOB)
+        if isinstance(job.result, frozenset) and job.result:
+            self._parts.note("withdrawn", {"consents": sorted(job.result)[:20]})
 
     def scrubbed(self, job: JobDone) -> None:
         """Something rotted: what is played stays on the screen until it is here again, whole."""

