@@ -11,12 +11,18 @@ from typing import Any
 
 from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import Error as SslibError
-from securesystemslib.signer import CryptoSigner, Key, SSlibKey
+from securesystemslib.signer import CryptoSigner, Key, Signer, SSlibKey
 
 from ota.errors import Refused
 from ota.keys import PublicKey, SigningKey
 
-__all__ = ["CONSENT", "DESIRED", "LIVE", "TICKET", "Key", "public_key", "sign", "signer", "verify"]
+__all__ = [
+    "CONSENT", "DESIRED", "LIVE", "TICKET", "Key", "Signer", "Signing", "key_of", "public_key",
+    "sign", "signer", "verify",
+]
+
+# Who signs lists: a key from a file, or a token that never gives its key away (ota.tokens).
+Signing = SigningKey | Signer
 
 ENVELOPE_BYTES_MAX = 1 << 20
 SIGNATURES_MAX = 16
@@ -62,9 +68,16 @@ def verify(
     return parsed.payload
 
 
-def signer(key: SigningKey) -> CryptoSigner:
+def signer(key: Signing) -> Signer:
     """The same key as securesystemslib's signer (also for TUF metadata)."""
-    return CryptoSigner(key.crypto, public_key(key.public))
+    if isinstance(key, SigningKey):
+        return CryptoSigner(key.crypto, public_key(key.public))
+    return key
+
+
+def key_of(key: Signing) -> Key:
+    """The public half, as securesystemslib's key object."""
+    return public_key(key.public) if isinstance(key, SigningKey) else key.public_key
 
 
 def public_key(key: PublicKey) -> SSlibKey:

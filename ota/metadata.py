@@ -132,6 +132,25 @@ def verify_first_root(data: bytes) -> None:
     judged(lambda: root.signed.verify_delegate("root", root.signed_bytes, root.signatures))
 
 
+def signatures(above: Metadata[Any], role: str, document: Metadata[Any]) -> set[str]:
+    """Ids of the keys that `above` names for `role` and that have signed `document`."""
+    result = judged(lambda: above.signed.get_verification_result(
+        role, document.signed_bytes, document.signatures))
+    return set(result.signed)
+
+
+def check_signed(above: Metadata[Any], role: str, document: Metadata[Any]) -> None:
+    """Raises Refused when fewer of the keys that `above` names have signed than must."""
+    result = judged(lambda: above.signed.get_verification_result(
+        role, document.signed_bytes, document.signatures))
+    if not result.verified:
+        raise Refused(
+            f"The {role} list {document.signed.version} is signed by {len(result.signed)} of the "
+            f"{result.threshold} keys that must sign it; let the others sign, or bring the "
+            "repository back from its backup."
+        )
+
+
 def serialised(metadata: Metadata[Any]) -> bytes:
     """Compact JSON."""
     return metadata.to_bytes(_COMPACT)

@@ -13,22 +13,21 @@ import fnmatch
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from ota import ceremony
 from ota.clock import utc_now
-from ota.dsse import Key, public_key, signer
+from ota.dsse import Signing, key_of, signer
 from ota.errors import Refused
 from ota.files import GrowingFile, read_bounded, sha256_file, write_durable
 from ota.floor import locked
-from ota.keys import SigningKey
 from ota.metadata import (
     ISSUED_FIELD,
     METADATA_BYTES_MAX,
-    DelegatedRole,
-    Delegations,
     Metadata,
     MetaFile,
     Root,
@@ -36,34 +35,28 @@ from ota.metadata import (
     TargetFile,
     Targets,
     Timestamp,
+    check_signed,
     listed,
     parse,
     serialised,
 )
+from ota.roles import (
+    DELEGATED,
+    LIFE,
+    OFFLINE,
+    ONLINE,
+    ROLES,
+    delegations,
+    delegator,
+    keys_of,
+)
 
-OFFLINE = ("root", "targets", "releases", "avatars")
-ONLINE = ("programmes", "snapshot", "timestamp")
-ROLES = OFFLINE + ONLINE
-# In TUF a star does not cross a slash.
-DELEGATED = {
-    "releases": ("releases/*",),
-    "avatars": ("avatars/*", "avatars/*/*"),
-    "programmes": ("programmes/*", "programmes/*/*"),
-}
-# An expired list stops news, never the screen; online lists are signed again at half their life.
-LIFE = {
-    "root": timedelta(days=730),
-    "targets": timedelta(days=730),
-    "releases": timedelta(days=730),
-    "avatars": timedelta(days=730),
-    "programmes": timedelta(days=365),
-    "snapshot": timedelta(days=30),
-    "timestamp": timedelta(days=7),
-}
+__all__ = ["DELEGATED", "LIFE", "OFFLINE", "ONLINE", "ROLES", "Repository"]
+
 VERSIONS_KEPT = 16
 TARGET_PATH = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}(/[a-z0-9][a-z0-9._-]{0,63}){1,3}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
-RoleKeys = Mapping[str, Sequence[SigningKey]]
+RoleKeys = Mapping[str, Sequence[Signing]]
 
 
 @dataclass
@@ -109,11 +102,12 @@ class Repository:
             root = Root(version=1, expires=self._until("root"), consistent_snapshot=True)
             for role in ("root", "targets", "snapshot", "timestamp"):
                 for key in keys[role]:
-                    root.add_key(public_key(key.public), role)
+                    root.add_key(key_of(key), role)
                 root.roles[role].threshold = need.get(role, 1)
             self._sign("root", Metadata(root), write=True)
             targets = Targets(version=1, expires=self._until("targets"))
-            targets.delegations = _delegations(keys, need)
+            public = {role: [key_of(key) for key in keys[role]] for role in DELEGATED}
+            targets.delegations = delegations(public, need)
             self._sign("targets", Metadata(targets), write=True)
             versions = {"targets": 1}
             for role in DELEGATED:
@@ -133,7 +127,7 @@ class Repository:
 
     def root_bytes(self) -> bytes:
         """The newest root metadata: what a box is given at enrolment."""
-        return read_bounded(self._path("root", self._root().version), METADATA_BYTES_MAX)
+        return read_bounded(self._path("root", self._root().signed.version), METADATA_BYTES_MAX)
 
     def listed(self, role: str) -> dict[str, dict[str, Any]]:
         """Published targets of a role: path -> {"length", "sha256", "custom"}."""
@@ -194,9 +188,13 @@ class Repository:
         with locked(self.directory / "lock"):
             versions = self._versions()
             for role in dict.fromkeys(change.role for change in self._changes):
-                metadata = self._read(role, versions[role])
-                self._apply(role, metadata.signed)
-                self._renew(role, metadata)
+                # What is here may be a thief's: only a list that its role signed is built upon.
+                check_signed(self.current(delegator(role)), role, self.current(role))
+                metadata = self.following(role)
+                self.apply_added(role, metadata.signed)
+                self._sign(role, metadata, write=False)
+                check_signed(self.current(delegator(role)), role, metadata)
+                write_durable(self._path(role, metadata.signed.version), serialised(metadata))
                 versions[role] = metadata.signed.version
             snapshot, timestamp = self._online_versions()
             self._write_online(versions, snapshot + 1, timestamp + 1)
@@ -218,34 +216,75 @@ class Repository:
             return True
         return False
 
-    def rotate(self, role: str, new_keys: Sequence[SigningKey], threshold: int = 1) -> None:
+    def rotate(self, role: str, new_keys: Sequence[Signing], threshold: int = 1) -> None:
         """Replace a role's keys; boxes follow by themselves. Visible at once.
 
         Needs the root keys at hand (for root, targets, snapshot, timestamp) or the targets keys
-        (for a delegated role). Raises Refused.
+        (for a delegated role); `ceremony.rotation` is for several people. Raises Refused.
         """
-        if role not in ROLES or len(new_keys) < threshold:
-            raise Refused(f"Role {role!r} is unknown, or has fewer new keys than must sign.")
+        change = ceremony.rotation(self, role, [key_of(key) for key in new_keys], threshold)
+        ceremony.sign(change, self.keys)
+        self.keys = {**self.keys, role: list(new_keys)}
+        ceremony.sign(change, {role: new_keys})
+        ceremony.put_in_force(self, change)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the repository's lock. Raises Retry when another process keeps it."""
         with locked(self.directory / "lock"):
-            versions = self._versions()
-            old_root_keys = list(self.keys.get("root", ()))
-            self.keys = {**self.keys, role: list(new_keys)}
-            if role in DELEGATED:
-                metadata = self._read("targets", versions["targets"])
-                _set_keys(metadata.signed, role, new_keys, threshold)
-                self._renew("targets", metadata)
-                versions["targets"] = metadata.signed.version
-            else:
-                root = self._read("root", self._root().version)
-                _set_keys(root.signed, role, new_keys, threshold)
-                signers = [*self.keys["root"], *old_root_keys]
-                self._renew("root", root, signers)
-            if role in versions:
-                own = self._read(role, versions[role])
-                self._renew(role, own)
-                versions[role] = own.signed.version
-            snapshot, timestamp = self._online_versions()
-            self._write_online(versions, snapshot + 1, timestamp + 1)
+            yield
+
+    def current(self, role: str) -> Metadata[Any]:
+        """The newest published list of a role. Raises Refused: missing, damaged."""
+        if role == "root":
+            return self._root()
+        return self._read(role, self._versions()[role])
+
+    def following(self, role: str) -> Metadata[Any]:
+        """The list after it, with the same content and a new end; not yet signed or written."""
+        metadata = self.current(role)
+        metadata.signed.version += 1
+        metadata.signed.expires = self._until(role)
+        metadata.signatures.clear()
+        return metadata
+
+    def write_change(self, documents: Mapping[str, Metadata[Any]], again: Sequence[str]) -> None:
+        """Lay out signed lists, sign the online lists `again` with new keys, and show it all.
+
+        Only for `ceremony.put_in_force`, which has judged the signatures.
+        """
+        for role, metadata in documents.items():
+            self._check_files(role, metadata.signed)
+        root = documents.get("root") or self.current("root")
+        self._check_online(root)
+        new = dict(documents)
+        for role in again:
+            new[role] = self.following(role)
+            self._sign(role, new[role], write=False)
+            check_signed(documents["targets"], role, new[role])
+        versions = self._versions()
+        for role, metadata in new.items():
+            write_durable(self._path(role, metadata.signed.version), serialised(metadata))
+            versions.update({role: metadata.signed.version} if role != "root" else {})
+        snapshot, timestamp = self._online_versions()
+        self._write_online(versions, snapshot + 1, timestamp + 1)
+        self._changes.clear()
+
+    def _check_online(self, root: Metadata[Any]) -> None:
+        for role in ("snapshot", "timestamp"):
+            keys, need = keys_of(root.signed, role)
+            at_hand = {key_of(key).keyid for key in self.keys.get(role, ())}
+            if len(at_hand & {key.keyid for key in keys}) < need:
+                raise Refused(f"The key of role {role!r} is not at hand; do this on the chain's "
+                              "server, or bring keys/online.")
+
+    def _check_files(self, role: str, signed: Any) -> None:
+        for path, info in getattr(signed, "targets", {}).items():
+            folder, _, name = path.rpartition("/")
+            file = self.directory / "targets" / folder / f"{info.hashes['sha256']}.{name}"
+            if not file.is_file():
+                raise Refused(f"{path} is signed by {role} but not in this repository; copy "
+                              "`targets` from where it was made.")
 
     @property
     def _metadata(self) -> Path:
@@ -270,7 +309,8 @@ class Repository:
                 f"{' or '.join(patterns) or 'nothing'}, in lower case."
             )
 
-    def _apply(self, role: str, targets: Any) -> None:
+    def apply_added(self, role: str, targets: Any) -> None:
+        """Put what was added and removed into a role's list."""
         for change in self._changes:
             if change.role != role:
                 continue
@@ -279,27 +319,14 @@ class Repository:
             else:
                 targets.targets[change.path] = change.file
 
-    def _renew(
-        self, role: str, metadata: Metadata[Any], signers: Sequence[SigningKey] | None = None
-    ) -> None:
-        metadata.signed.version += 1
-        metadata.signed.expires = self._until(role)
-        self._sign(role, metadata, write=True, signers=signers)
-
-    def _sign(
-        self,
-        role: str,
-        metadata: Metadata[Any],
-        write: bool,
-        signers: Sequence[SigningKey] | None = None,
-    ) -> bytes:
-        keys = self.keys.get(role, ()) if signers is None else signers
+    def _sign(self, role: str, metadata: Metadata[Any], write: bool) -> bytes:
+        keys = self.keys.get(role, ())
         if not keys:
             raise Refused(
                 f"The key of role {role!r} is not at hand; publish this where that key is kept."
             )
         metadata.signatures.clear()
-        unique = {key.public.key_id: key for key in keys}
+        unique = {key_of(key).keyid: key for key in keys}
         for key in unique.values():
             metadata.sign(signer(key), append=True)
         data = serialised(metadata)
@@ -341,11 +368,11 @@ class Repository:
     def _versions(self) -> dict[str, int]:
         return listed(self._read("snapshot", self._online_versions()[0]))
 
-    def _root(self) -> Any:
+    def _root(self) -> Metadata[Any]:
         found = [version for version, role in self._files() if role == "root"]
         if not found:
             raise Refused(f"{self._metadata} has no root; bring it back from its backup.")
-        return self._read("root", max(found)).signed
+        return self._read("root", max(found))
 
     def _files(self) -> Iterator[tuple[int, str]]:
         for path in self._metadata.glob("*.json"):
@@ -358,25 +385,6 @@ class Repository:
         for version, role in list(self._files()):
             if role in newest and version < newest[role] - VERSIONS_KEPT:
                 self._path(role, version).unlink(missing_ok=True)
-
-
-def _delegations(keys: RoleKeys, thresholds: Mapping[str, int]) -> Delegations:
-    roles: dict[str, DelegatedRole] = {}
-    known: dict[str, Key] = {}
-    for name, patterns in DELEGATED.items():
-        ids = [key.public.key_id for key in keys[name]]
-        known.update({key.public.key_id: public_key(key.public) for key in keys[name]})
-        roles[name] = DelegatedRole(name, ids, thresholds.get(name, 1), True, list(patterns))
-    return Delegations(known, roles)
-
-
-def _set_keys(signed: Any, role: str, keys: Sequence[SigningKey], threshold: int) -> None:
-    holder = signed if isinstance(signed, Root) else signed.delegations
-    for key_id in list(holder.roles[role].keyids):
-        signed.revoke_key(key_id, role)
-    for key in keys:
-        signed.add_key(public_key(key.public), role)
-    holder.roles[role].threshold = threshold
 
 
 def _described(info: TargetFile) -> dict[str, Any]:
