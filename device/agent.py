@@ -32,10 +32,12 @@ from device.sync.desk import Desk, DeskParts
 from device.sync.following import Following
 from device.sync.identity import Identity, load_identity
 from device.sync.inbox import Inbox, JobDone, Worker, take_batch
+from device.sync.ledger import Ledger
 from device.sync.mqtt import Line, LineEvent, LineSettings, Outgoing
 from device.sync.orders import LocalOrders
 from device.sync.outbox import Outbox
 from device.sync.report import status
+from device.sync.speechlog import Signer, SpeechLog, boot_id
 from ota.clock import Deadline, utc_now
 from ota.errors import Broken, Refused, Retry
 from ota.fetch import Fetcher
@@ -304,4 +306,15 @@ def desk_parts(
         run=places.run,
         stick=lambda folder: stick_content(places, identity, clock, folder),
         ask=Courier(places.etc / "keys", bus.publish).ask,
+        speech=speech_log(places, identity, clock),
+        ledger=Ledger(places.var / "orders.json"),
     )
+
+
+def speech_log(places: Places, identity: Identity, clock: FloorClock) -> SpeechLog:
+    """The log of what this screen says, signed with the box's key."""
+    box = identity.box
+    version, slot = release_and_slot(places.var)
+    began = {"boot": boot_id(), "release": version or "", "slot": slot or ""}
+    signer = Signer.of(box.chain, box.box, identity.folder)
+    return SpeechLog(places.var / "proof", signer, clock.now, began)

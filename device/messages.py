@@ -10,6 +10,10 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+# The documents of enrolment are contract B6 as well.
+from device.enrolment import BoxSettings as BoxSettings
+from device.enrolment import Ticket as Ticket
+
 Json = dict[str, Any]
 DownloadBytes = Annotated[int, msgspec.Meta(ge=16_384, le=2**50)]
 FileName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -145,6 +149,25 @@ class Happened(Message, tag="happened", frozen=True):
     detail: Json = {}
 
 
+class Kept(Message, tag="kept", frozen=True):
+    """agent -> player: these events are on the disk; the player need not tell them again."""
+
+    ids: list[str]
+
+
+class Unanswered(Message, tag="unanswered", frozen=True):
+    """player -> agent: a question that several visitors asked and no answer fits.
+
+    Only where `Settings.unanswered_text` is on and the screen has said so for `noticed_s` seconds.
+    Holds visitors' words: never stored, sent to the console or dropped.
+    """
+
+    text: str
+    language: str
+    visitors: int
+    noticed_s: float
+
+
 class Download(msgspec.Struct, frozen=True, kw_only=True):
     """How much of the shop's line downloads over 1 MiB may use; None: no limit.
 
@@ -190,6 +213,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     download: Download = Download()
     # Answering beyond the script, off unless set: see docs/adr/0007.
     answers: AnswersFrom | None = None
+    # Send the text of questions without an answer, while the screen says so: docs/adr/0009.
+    unanswered_text: bool = False
 
 
 class ContentReady(Message, tag="content_ready", frozen=True):
@@ -230,6 +255,7 @@ class Override(Message, tag="override", frozen=True):
 BusMessage = (
     Voice | Hearing | Heard | EarState | Seen | PlayerState | Happened
     | Question | Reply | ContentReady | Command | CommandDone | Override | Talk
+    | Kept | Unanswered
 )
 
 
@@ -335,38 +361,6 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     ok: bool
     result: Json = {}
-
-
-class Ticket(msgspec.Struct, frozen=True, kw_only=True):
-    """An enrolment claim: signed by the fleet, carried as text or QR by the technician."""
-
-    v: int
-    chain: str
-    box: str
-    url: str
-    ca_sha256: str
-    until: str
-    nonce: str
-
-
-class BrokerAddress(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the box finds its broker."""
-
-    host: str
-    port: int
-
-
-class BoxSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`box.json`: what enrolment gave the box. Keys are PEM."""
-
-    chain: str
-    box: str
-    broker: BrokerAddress
-    content_url: str
-    enrol_url: str
-    desired_keys: list[str]
-    likeness_keys: list[str] = []
-    schema: int = 1
 
 
 WIRE: dict[str, type[msgspec.Struct]] = {

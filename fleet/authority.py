@@ -15,7 +15,8 @@ from typing import Any
 
 import msgspec
 
-from device.messages import BoxSettings, BrokerAddress, Ticket
+from device.enrolment import BrokerAddress
+from device.messages import BoxSettings, Ticket
 from fleet import certificates as x
 from fleet.places import CONSOLE_ID, FleetPlaces, FleetSettings, checked_box_id, checked_chain_id
 from fleet.tickets import make_ticket, read_ticket

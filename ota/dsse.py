@@ -17,8 +17,8 @@ from ota.errors import Refused
 from ota.keys import PublicKey, SigningKey
 
 __all__ = [
-    "CONSENT", "DESIRED", "LIVE", "TICKET", "Key", "Signer", "Signing", "key_of", "public_key",
-    "sign", "signer", "verify",
+    "CONSENT", "DESIRED", "LIVE", "PROOF", "TICKET", "Key", "Signer", "Signing", "foreign_key",
+    "key_of", "public_key", "sign", "sign_with", "signer", "verify", "verify_with",
 ]
 
 # Who signs lists: a key from a file, or a token that never gives its key away (ota.tokens).
@@ -30,6 +30,7 @@ DESIRED = "application/vnd.vitrine.desired+json"
 LIVE = "application/vnd.vitrine.live+json"
 TICKET = "application/vnd.vitrine.ticket+json"
 CONSENT = "application/vnd.vitrine.consent+json"
+PROOF = "application/vnd.vitrine.proof+json"
 
 
 def sign(payload: bytes, payload_type: str, keys: Sequence[SigningKey]) -> bytes:
@@ -49,7 +50,21 @@ def verify(
 
     Raises Refused for: too long, not an envelope, another type, too few good signatures.
     """
-    if threshold < 1 or len({key.key_id for key in keys}) < threshold:
+    return verify_with(envelope, payload_type, [public_key(key) for key in keys], threshold)
+
+
+def sign_with(payload: bytes, payload_type: str, private_key: Any) -> bytes:
+    """Wrap the payload in an envelope signed by any private key (`ota.keys.private_key`)."""
+    envelope = Envelope(payload, payload_type, {})
+    envelope.sign(CryptoSigner(private_key))
+    return json.dumps(envelope.to_dict(), separators=(",", ":"), sort_keys=True).encode()
+
+
+def verify_with(
+    envelope: bytes, payload_type: str, keys: Sequence[Key], threshold: int = 1
+) -> bytes:
+    """As `verify`, with keys of any kind (`foreign_key`)."""
+    if threshold < 1 or len({key.keyid for key in keys}) < threshold:
         raise Refused("There are fewer trusted keys than signatures asked for; enrol again.")
     if len(envelope) > ENVELOPE_BYTES_MAX:
         raise Refused("The signed document is larger than 1 MiB and was not read.")
@@ -60,7 +75,7 @@ def verify(
             f"but {payload_type!r} is wanted here."
         )
     try:
-        parsed.verify([public_key(key) for key in keys], threshold)
+        parsed.verify(list(keys), threshold)
     except (SslibError, ValueError) as error:
         raise Refused(
             "The document is not signed by a key this box trusts; it was not used."
@@ -83,6 +98,14 @@ def key_of(key: Signing) -> Key:
 def public_key(key: PublicKey) -> SSlibKey:
     """The same key as securesystemslib's key object (also for TUF metadata)."""
     return SSlibKey(key.key_id, "ed25519", "ed25519", {"public": key.raw.hex()})
+
+
+def foreign_key(crypto: Any) -> SSlibKey:
+    """A public key of the cryptography package (P-256, ed25519) as securesystemslib's object."""
+    try:
+        return SSlibKey.from_crypto(crypto)
+    except (ValueError, SslibError) as error:
+        raise Refused("This kind of key signs nothing here.") from error
 
 
 def _parse(envelope: bytes) -> Envelope:

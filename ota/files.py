@@ -143,6 +143,11 @@ class GrowingFile:
             self._descriptor = -1
 
     @property
+    def descriptor(self) -> int:
+        """The open file's own number, for `os.fsync`."""
+        return self._descriptor
+
+    @property
     def size_bytes(self) -> int:
         """Bytes written so far, those of earlier sittings included."""
         return os.fstat(self._descriptor).st_size

@@ -156,3 +156,20 @@ def issued_name(der: bytes, authority_pem: bytes, now: datetime) -> str:
     if not in_date or ExtendedKeyUsageOID.CLIENT_AUTH not in purposes or not names:
         raise Refused("The certificate is not one of a box, or is out of date.")
     return str(names[0].value)
+
+
+def certified_key(pem: bytes) -> object:
+    """The public key in a certificate (PEM), as the cryptography package's object. Raises
+    Refused when it is no certificate."""
+    try:
+        return x509.load_pem_x509_certificate(pem).public_key()
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise Refused("This is no certificate in PEM form.") from error
+
+
+def private_key(pem: bytes) -> object:
+    """A private key of any kind (PKCS 8, PEM, not encrypted), such as a box's. Raises Refused."""
+    try:
+        return serialization.load_pem_private_key(pem, None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise Refused("The private key is damaged, or it is encrypted.") from error

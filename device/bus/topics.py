@@ -32,6 +32,8 @@ TOPICS: tuple[Topic, ...] = (
     Topic(m.Question, (PLAYER,), (AGENT,), 49152),
     Topic(m.Reply, (AGENT,), (PLAYER,), 16384),
     Topic(m.Happened, (PLAYER, EAR, AGENT, SAFE), (AGENT, WATCH), 8192),
+    Topic(m.Kept, (AGENT,), (PLAYER,), 16384),
+    Topic(m.Unanswered, (PLAYER,), (AGENT,), 2048),
     Topic(m.ContentReady, (AGENT,), (PLAYER, EAR, SAFE), 16384),
     Topic(m.Command, (AGENT, TECHNICIAN), (PLAYER, EAR, SAFE), 16384),
     Topic(m.CommandDone, (PLAYER, EAR), (AGENT, TECHNICIAN), 16384),

@@ -7,7 +7,6 @@ carries its own signed permission (`device.live.grant`).
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,13 +14,13 @@ import msgspec
 
 from device.messages import Answer, Json, Order
 from device.sync.desired import instant
+from device.sync.ledger import Ledger
 from device.sync.mqtt import Arrived, Outgoing
 from ota.clock import Deadline
 from ota.errors import Refused
 
 ORDER_BYTES_MAX = 8192
 ID_CHARS_MAX = 80
-REMEMBERED_MAX = 64
 PENDING_MAX = 16
 ANSWER_WAIT_S = 20.0
 ANSWER_BYTES_MAX = 120_000
@@ -87,9 +86,9 @@ def _check_args(order: Order) -> None:
 class Orders:
     """Remembers what was answered and what is still being done. Used from one thread."""
 
-    def __init__(self, topic_root: str) -> None:
+    def __init__(self, topic_root: str, ledger: Ledger | None = None) -> None:
         self._root = topic_root
-        self._answered: OrderedDict[str, Answer] = OrderedDict()
+        self._ledger = ledger or Ledger()
         self._pending: dict[str, Pending] = {}
 
     def caller(self, message: Arrived) -> Caller:
@@ -100,7 +99,7 @@ class Orders:
 
     def known(self, order: Order) -> Answer | None:
         """The answer that a repeated delivery gets again; nothing is done twice."""
-        return self._answered.get(order.id)
+        return self._ledger.known(order.id)
 
     def is_pending(self, order: Order) -> bool:
         """True while this order is being carried out."""
@@ -123,11 +122,13 @@ class Orders:
             del self._pending[item.order.id]
         return late
 
+    def accept(self, order: Order) -> None:
+        """Before anything is done: a repeat is known from now on, even after a restart."""
+        self._ledger.begin(order)
+
     def remember(self, answer: Answer) -> None:
         """Keep the newest answers for repeats."""
-        self._answered[answer.id] = answer
-        while len(self._answered) > REMEMBERED_MAX:
-            self._answered.popitem(last=False)
+        self._ledger.end(answer)
 
     def message(self, answer: Answer, caller: Caller) -> Outgoing:
         """The answer as it goes to the broker; one that is too large says so instead."""

@@ -11,6 +11,7 @@ import msgspec
 from device.messages import Answer, Command, CommandDone, Json, Message, Order
 from device.sync import commands
 from device.sync.inbox import JobDone, Worker
+from device.sync.ledger import Ledger
 from device.sync.mqtt import Arrived, Outgoing
 from device.sync.orders import LocalOrders
 from ota.errors import Refused, VitrineError
@@ -33,6 +34,7 @@ class CounterParts:
     say: Callable[[Message], None]
     reload: Callable[[], None]
     live: Callable[[Json], None]
+    ledger: Ledger
 
 
 class Counter:
@@ -40,7 +42,7 @@ class Counter:
 
     def __init__(self, parts: CounterParts) -> None:
         self._parts = parts
-        self._orders = commands.Orders(parts.topic_root)
+        self._orders = commands.Orders(parts.topic_root, parts.ledger)
         self.refused = 0
         self.leaving = False
 
@@ -57,6 +59,7 @@ class Counter:
         if known is not None:
             self._send(known, caller)
         elif not self._orders.is_pending(order):
+            self._orders.accept(order)
             try:
                 self._do(order, caller)
             except VitrineError as error:

@@ -18,10 +18,12 @@ from device.messages import (
     Event,
     Happened,
     Json,
+    Kept,
     Message,
     PlayerState,
     Question,
     Status,
+    Unanswered,
 )
 from device.sync.content import Content
 from device.sync.counter import JOB_PREFIX, Counter, CounterParts
@@ -30,11 +32,14 @@ from device.sync.follower import JOB as CONTENT_JOB
 from device.sync.follower import NEWS_JOB, SCRUB_JOB, Follower, FollowerParts
 from device.sync.following import Following
 from device.sync.inbox import JobDone, Worker
+from device.sync.ledger import Ledger
 from device.sync.mqtt import Acknowledged, Arrived, LineEvent, Outgoing, Unwanted, Up
 from device.sync.orders import LocalOrders
 from device.sync.outbox import Outbox, Sender
 from device.sync.report import Faults, iso, reported, telemetry
+from device.sync.speechlog import SpeechLog
 from device.sync.stick import StickDoor
+from device.sync.unanswered import Postbox
 from ota.clock import Deadline, monotonic_s, utc_now
 from ota.errors import VitrineError
 from ota.floor import FloorClock
@@ -43,6 +48,7 @@ REPORT_PAUSE_S = 0.5
 HEALTH_S = 10.0
 STALE_S = 10.0
 SLEEP_MAX_S = 1.0
+TOLD_AT_ONCE = 200
 PRIVATE_FIELDS = frozenset({"text", "transcript", "heard", "audio", "words", "question"})
 FAULT_TEXT = {
     "too-hot": "这台设备过热,请检查通风 / The box is too hot; check its air flow.",
@@ -79,6 +85,8 @@ class DeskParts:
     run: Path
     stick: Callable[[Path], Content]
     ask: Callable[[AnswersFrom | None, Question], None]
+    speech: SpeechLog
+    ledger: Ledger
 
 
 class Desk:
@@ -98,7 +106,7 @@ class Desk:
         self._counter = Counter(
             CounterParts(
                 parts.topic_root, parts.worker, parts.local, parts.clock, parts.send, parts.say,
-                self._follower.reload, parts.live,
+                self._follower.reload, parts.live, parts.ledger,
             )
         )
         self._stick = StickDoor(
@@ -113,6 +121,9 @@ class Desk:
         self._machine_faults: frozenset[str] = frozenset()
         self._release: tuple[str | None, str | None] = (None, None)
         self._kept: list[Event] = []
+        self._told: list[str] = []
+        self._postbox = Postbox(parts.topic_root, parts.send)
+        parts.outbox.on_drop = parts.speech.lost
         self._oversize = self._dropped = 0
 
     @property
@@ -148,6 +159,11 @@ class Desk:
         elif isinstance(event, Happened):
             detail = {k: v for k, v in event.detail.items() if k not in PRIVATE_FIELDS}
             self._kept.append(Event(id=event.id, at=event.at, kind=event.kind, detail=detail))
+            self._told.append(event.id)
+        elif isinstance(event, Unanswered):
+            desired = self._follower.desired
+            allowed = desired is not None and desired.settings.unanswered_text
+            self._postbox.take(event, allowed, self._parts.clock.now())
         elif isinstance(event, Question):
             desired = self._follower.desired
             self._parts.ask(desired.settings.answers if desired else None, event)
@@ -164,6 +180,7 @@ class Desk:
         self._counter.turn()
         if self._parts.is_up():
             self._send_events()
+            self._postbox.turn()
         if self._health_due.passed:
             self._health_due = Deadline(HEALTH_S)
             self._look_at_health()
@@ -180,7 +197,7 @@ class Desk:
 
     def goodbye(self) -> None:
         """A planned end is no silence: the retained status says so."""
-        self._write_events()
+        self._write_events(last=True)
         self._send_status(online=False)
 
     def confess(self, source: str, sentence: str) -> None:
@@ -218,11 +235,15 @@ class Desk:
         elif job.name == NEWS_JOB:
             self._follower.got_news(job)
 
-    def _write_events(self) -> None:
-        """All events of a batch with one fsync, before any of them is sent."""
-        if self._kept:
-            self._parts.outbox.put_many(self._kept)
-            self._kept = []
+    def _write_events(self, last: bool = False) -> None:
+        """All events of a batch with one fsync, before any of them is sent; `last` signs them."""
+        events = self._parts.speech.chain(self._kept, sign=last)
+        if events:
+            self._parts.outbox.put_many(events)
+        self._kept = []
+        for first in range(0, len(self._told), TOLD_AT_ONCE):
+            self._parts.say(Kept(ids=self._told[first : first + TOLD_AT_ONCE]))
+        self._told = []
 
     def _send_events(self) -> None:
         for item in self._sender.due():
@@ -268,6 +289,8 @@ class Desk:
             "oversize": self._oversize,
             "refused_orders": self._counter.refused,
             "dropped": self._dropped,
+            "proof_rows": self._parts.speech.rows,
+            "proof_unlogged": self._parts.speech.unlogged,
             **self._parts.content.counters(),
         }
         body = telemetry(

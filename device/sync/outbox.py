@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -26,7 +26,10 @@ MEMORY_MAX = 256
 # Places of events in memory: far beyond any that SQLite will give.
 MEMORY_SEQ = 1 << 62
 LOWEST, HIGHEST = 0, 3
-WEIGHTS = {"telemetry": 0, "health": 0, "asked": 1, "fault": 2, "played": 3}
+WEIGHTS = {
+    "telemetry": 0, "health": 0, "asked": 1, "fault": 2, "played": 3, "live": 3,
+    "proof-began": 3, "proof-dropped": 3, "proof-unlogged": 3, "proof-head": 3,
+}
 _OTHER_WEIGHT = 1
 _DROP_SHARE = 100
 UNWANTED_PAUSE_S = 2.0
@@ -90,6 +93,8 @@ class Outbox:
         self._path, self._items_max, self._bytes_max = path, items_max, bytes_max
         self.dropped: Counter[str] = Counter()
         self.set_aside = 0
+        # Told of each event that had to go, for whoever has to answer for it.
+        self.on_drop: Callable[[Event], None] = lambda event: None
         self._memory: deque[_Waiting] = deque(maxlen=ITEMS_MAX)
         self._memory_seq = MEMORY_SEQ
         self._items = self._bytes = 0
@@ -117,7 +122,7 @@ class Outbox:
         taken = 0
         for event in events:
             if len(msgspec.json.encode(event)) > EVENT_BYTES_MAX:
-                self.dropped[event.kind] += 1
+                self._drop(event)
                 continue
             taken += 1
             self._memory_seq += 1
@@ -190,7 +195,11 @@ class Outbox:
         while len(self._memory) > MEMORY_MAX:
             lightest = min(self._memory, key=lambda each: weight_of(each.event.kind))
             self._memory.remove(lightest)
-            self.dropped[lightest.event.kind] += 1
+            self._drop(lightest.event)
+
+    def _drop(self, event: Event) -> None:
+        self.dropped[event.kind] += 1
+        self.on_drop(event)
 
     def _forget_waiting(self, seqs: set[int]) -> None:
         if seqs:
@@ -207,12 +216,12 @@ class Outbox:
             )
             if not rows:
                 return
-            for row in rows:
-                self.dropped[msgspec.json.decode(row[2], type=Event).kind] += 1
             before = self._items
             self.remove([row[0] for row in rows])
             if self._items >= before:
                 return
+            for row in rows:
+                self._drop(msgspec.json.decode(row[2], type=Event))
 
     def _read(self, query: str, values: tuple[int, ...]) -> list[tuple[int, str, bytes]]:
         try:
