@@ -45,6 +45,7 @@ from device.stage.mouths import MouthMaker
 from device.stage.orders import Orders
 from device.stage.performer import Performer
 from device.stage.permission import Permission, forget_face, withdrawn_ids
+from device.stage.record import Screen
 from device.stage.resume import Bookmark
 from device.stage.stage import Stage
 from device.stage.streamer import Streamer
@@ -135,6 +136,10 @@ class Player:
         self._announcer = Announcer(places)
         self.performer = Performer(
             self.stage, self.speaker, self.mouths, shelf, Wardrobe(look), self._announcer)
+        manifest = bundle.manifest
+        self.performer.screen = Screen(
+            f"{manifest.id}/{manifest.version}", bundle.consent.revocation_id,
+            self.stage.compositor.label.text_px)
         self._live = self.performer.live = LiveVoice(
             places, self.speaker, self.mouths, codes, lambda: -self.stage.av_offset_ms / 1e3)
         self._keeper = PictureKeeper(places)

@@ -13,6 +13,7 @@ from device.render.text import BOLD, REGULAR, Board, typeface
 
 CAMERA_WORDS = "摄像头已开 不留影像 / Camera on, nothing kept"
 OUTSIDE_WORDS = "提问文字会发送到店外 / Questions are sent outside"
+PASSED_ON_WORDS = "没答上的问题会转告店家 / Unanswered questions are passed on"
 LISTENING_WORDS = "正在听 / Listening"
 THINKING_WORDS = "稍等 / One moment"
 _GAP_PX = 14
@@ -38,12 +39,21 @@ def camera_pill(look: Look) -> Sprite:
 
 def outside_pill(look: Look) -> Sprite:
     """Says in both languages that questions without an answer go to another machine."""
+    return _words_pill(OUTSIDE_WORDS, look)
+
+
+def passed_on_pill(look: Look) -> Sprite:
+    """Says in both languages that the chain is told the questions that nobody answered."""
+    return _words_pill(PASSED_ON_WORDS, look)
+
+
+def _words_pill(text: str, look: Look) -> Sprite:
     kind = typeface(BOLD, look.px(24))
     height, edge = look.px(52), look.px(20)
-    width = round(kind.width_px(OUTSIDE_WORDS)) + 2 * edge
+    width = round(kind.width_px(text)) + 2 * edge
     board = Board(width, height)
     board.panel((0, 0, width, height), height // 2, (12, 14, 16, 150))
-    board.text(OUTSIDE_WORDS, kind, edge, height // 2, (255, 255, 255, 240), "lm")
+    board.text(text, kind, edge, height // 2, (255, 255, 255, 240), "lm")
     return board.sprite()
 
 

@@ -6,7 +6,6 @@ One thread. Everything slow (files, codes, cards) happens here, never in the pre
 from __future__ import annotations
 
 import threading
-import uuid
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from device import messages as m
 from device.bus import Bus
 from device.conversation import cues, events
 from device.conversation.script import Script
-from device.conversation.state import State, told_mode
+from device.conversation.state import State
 from device.conversation.step import begin, step, upcoming
 from device.programme.schema import Listen
 from device.render.cards import Look
@@ -27,7 +26,6 @@ from device.stage.asking import (
     leaves_the_box,
     question_of,
     reply_event,
-    told_outside,
 )
 from device.stage.attract import Attract, greeting_of
 from device.stage.calibration import Calibration
@@ -38,9 +36,11 @@ from device.stage.incoming import override_event, say_event
 from device.stage.liveness import frozen_detail
 from device.stage.performer import Performer
 from device.stage.resume import Bookmark
+from device.stage.standing import player_state
+from device.stage.teller import Teller
 from device.stage.ties import Ties
 from device.stage.wardrobe import Wardrobe
-from ota.clock import monotonic_ns, monotonic_s, utc_now
+from ota.clock import monotonic_s, utc_now
 from ota.errors import Refused, VitrineError
 
 TICK_S = 0.25
@@ -97,6 +97,7 @@ class Director:
         self.question_to_sound_ms: deque[float] = deque(maxlen=ANSWERS_KEPT)
         self.ties = Ties()
         self._muted = False
+        self._teller = Teller(bus.publish)
 
     def begin_with(self, folder: Path) -> None:
         """Play this programme without waiting for the agent."""
@@ -135,8 +136,12 @@ class Director:
             case m.Hearing():
                 self._step(events.Hearing(message.text, message.language))
             case m.Heard():
+                self.ties.questions.hears(message.text)
                 self._step(events.Heard(message.text, message.language, message.confidence))
+                self.ties.questions.hears("")
                 self._note_answer(message.speech_end_ns)
+            case m.Kept():
+                self._teller.kept(message)
             case m.Reply():
                 if (reply := reply_event(message)) is not None:
                     self._step(reply)
@@ -189,7 +194,9 @@ class Director:
             self._performer.camera(now_s < self._due.blind_s)
             self._performer.warm(self._cold)
             self._make_sense()
+            self._follow_questions()
             self._report(now_s)
+        self._teller.turn()
         quiet = self._performer.saying is None or self._performer.sounds_in_s() > QUIET_S
         self._collector.turn(now_s, quiet)
         for sentence in self._performer.sound_news():
@@ -252,6 +259,8 @@ class Director:
         for cue in sorted(found, key=lambda cue: isinstance(cue, cues.Caption)):
             if isinstance(cue, cues.Count):
                 self._happened(cue.kind, cue.detail)
+                if asked := self.ties.questions.counts(cue.kind, cue.detail, monotonic_s()):
+                    self._bus.publish(asked)
             elif isinstance(cue, cues.AskBeyond):
                 if (question := question_of(self._state, cue)) is not None:
                     self._bus.publish(question)
@@ -271,6 +280,7 @@ class Director:
         self.day.follow(content.settings)
         self._performer.loudest(self.day.loudness.loudest)
         self._performer.outside(leaves_the_box(content.settings.answers))
+        self._follow_questions()
         self.ties.set_volume(self.day.volume())
         try:
             script = Script.load(Path(content.path), content.variables)
@@ -278,6 +288,7 @@ class Director:
             self._fault(str(error))
             return
         self.fault = None
+        self._performer.record.comes(script, content.seq)
         self._wardrobe = Wardrobe(self._look, script)
         self._wardrobe.draw_all()
         if content.settings.answers is not None:
@@ -361,25 +372,16 @@ class Director:
 
     def _report(self, now_s: float) -> None:
         self._due.report_s = now_s + REPORT_S
-        state = self._state
-        saying = self._performer.saying
-        known = self._snapshot()
-        script = state.script if state else None
-        self._bus.publish(m.PlayerState(
-            at_ns=monotonic_ns(),
-            programme_id=script.programme.id if script else "",
-            programme_version=script.programme.version if script else 0,
-            saying=told_outside(saying.say.sentence if saying else None),
-            speaking=saying is not None,
-            showing=self._performer.showing,
-            state=told_mode(state),
-            attract=self._attract.on,
-            **{"fault": self.fault, **{k: v for k, v in known.items() if v is not None}}))
+        self._bus.publish(player_state(
+            self._state, self._performer, self._attract.on, self.fault, self._snapshot()))
+
+    def _follow_questions(self) -> None:
+        on = self._wanted is not None and self._wanted.settings.unanswered_text
+        self._performer.passed_on(on)
+        self.ties.questions.follow(on, *self._performer.seen())
 
     def _happened(self, kind: str, detail: dict[str, Any]) -> None:
-        self._bus.publish(m.Happened(
-            id=str(uuid.uuid4()), at=utc_now().isoformat(timespec="milliseconds"), kind=kind,
-            detail=detail))
+        self._teller.tell(kind, self._performer.record.row(kind, detail))
 
     def _fault(self, sentence: str) -> None:
         self.fault = sentence[:FAULT_CHARACTERS_MAX]

@@ -13,6 +13,7 @@ import numpy as np
 
 KEEP = 16_384
 NAMES_MAX = 32
+FRESH_S = 1.0
 _STATM = Path("/proc/self/statm")
 
 
@@ -31,6 +32,8 @@ class Figures:
     gestures_unknown: deque[str] = field(default_factory=lambda: deque(maxlen=NAMES_MAX))
     first_s: float = 0.0
     last_s: float = 0.0
+    # In which fresh pictures were shown: one that stands longer than this may hang.
+    shown_s: float = 0.0
     frame_ms: deque[float] = field(default_factory=_row)
     compose_ms: deque[float] = field(default_factory=_row)
     work_ms: deque[float] = field(default_factory=_row)
@@ -44,6 +47,7 @@ class Figures:
             self.first_s = at_s
         else:
             self.frame_ms.append((at_s - self.last_s) * 1e3)
+            self.shown_s += min(FRESH_S, at_s - self.last_s)
         self.last_s = at_s
         self.frames_shown += 1
 

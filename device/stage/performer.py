@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from device.stage.billboard import Billboard
 from device.stage.care import WELCOME, Idle, idle_gestures
 from device.stage.clips import Clip, ClipShelf
 from device.stage.mouths import MouthMaker
+from device.stage.record import Record, Screen
 from device.stage.stage import FPS, Stage
 from device.stage.wardrobe import Wardrobe
 from ota.clock import monotonic_s, utc_now
@@ -75,7 +76,9 @@ class Performer:
         self._pinned: str | None = None
         self._idle = Idle(idle_gestures(stage.gestures), since_s=monotonic_s())
         self._resting: str | None = None
-        self._camera_on = self._outside = False
+        self._camera_on = self._outside = self._passed_on = False
+        self.screen = Screen()
+        self.record = Record(self.news, self._screen_now)
 
     def dress(self, wardrobe: Wardrobe) -> None:
         """A programme's colours, brand and cards, from the next frame on."""
@@ -137,6 +140,19 @@ class Performer:
             self._outside = on
             self._show_brand()
 
+    def passed_on(self, on: bool) -> None:
+        """The mark that says so while questions without an answer are passed on."""
+        if on != self._passed_on:
+            self._passed_on = on
+            self._show_brand()
+
+    def seen(self) -> tuple[float, bool]:
+        """Seconds of pictures shown so far, and whether something covers the whole picture."""
+        return self._stage.figures.shown_s, self._stage.compositor.covered
+
+    def _screen_now(self) -> Screen:
+        return replace(self.screen, shown_s=self._stage.figures.shown_s)
+
     def expect_words(self) -> None:
         """Something that no clip says will be said soon, perhaps."""
         self._announcer.warm()
@@ -169,6 +185,7 @@ class Performer:
             self.show_card(self._wished)
         self.faults.extend(self._stage.faults())
         self._rest()
+        self.record.turn()
         said = self.saying
         if said is None or said.say.sentence.file is not None or not said.waits:
             return
@@ -189,6 +206,7 @@ class Performer:
         if said is None or self._speaker.position_s() * RATE_HZ < said.last:
             return None
         self.saying = None
+        self.record.ends()
         return said.say.sentence.key
 
     def left_s(self) -> float | None:
@@ -251,6 +269,8 @@ class Performer:
             brand = below(brand, self.wardrobe.camera, self.wardrobe.look)
         if self._outside:
             brand = below(brand, self.wardrobe.outside, self.wardrobe.look)
+        if self._passed_on:
+            brand = below(brand, self.wardrobe.passed_on, self.wardrobe.look)
         self._stage.change_at(self._stage.now(), "brand", brand)
 
     def _rest(self) -> None:
@@ -271,6 +291,7 @@ class Performer:
 
     def _put_on_air(self, on: bool) -> None:
         self._on_air = on
+        self.record.driven(on)
         if self.live is not None:
             self.live.on() if on else self.live.off()
         self._stage.change_at(self._stage.now(), "hint", self._ask())
@@ -316,6 +337,7 @@ class Performer:
     def _place(self, say: cues.Say, first: int, clip: Clip | None) -> None:
         length = len(clip.samples) if clip else reading_frames(say.sentence.text)
         self.saying = Saying(say, first, first + length)
+        self.record.begins(say, self.sounds_in_s(), length / RATE_HZ, self.wardrobe.script)
         self._last_end = first + length
         self._captions(say.sentence, first, clip, length)
 
@@ -334,6 +356,8 @@ class Performer:
         self._announcer.close()
         self._stage.gesture(None)
         cut = self._speaker.flush()
+        if self.saying is not None:
+            self.record.cut((cut - self.saying.first) / RATE_HZ)
         self._mouths.cut(self._stage.frame_at(cut) + 1)
         self._last_end = cut
         self.saying = None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from device.stage.calibration import Calibration
 from device.stage.meanings import Meanings
+from device.stage.unanswered import Questions
 
 
 def _nothing(_given: object) -> None:
@@ -17,7 +18,8 @@ def _nothing(_given: object) -> None:
 class Ties:
     """`set_volume` takes a loudness (0..1), `listen_to` the talk key to look for (None: none),
     `set_offset` the console's delay of the picture in ms, `give_way` the avatar that a programme
-    asks for instead of `avatar_id`. Without `meanings`, questions are compared by their words.
+    asks for instead of `avatar_id`. Without `meanings`, questions are compared by their words;
+    `questions` remembers those without an answer.
     """
 
     set_volume: Callable[[float], None] = _nothing
@@ -27,3 +29,4 @@ class Ties:
     give_way: Callable[[str], None] = _nothing
     calibration: Calibration | None = None
     meanings: Meanings | None = None
+    questions: Questions = field(default_factory=Questions)

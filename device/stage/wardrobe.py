@@ -21,7 +21,13 @@ from device.programme.word_times import words
 from device.render.captions import Track, track
 from device.render.cards import Look, Offer, brand, hint, product_card
 from device.render.notices import bumper, emergency
-from device.render.pills import camera_pill, listening_pill, outside_pill, thinking_pill
+from device.render.pills import (
+    camera_pill,
+    listening_pill,
+    outside_pill,
+    passed_on_pill,
+    thinking_pill,
+)
 from device.render.pixels import IMAGE_SIDE_PX_MAX, Picture, Sprite, picture_from_bytes
 from device.render.text import picture_size
 from device.stage.stage import FPS
@@ -49,6 +55,7 @@ class Wardrobe:
         self.ask = hint(ASK_WORDS, self.look)
         self.camera = camera_pill(self.look)
         self.outside = outside_pill(self.look)
+        self.passed_on = passed_on_pill(self.look)
         self.on_air = hint(ON_AIR_WORDS, self.look, accent=True)
         self.listening = listening_pill(self.look)
         self.thinking = thinking_pill(self.look)
