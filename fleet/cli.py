@@ -69,12 +69,19 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     export = _parser(
         parts,
         "export",
-        "events, proof of play or audit as JSON lines",
-        "vitrine fleet export played --day 2026-11-20 > played.jsonl",
+        "events, proof of play, proof of speech or audit as JSON lines",
+        "vitrine fleet export played --day 2026-11-20 > played.jsonl\n"
+        "  vitrine fleet export --verify --box shanghai-001 --ca ca.pem\n"
+        "  vitrine fleet export proof > proof.jsonl\n"
+        "  vitrine fleet export --verify --from proof.jsonl --ca ca.pem",
     )
-    export.add_argument("what", choices=("events", "played", "audit"))
+    export.add_argument("what", nargs="?", choices=("events", "played", "audit", "proof"))
     export.add_argument("--day", help="UTC day for `played` (default today)")
     export.add_argument("--box", default="")
+    export.add_argument("--verify", action="store_true",
+                        help="judge the proof of speech: exit 1 when a row was changed")
+    export.add_argument("--from", dest="file", type=Path, metavar="FILE",
+                        help="judge an export instead of what the console has")
     _connect(export, run_export)
 
 
@@ -191,6 +198,12 @@ def run_command(args: argparse.Namespace) -> int:
 
 def run_export(args: argparse.Namespace) -> int:
     """JSON lines on stdout; with --json one object."""
+    from ota.errors import Refused
+
+    if args.verify or args.what == "proof":
+        return _export_proof(args)
+    if args.what is None:
+        raise Refused("Name what to export: events, played, proof or audit.")
     query = {"box": args.box, "limit": 5000}
     if args.day:
         query["day"] = args.day
@@ -199,6 +212,27 @@ def run_export(args: argparse.Namespace) -> int:
         return _print(answer)
     for line in answer[args.what]:
         print(json.dumps(line, ensure_ascii=False))
+    return 0
+
+
+def _export_proof(args: argparse.Namespace) -> int:
+    """Rows by box and number, or what is to be held of them."""
+    from fleet import verify
+    from ota.errors import Refused
+
+    if args.file is not None:
+        if not args.verify or not args.ca:
+            raise Refused("--from goes with --verify and --ca: whose signatures are to be good?")
+        rows = verify.from_file(args.file)
+        return verify.tell(verify.judged(rows, verify.authority(args.ca)), args.json)
+    named, rows = verify.fetched(_client(args), args.box)
+    if args.verify:
+        trusted = verify.authority(args.ca) if args.ca else named
+        return verify.tell(verify.judged(rows, trusted), args.json)
+    if args.json:
+        return _print({"proof": list(rows)})
+    for row in rows:
+        print(json.dumps(row, ensure_ascii=False))
     return 0
 
 

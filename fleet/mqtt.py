@@ -40,6 +40,8 @@ RETRY_MAX_S = 20.0
 SELECT_S = 1.0
 # An acknowledgement older than this means the line is dead, whatever paho believes.
 ACK_AGE_MAX_S = 20.0
+# The thread turns each second; one that has not for so long hangs.
+SILENT_MAX_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -115,13 +117,16 @@ class Line:
         self._wake_reader.setblocking(False)
         self._wake_writer.setblocking(False)
         self._thread = threading.Thread(target=self._run, name="console-mqtt", daemon=True)
+        self._beat_s = monotonic_s()
+        self.unreadable = 0
         self.trouble = "not connected yet"
         self.connections = 0
 
     @property
     def is_up(self) -> bool:
-        """True between the broker's welcome and the end of the connection."""
-        return self._up.is_set()
+        """True between the broker's welcome and the end of the connection, while the thread turns:
+        one that hangs or is dead is no line, whatever it believed last."""
+        return self._up.is_set() and monotonic_s() - self._beat_s < SILENT_MAX_S
 
     def start(self) -> None:
         """Begin to connect, in the background."""
@@ -167,13 +172,17 @@ class Line:
     def _run(self) -> None:
         attempt = 0
         while not self._stop.is_set():
+            self._beat_s = monotonic_s()
             link = self._connect()
             if link is None:
                 self._stop.wait(retry_delay_s(attempt, random.random()))
                 attempt += 1
                 continue
             started_s = monotonic_s()
-            self._serve(link)
+            try:
+                self._serve(link)
+            except Exception as error:  # the thread's main loop: a bad packet must not end it
+                link.ended = f"{type(error).__name__}: {error}"
             self._up.clear()
             self.trouble = link.ended or "disconnected"
             self._close(link)
@@ -227,6 +236,7 @@ class Line:
             link.client.disconnect()
 
     def _step(self, link: _Link) -> None:
+        self._beat_s = monotonic_s()
         client = link.client
         sock = client.socket()
         if sock is None:
@@ -305,8 +315,14 @@ class Line:
             link.ended = link.ended or f"disconnected: {reason}"
 
         def on_message(_c: Client, _u: Any, message: MQTTMessage) -> None:
+            try:
+                topic = message.topic
+            except ValueError:  # no text: it is acknowledged, or it would come again for ever
+                self.unreadable += 1
+                self.ack(Arrived("", b"", False, message.mid, message.qos))
+                return
             arrived = Arrived(
-                message.topic, bytes(message.payload), message.retain, message.mid, message.qos
+                topic, bytes(message.payload), message.retain, message.mid, message.qos
             )
             if not self._emit(arrived):
                 link.ended = "more messages came than can be stored; coming back for them"

@@ -23,6 +23,8 @@ BROAD_EXCEPT_FILES = {
     "device/player.py", "device/ear.py", "device/agent.py", "ota/install.py", "ota/daemon.py",
     # The main loops of the agent's two threads.
     "device/sync/mqtt.py", "device/sync/inbox.py",
+    # The main loop of the console's line.
+    "fleet/mqtt.py",
     # The library raises Exception itself.
     "device/asr/vosk.py",
 }

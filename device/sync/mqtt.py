@@ -321,7 +321,10 @@ class Line:
             link.ended = link.ended or f"disconnected: {reason}"
 
         def on_message(_client: Client, _user: Any, message: MQTTMessage) -> None:
-            self._tell(_arrived(message))
+            try:
+                self._tell(_arrived(message))
+            except ValueError:  # a topic that is no text: it would come again for ever
+                self.events_dropped += 1
 
         def on_publish(_client: Client, _user: Any, mid: int, reason: ReasonCode,
                        _properties: Properties) -> None:

@@ -12,6 +12,8 @@ from fleet.console.console import Console
 from fleet.pictures import put_picture
 from fleet.store.boxes import Box
 from fleet.store.programmes import Version
+from fleet.store.proof import BEGIN, Proof, place_of
+from fleet.store.proof import PAGE as PROOF_PAGE
 from ota.clock import utc_now
 from ota.errors import Refused
 
@@ -272,6 +274,23 @@ def list_played(console: Console, ask: Ask) -> Answer:
     )
 
 
+def list_proof(console: Console, ask: Ask) -> Answer:
+    """Proof of speech, rows and signed heads by box and number; `?box=`, `?after=` (`next`)."""
+    try:
+        after = msgspec.json.decode(ask.query.get("after", "") or "null")
+        place = BEGIN if after is None else place_of(after)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise Refused("`after` is no place of this list; take it from `next`.") from error
+    found = Proof(console.database).page(ask.query.get("box", ""), place)
+    return json_answer(
+        {
+            "proof": [row.as_json() for row in found],
+            "next": found[-1].place if len(found) == PROOF_PAGE else None,
+            "authority_pem": console.authority.ca_pem.decode(),
+        }
+    )
+
+
 def box_json(box: Box) -> dict[str, Any]:
     """One box as the API shows it."""
     return {**asdict(box), "drifted": box.drifted, "errors": box.errors}
@@ -335,4 +354,5 @@ ROUTES = (
     Route("GET", f"{API}/audit", list_audit, is_api=True, summary="Audit"),
     Route("GET", f"{API}/events", list_events, is_api=True, summary="Events"),
     Route("GET", f"{API}/played", list_played, is_api=True, summary="Proof of play"),
+    Route("GET", f"{API}/proof", list_proof, is_api=True, summary="Proof of speech"),
 )

@@ -20,6 +20,7 @@ from fleet.console.templates import Pages
 from fleet.console.web import fresh_csrf
 from fleet.drafts import languages_of
 from fleet.store.boxes import PAGE, Box
+from fleet.store.proof import Proof
 from ota.clock import utc_now
 from ota.errors import Refused, VitrineError
 
@@ -79,6 +80,7 @@ def today(console: Console, ask: Ask) -> Answer:
         played_total=console.journal.played_total(day),
         audit=console.journal.audit(limit=8),
         asked=console.journal.events(kind="asked", limit=6),
+        wanted=console.journal.events(kind="unanswered", limit=6),
     )
 
 
@@ -121,6 +123,7 @@ def _screen(console: Console, ask: Ask, fault: str = "", status: int = 200) -> A
         lines=_lines(console, box),
         orders=console.journal.orders(box.id),
         events=console.journal.events(box.id, limit=15),
+        said=Proof(console.database).said(box.id),
         played=console.journal.played_on(now.date().isoformat(), box.id)[:8],
         picture=console.journal.picture(box.id),
         curve=curve_lines(box.settings.get("volume_curve") or {}),
@@ -214,6 +217,7 @@ def save_screen(console: Console, ask: Ask) -> Answer:
         settings["volume"] = min(100, int(percent)) / 100
     settings["language"] = form.get("box_language") or None
     settings["attract"] = form.get("attract") == "on"
+    settings["unanswered_text"] = form.get("unanswered_text") == "on"
     programme = form.get("programme", "")
     wanted = console.publisher.wanted(programme) if programme != box.programme else None
     if wanted is not None:

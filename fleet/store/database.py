@@ -58,6 +58,11 @@ create table if not exists event(
   id text primary key, box text not null, at text not null, kind text not null,
   detail text not null, came_at text not null);
 create index if not exists event_box on event(box, at);
+create table if not exists proof(
+  box text not null, log text not null, n integer not null, head integer not null,
+  id text not null, at text not null, kind text not null, detail text not null,
+  primary key(box, log, n, head, id));
+create index if not exists proof_said on proof(box, at);
 create table if not exists played(
   day text not null, box text not null, programme text not null, line text not null,
   count integer not null, primary key(day, box, programme, line));

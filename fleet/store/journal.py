@@ -10,6 +10,7 @@ import msgspec
 
 from device.messages import Answer, Event, Ticket
 from fleet.store.database import Database, Row
+from fleet.store.proof import drop_old_rows, take_row
 
 EVENTS_KEPT = 200_000
 SPOKEN = ("segment", "answer", "fallback", "notice")
@@ -170,7 +171,12 @@ class Journal:
 
 
 def take_event(writer: Any, box: str, event: Event, now: datetime) -> bool:
-    """Keep an event once; False when its id was here before (the outbox sends at least once)."""
+    """Keep an event once; False when its id was here before (the outbox sends at least once).
+
+    A row of the proof is remembered far longer than other events, and with it that it was counted.
+    """
+    if take_row(writer, box, event) is False:
+        return False
     done = writer.execute(
         "insert or ignore into event(id,box,at,kind,detail,came_at) values(?,?,?,?,?,?)",
         (f"{box}/{event.id}", box, event.at, event.kind, _json(event.detail), _text(now)),
@@ -202,6 +208,7 @@ def take_answer(
 
 def drop_old_events(writer: Any) -> None:
     """Keep the newest EVENTS_KEPT rows; the counts in `played` stay."""
+    drop_old_rows(writer)
     writer.execute(
         "delete from event where rowid <= (select max(rowid) from event) - ?", (EVENTS_KEPT,)
     )
