@@ -185,9 +185,11 @@ def _links(
                 yield Finding(last, True, f"Row {last} does not fit row {n}: it was changed.")
             continue
         gone = range(last + 1, n)
-        name = f"Row {gone[0]} is" if len(gone) == 1 else f"Rows {gone[0]} to {gone[-1]} are"
+        one = len(gone) == 1
+        name = f"Row {gone[0]} is" if one else f"Rows {gone[0]} to {gone[-1]} are"
         if dropped.issuperset(gone):
-            yield Finding(gone[0], False, f"{name} missing: the box was full and dropped them.")
+            those = "it" if one else "them"
+            yield Finding(gone[0], False, f"{name} missing: the box was full and dropped {those}.")
         else:
             yield Finding(gone[0], True, f"{name} missing: taken out.")
 

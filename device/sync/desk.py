@@ -123,7 +123,7 @@ class Desk:
         self._kept: list[Event] = []
         self._told: list[str] = []
         self._postbox = Postbox(parts.topic_root, parts.send)
-        parts.outbox.on_drop = parts.speech.lost
+        parts.speech.ask_of_gaps(parts.outbox)
         self._oversize = self._dropped = 0
 
     @property

@@ -6,9 +6,10 @@ first and proof of what was played goes last.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -18,6 +19,7 @@ import msgspec
 from device.messages import Event
 from ota.clock import Deadline, monotonic_s
 from ota.errors import Retry
+from ota.proof import HEAD
 
 EVENT_BYTES_MAX = 8192
 ITEMS_MAX = 50_000
@@ -44,6 +46,7 @@ CREATE TABLE IF NOT EXISTS held (
   body BLOB NOT NULL
 );
 CREATE INDEX IF NOT EXISTS held_by_weight ON held (weight, seq);
+CREATE TABLE IF NOT EXISTS gone (log TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (log, n));
 CREATE TABLE IF NOT EXISTS totals (items INTEGER NOT NULL, bytes INTEGER NOT NULL);
 INSERT INTO totals SELECT count(*), coalesce(sum(length(body)), 0) FROM held
   WHERE NOT EXISTS (SELECT 1 FROM totals);
@@ -93,8 +96,6 @@ class Outbox:
         self._path, self._items_max, self._bytes_max = path, items_max, bytes_max
         self.dropped: Counter[str] = Counter()
         self.set_aside = 0
-        # Told of each event that had to go, for whoever has to answer for it.
-        self.on_drop: Callable[[Event], None] = lambda event: None
         self._memory: deque[_Waiting] = deque(maxlen=ITEMS_MAX)
         self._memory_seq = MEMORY_SEQ
         self._items = self._bytes = 0
@@ -122,7 +123,7 @@ class Outbox:
         taken = 0
         for event in events:
             if len(msgspec.json.encode(event)) > EVENT_BYTES_MAX:
-                self._drop(event)
+                self.dropped[event.kind] += 1
                 continue
             taken += 1
             self._memory_seq += 1
@@ -195,11 +196,29 @@ class Outbox:
         while len(self._memory) > MEMORY_MAX:
             lightest = min(self._memory, key=lambda each: weight_of(each.event.kind))
             self._memory.remove(lightest)
-            self._drop(lightest.event)
+            self.dropped[lightest.event.kind] += 1
 
-    def _drop(self, event: Event) -> None:
-        self.dropped[event.kind] += 1
-        self.on_drop(event)
+    def gone(self, log: str) -> list[int]:
+        """The numbers of rows of that log which there was no room for, since `forget_gone`."""
+        try:
+            query = "SELECT n FROM gone WHERE log = ? ORDER BY n"
+            return [row[0] for row in self._db.execute(query, (log,))]
+        except sqlite3.DatabaseError:
+            return []
+
+    def forget_gone(self, log: str, last: int) -> None:
+        """The log has told of those up to `last`."""
+        with contextlib.suppress(sqlite3.DatabaseError), self._db:
+            self._db.execute("DELETE FROM gone WHERE log = ? AND n <= ?", (log, last))
+
+    def _note_gone(self, events: Iterable[Event]) -> None:
+        """Before they go: rows of the log of what was said are missed, and it says so."""
+        rows = [(e.detail["log"], e.detail["n"]) for e in events
+                if isinstance(e.detail.get("log"), str) and isinstance(e.detail.get("n"), int)
+                and e.kind != HEAD]
+        if rows:
+            with contextlib.suppress(sqlite3.DatabaseError), self._db:
+                self._db.executemany("INSERT OR IGNORE INTO gone VALUES (?, ?)", rows)
 
     def _forget_waiting(self, seqs: set[int]) -> None:
         if seqs:
@@ -217,11 +236,12 @@ class Outbox:
             if not rows:
                 return
             before = self._items
+            events = [msgspec.json.decode(row[2], type=Event) for row in rows]
+            self._note_gone(events)
             self.remove([row[0] for row in rows])
             if self._items >= before:
                 return
-            for row in rows:
-                self._drop(msgspec.json.decode(row[2], type=Event))
+            self.dropped.update(event.kind for event in events)
 
     def _read(self, query: str, values: tuple[int, ...]) -> list[tuple[int, str, bytes]]:
         try:

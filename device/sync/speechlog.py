@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -38,6 +38,18 @@ FILE_BYTES_MAX = LINES_A_FILE * EVENT_BYTES_MAX
 KNOWN_MAX = 2048
 # Room for what a row gets beside the event's own fields.
 LINKS_BYTES = 256
+GAPS_MAX = 200
+
+
+class Missed(Protocol):
+    """What is needed of `device.sync.outbox.Outbox`."""
+
+    def gone(self, log: str) -> list[int]:
+        """Numbers of rows that there was no room for."""
+        ...
+
+    def forget_gone(self, log: str, last: int) -> None:
+        """Those up to `last` were told."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +99,7 @@ class SpeechLog:
         """Takes up what is on the disk; `began` (strings and numbers) tells of this start."""
         self._folder, self._signer, self._now = folder, signer, now
         self._known: OrderedDict[str, None] = OrderedDict()
-        self._dropped: list[int] = []
+        self._outbox: Missed | None = None
         self._sign_due = Deadline(SIGNED_EVERY_S)
         self._again: list[Event] = []
         self.unlogged = 0
@@ -110,34 +122,35 @@ class SpeechLog:
         again, self._again = self._again, []
         if sign:
             self._sign_due = Deadline(0.0)
-        if rows or self._waiting or self._dropped or self._sign_due.passed:
-            out += self._append([*self._waiting, *self._about_gaps(), *rows], rows)
+        if rows or self._waiting or self._sign_due.passed:
+            out += self._append(rows)
         return [*again, *out]
 
-    def lost(self, event: Event) -> None:
-        """The outbox had no room: the row never leaves the box, and a signed row shall say so."""
-        if event.detail.get("log") == self._end.log and event.kind != proof.HEAD:
-            self._dropped.append(int(event.detail.get("n", 0)))
+    def ask_of_gaps(self, outbox: Missed) -> None:
+        """Whom to ask, before each signature, which rows never left the box."""
+        self._outbox = outbox
 
-    def _append(self, wanted: Sequence[Event], rows: Sequence[Event]) -> list[Event]:
+    def _append(self, rows: Sequence[Event]) -> list[Event]:
         end, made = replace(self._end), []
-        for event in wanted:
+        for event in [*self._waiting, *self._unlogged(), *rows]:
             made.append(self._linked(end, event))
             if end.n - end.signed_n >= proof.SIGNED_EVERY_ROWS:
-                made.append(self._sign(end))
+                made += self._signed(end)
         if self._sign_due.passed:
             self._sign_due = Deadline(SIGNED_EVERY_S)
             if end.n > end.signed_n:
-                made.append(self._sign(end))
+                made += self._signed(end)
         try:
             fresh = self._write(made)
         except (Retry, OSError):
             self.unlogged += len(rows)
             return list(rows)
         end.lines = len(made) + (0 if fresh else self._end.lines)
-        self._end, self._waiting, self._dropped, self.unlogged = end, [], [], 0
+        self._end, self._waiting, self.unlogged = end, [], 0
         for event in made:
             self._remember(event.id)
+            if event.kind == proof.DROPPED and self._outbox is not None:
+                self._outbox.forget_gone(end.log, event.detail["rows"][-1][1])
         return made
 
     def _linked(self, end: _End, event: Event) -> Event:
@@ -149,18 +162,16 @@ class SpeechLog:
         end.n, end.hash = end.n + 1, proof.row_hash(as_row(row))
         return row
 
-    def _sign(self, end: _End) -> Event:
+    def _signed(self, end: _End) -> list[Event]:
+        """A head over all rows so far, and over one that names those that never left the box."""
+        gone = spans(self._outbox.gone(end.log))[:GAPS_MAX] if self._outbox is not None else []
+        told = [self._linked(end, self._own(proof.DROPPED, {"rows": gone}))] if gone else []
         at = self._now().isoformat(timespec="milliseconds")
         end.signed_n = end.n
-        return self._signer.head(end.log, end.n, end.hash, at)
+        return [*told, self._signer.head(end.log, end.n, end.hash, at)]
 
-    def _about_gaps(self) -> list[Event]:
-        found = []
-        if self._dropped:
-            found.append(self._own(proof.DROPPED, {"rows": spans(self._dropped)[:200]}))
-        if self.unlogged:
-            found.append(self._own(proof.UNLOGGED, {"rows": self.unlogged}))
-        return found
+    def _unlogged(self) -> list[Event]:
+        return [self._own(proof.UNLOGGED, {"rows": self.unlogged})] if self.unlogged else []
 
     def _own(self, kind: str, detail: dict[str, Any]) -> Event:
         at = self._now().isoformat(timespec="milliseconds")
