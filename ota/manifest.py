@@ -9,11 +9,17 @@ from __future__ import annotations
 import platform
 import re
 import sys
-from dataclasses import dataclass
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import msgspec
 
+from ota.compat import NEEDS_MAX, Facts, unmet
 from ota.errors import Refused
+from ota.machine import facts_of
 from ota.state import version_key
 
 MANIFEST_BYTES_MAX = 8 << 20
@@ -22,7 +28,11 @@ RELEASE_BYTES_MAX = 4 << 30
 PATH_CHARS_MAX = 240
 SHA256 = re.compile(r"[0-9a-f]{64}")
 # What this updater can install and its slots can hold; a release names what it needs.
-SLOT_SCHEMA = 1
+# 2: the slot holds its own Python packages, or there is a matrix of needs.
+SLOT_SCHEMA = 2
+# The release's own Python packages, in the slot; its software bill of materials.
+PACKAGES_FOLDER = "site-packages"
+SBOM_FILE = "sbom.cdx.json"
 NEWEST = "releases/newest.json"
 
 
@@ -44,18 +54,25 @@ class Compat(msgspec.Struct, frozen=True):
     """Where the release runs: first and first-not-supported Python, platforms, slot layout.
 
     `requirements` is the sha256 of the list of foreign packages; a box whose environment was made
-    from another list refuses. Empty: not checked.
+    from another list refuses. Empty: not checked (a release with its own packages needs none).
+    `needs` is the rest of the matrix, see `ota.compat.Need`; it is kept raw, so that a need that
+    an older updater cannot read is refused and not lost.
     """
 
     python_from: str
     python_below: str
     platforms: tuple[str, ...]
-    slot_schema: int = SLOT_SCHEMA
+    slot_schema: int = 1
     requirements: str = ""
+    needs: tuple[dict[str, Any], ...] = ()
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """A release. `files` maps relative paths to hashes."""
+    """A release. `files` maps relative paths to hashes.
+
+    `environment` is the tag of the packages in it, like `linux-x86_64-cp311`; `sbom` the sha256 of
+    SBOM_FILE among the files; `updater` the beginnings of the paths that the updater runs on.
+    """
 
     schema: int
     version: str
@@ -63,6 +80,9 @@ class Manifest(msgspec.Struct, frozen=True):
     compat: Compat
     files: dict[str, FileEntry]
     notes: str = ""
+    environment: str = ""
+    sbom: str = ""
+    updater: tuple[str, ...] = ()
 
 
 class Newest(msgspec.Struct, frozen=True):
@@ -80,14 +100,25 @@ class Machine:
     platform: str
     slot_schema: int = SLOT_SCHEMA
     requirements: str = ""
+    facts: Facts = field(default_factory=dict)
 
     @classmethod
-    def here(cls, requirements: str = "") -> Machine:
-        """This machine; `requirements` is the sha256 its environment was made from, if known."""
+    def here(cls, requirements: str = "", programmes: Path | None = None) -> Machine:
+        """This machine; `requirements` is the sha256 its environment was made from, if known,
+        `programmes` the folder of what it plays."""
         name = f"{sys.platform}-{platform.machine()}"
-        return cls(
-            (sys.version_info.major, sys.version_info.minor), name, SLOT_SCHEMA, requirements
-        )
+        python = (sys.version_info.major, sys.version_info.minor)
+        return cls(python, name, SLOT_SCHEMA, requirements, facts_of(programmes=programmes))
+
+    @property
+    def tag(self) -> str:
+        """The environment that runs here, like `linux-x86_64-cp311`."""
+        return f"{self.platform}-cp{self.python[0]}{self.python[1]}"
+
+
+def release_target(version: str, environment: str = "") -> str:
+    """The name a release is signed under; one with its own packages has a name for each tag."""
+    return f"releases/{version}.{environment}.json" if environment else f"releases/{version}.json"
 
 
 def parse_manifest(data: bytes) -> Manifest:
@@ -115,8 +146,11 @@ def parse_newest(data: bytes) -> str:
     return newest.version
 
 
-def misfit(compat: Compat, machine: Machine) -> str | None:
-    """Why a release does not run here, as a sentence, or None. Pure."""
+def misfit(compat: Compat, machine: Machine, current: str = "") -> str | None:
+    """Why a release does not run here, as a sentence, or None. Pure.
+
+    `current` is the release that runs now, if any.
+    """
     if compat.slot_schema > machine.slot_schema:
         return "it needs a newer updater; install the release before it first"
     if compat.platforms and machine.platform not in compat.platforms:
@@ -127,7 +161,7 @@ def misfit(compat: Compat, machine: Machine) -> str | None:
         return f"it needs Python {compat.python_from} to below {compat.python_below}, not {here}"
     if compat.requirements and machine.requirements not in ("", compat.requirements):
         return "it needs other packages than this box has; update the box's environment first"
-    return None
+    return unmet(compat.needs, {**machine.facts, **({"current": (current,)} if current else {})})
 
 
 def _fault(manifest: Manifest) -> str | None:
@@ -147,6 +181,27 @@ def _fault(manifest: Manifest) -> str | None:
             return f"the path {path[:80]!r} is not a plain relative path"
         if entry.bytes < 0 or not SHA256.fullmatch(entry.sha256):
             return f"the entry of {path[:80]!r} has no valid size and hash"
+    if manifest.sbom and getattr(manifest.files.get(SBOM_FILE), "sha256", "") != manifest.sbom:
+        return f"{SBOM_FILE} is not the one it names"
+    if len(manifest.compat.needs) > NEEDS_MAX:
+        return f"it has {len(manifest.compat.needs)} needs, and {NEEDS_MAX} are allowed"
+    return _collision(manifest.files)
+
+
+def _collision(paths: Iterable[str]) -> str | None:
+    """Two names that are one on a disk that knows no case, or a file where a folder must be."""
+    seen: dict[str, str] = {}
+    folded = {path: unicodedata.normalize("NFC", path).casefold() for path in paths}
+    for path, name in folded.items():
+        other = seen.setdefault(name, path)
+        if other != path:
+            return f"{path[:80]!r} and {other[:80]!r} are one name on some disks"
+    for path, name in folded.items():
+        parent = name.rpartition("/")[0]
+        while parent:
+            if parent in seen:
+                return f"{seen[parent][:80]!r} is a file and a folder (of {path[:80]!r})"
+            parent = parent.rpartition("/")[0]
     return None
 
 

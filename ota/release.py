@@ -1,34 +1,40 @@
 """Makes a release from a source tree: the same tree gives the same bytes, on any machine.
 
-An uncompressed tar (a changed line must stay a small delta) with sorted names and nothing in it
-that depends on who packed it or when.
+An uncompressed tar (see `ota.layout`) of the code, with wheels also of the Python packages that
+it runs on, and of its bill of materials.
 """
 
 from __future__ import annotations
 
 import hashlib
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import msgspec
 
 from ota.errors import Refused
-from ota.files import GrowingFile
+from ota.files import GrowingFile, write_durable
+from ota.layout import END_BYTES, member_header, padding_bytes
 from ota.manifest import (
     NEWEST,
+    SBOM_FILE,
     Artefact,
     Compat,
     FileEntry,
     Manifest,
     Newest,
     parse_manifest,
+    release_target,
     safe_path,
 )
 from ota.repository import Repository
+from ota.sbom import AVATAR, AVATARS, make_sbom
 from ota.state import version_key
+from ota.wheels import WheelSet, check_pinned, read_wheels, unpacked
 
 PACKAGES = ("cli", "device", "fleet", "models", "ota", "programmes", "provisioning")
 REQUIREMENTS = Path("requirements/run.txt")
@@ -36,20 +42,28 @@ PLATFORMS = ("linux-x86_64", "linux-aarch64")
 PYTHON_FROM, PYTHON_BELOW = "3.10", "3.14"
 LEFT_OUT_FOLDERS = {"__pycache__", ".git", ".venv"}
 LEFT_OUT_SUFFIXES = {".pyc", ".pyo", ".part"}
-_MODE = 0o644
+Body = Callable[[], bytes]
+# What is done with a new release's artefact before it is signed: cheaper ways to it.
+Shorten = Callable[[Repository, "Release"], None]
 
 
 @dataclass(frozen=True)
 class Release:
-    """A packed release: the tar file and the manifest that is to be signed."""
+    """A packed release: the tar file, the manifest that is to be signed, its bill of materials."""
 
     artefact: Path
     manifest: Manifest
+    sbom: bytes
 
     @property
     def manifest_bytes(self) -> bytes:
         """The manifest as it is signed: one line of JSON with sorted keys."""
         return msgspec.json.encode(self.manifest, order="deterministic")
+
+    @property
+    def target(self) -> str:
+        """The name it is signed under."""
+        return release_target(self.manifest.version, self.manifest.environment)
 
 
 def build(
@@ -59,56 +73,55 @@ def build(
     packages: Sequence[str] = PACKAGES,
     platforms: Sequence[str] = PLATFORMS,
     notes: str = "",
+    wheels: Path | None = None,
+    needs: Sequence[Mapping[str, Any]] = (),
 ) -> Release:
     """Pack `packages` of the source tree into the tar `artefact`.
 
-    Raises Refused: no such folders, a version that is not dotted numbers, links in the tree.
+    With a folder of `wheels` the release has its own Python packages, and is for their machine
+    and Python only. `needs` is the matrix beyond that (`ota.compat.Need`). Raises Refused: no
+    such folders, a version that is not dotted numbers, links in the tree, wheels that do not
+    belong together or not to the tree's list of packages.
     """
     if version_key(version) is None:
         raise Refused(f"{version!r} is not a version; write dotted numbers like 1.4.0.")
-    sources = list(_sources(tree, packages))
-    if not sources:
+    bodies = dict(_sources(tree, packages))
+    if not bodies:
         raise Refused(f"There is nothing to release in {tree}; give the checkout's folder.")
-    files: dict[str, FileEntry] = {}
-    whole = hashlib.sha256()
-    part = artefact.with_name(f".{artefact.name}.part")
-    with GrowingFile(part) as growing:
-        growing.restart()
-        for name, path in sources:
-            body = path.read_bytes()
-            files[name] = FileEntry(hashlib.sha256(body).hexdigest(), len(body))
-            block = _member(name, body)
-            whole.update(block)
-            growing.write(block)
-        end = b"\0" * 1024
-        whole.update(end)
-        growing.write(end)
-        size_bytes = growing.size_bytes
-        growing.commit(artefact)
-    requirements = tree / REQUIREMENTS
-    packages_hash = (
-        hashlib.sha256(requirements.read_bytes()).hexdigest() if requirements.is_file() else ""
-    )
+    brought = None if wheels is None else read_wheels(wheels)
+    if brought is not None:
+        check_pinned(brought, _requirements(tree).decode())
+        bodies.update(unpacked(brought))
+    files = {name: _entry(body()) for name, body in sorted(bodies.items())}
+    sbom = make_sbom(version, files, () if brought is None else brought.wheels, _avatars(tree))
+    bodies[SBOM_FILE], files[SBOM_FILE] = lambda: sbom, _entry(sbom)
     manifest = Manifest(
         schema=1,
         version=version,
-        artefact=Artefact(whole.hexdigest(), size_bytes),
-        compat=Compat(PYTHON_FROM, PYTHON_BELOW, tuple(platforms), requirements=packages_hash),
+        artefact=_write(artefact, bodies, files),
+        compat=_compat(tree, platforms, brought, needs),
         files=files,
         notes=notes,
+        environment="" if brought is None else brought.tag,
+        sbom=files[SBOM_FILE].sha256,
     )
-    release = Release(artefact, manifest)
+    release = Release(artefact, manifest, sbom)
     # What the box would refuse must not be published.
     parse_manifest(release.manifest_bytes)
     return release
 
 
-def publish(repository: Repository, release: Release, newest: bool = True) -> None:
+def publish(
+    repository: Repository,
+    release: Release,
+    newest: bool = True,
+    shorten: Shorten = lambda repository, release: None,
+) -> None:
     """Sign the release; with `newest`, also as the one that every box should run.
 
     Raises Refused when this version was published with other bytes: a version never changes.
     """
-    name = f"releases/{release.manifest.version}.json"
+    name = release.target
     before = repository.listed("releases").get(name)
     data = release.manifest_bytes
     if before and before["sha256"] != hashlib.sha256(data).hexdigest():
@@ -117,15 +130,74 @@ def publish(repository: Repository, release: Release, newest: bool = True) -> No
             "give this one a higher version."
         )
     repository.put_content(release.artefact)
+    shorten(repository, release)
     repository.add("releases", name, data)
     if newest:
         pointer = msgspec.json.encode(Newest(1, release.manifest.version), order="deterministic")
         repository.add("releases", NEWEST, pointer)
     repository.publish()
+    bill = name.rpartition("/")[2].removesuffix(".json")
+    write_durable(repository.directory / "sbom" / f"{bill}.cdx.json", release.sbom)
 
 
-def _sources(tree: Path, packages: Sequence[str]) -> Iterator[tuple[str, Path]]:
-    found: list[tuple[str, Path]] = []
+def _compat(
+    tree: Path, platforms: Sequence[str], wheels: WheelSet | None,
+    needs: Sequence[Mapping[str, Any]],
+) -> Compat:
+    wanted = tuple(dict(need) for need in needs)
+    if wheels is None:
+        requirements = _requirements(tree)
+        packages = hashlib.sha256(requirements).hexdigest() if requirements else ""
+        schema = 2 if wanted else 1
+        return Compat(PYTHON_FROM, PYTHON_BELOW, tuple(platforms), schema, packages, wanted)
+    major, minor = wheels.python
+    if wheels.glibc > (0, 0):
+        oldest = ".".join(str(part) for part in wheels.glibc)
+        wanted = ({"what": "glibc", "at_least": oldest}, *wanted)
+    return Compat(f"{major}.{minor}", f"{major}.{minor + 1}", (wheels.platform,), 2, "", wanted)
+
+
+def _requirements(tree: Path) -> bytes:
+    path = tree / REQUIREMENTS
+    return path.read_bytes() if path.is_file() else b""
+
+
+def _avatars(tree: Path) -> dict[str, str]:
+    """Ids and versions of the avatars in the tree."""
+    found = {}
+    for path in sorted((tree / AVATARS).glob(f"*/{AVATAR}")):
+        try:
+            told = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        except (msgspec.MsgspecError, RecursionError) as error:
+            raise Refused(f"{path} is not a valid avatar description ({error}).") from error
+        found[path.parent.name] = str(told.get("version", ""))
+    return found
+
+
+def _entry(body: bytes) -> FileEntry:
+    return FileEntry(hashlib.sha256(body).hexdigest(), len(body))
+
+
+def _write(artefact: Path, bodies: Mapping[str, Body], files: Mapping[str, FileEntry]) -> Artefact:
+    """Lay the artefact out. Raises Refused when a file changes meanwhile."""
+    whole = hashlib.sha256()
+    with GrowingFile(artefact.with_name(f".{artefact.name}.part")) as growing:
+        growing.restart()
+        for name in sorted(bodies):
+            body = bodies[name]()
+            if _entry(body) != files[name]:
+                raise Refused(f"{name} changed while the release was packed; pack it again.")
+            for block in (member_header(name, len(body)), body, bytes(padding_bytes(len(body)))):
+                whole.update(block)
+                growing.write(block)
+        whole.update(bytes(END_BYTES))
+        growing.write(bytes(END_BYTES))
+        size_bytes = growing.size_bytes
+        growing.commit(artefact)
+    return Artefact(whole.hexdigest(), size_bytes)
+
+
+def _sources(tree: Path, packages: Sequence[str]) -> Iterator[tuple[str, Body]]:
     for package in packages:
         for path in (tree / package).rglob("*"):
             relative = path.relative_to(tree)
@@ -137,17 +209,7 @@ def _sources(tree: Path, packages: Sequence[str]) -> Iterator[tuple[str, Path]]:
             if path.is_file():
                 if not safe_path(relative.as_posix()):
                     raise Refused(f"{relative} has a name that a box would refuse; rename it.")
-                found.append((relative.as_posix(), path))
-    return iter(sorted(found))
-
-
-def _member(name: str, body: bytes) -> bytes:
-    """One file as tar blocks: header (GNU for long names), body, padding."""
-    info = tarfile.TarInfo(name)
-    info.size, info.mode, info.mtime = len(body), _MODE, 0
-    header = info.tobuf(tarfile.GNU_FORMAT, "utf-8", "strict")
-    padding = b"\0" * (-len(body) % tarfile.BLOCKSIZE)
-    return b"".join((header, body, padding))
+                yield relative.as_posix(), partial(Path.read_bytes, path)
 
 
 def members(artefact: Path) -> Iterator[tuple[str, IO[bytes]]]:
