@@ -9,9 +9,14 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from device.paths import Places, calm_numpy
 from ota.errors import VitrineError
+
+if TYPE_CHECKING:
+    from ota.release import Release
+    from ota.repository import Repository
 
 EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
 
@@ -47,7 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     # `ota` is the floor and does not read the environment: it is handed its places.
-    parser.set_defaults(places=_places)
+    parser.set_defaults(places=_places, shorten=_shorten)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in COMMAND_MODULES:
         importlib.import_module(name).register(commands)
@@ -56,6 +61,13 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _places(root: Path | None) -> Places:
     return Places.from_environment() if root is None else Places(root.absolute())
+
+
+def _shorten(repository: Repository, release: Release) -> None:
+    # What makes deltas needs numpy, and lies above the updater's folder.
+    from fleet.releases import add_ways
+
+    add_ways(repository, release)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -49,7 +49,7 @@ def add_shortcuts(
     before = _published(repository, target)
     found = {
         entry["sha256"]: before.chunked.get(entry["sha256"])
-        or _chunked(repository, entry["sha256"])
+        or cut(repository, entry["sha256"])
         for entry in index["files"].values() if entry["bytes"] >= CHUNKED_FROM_BYTES
     }
     shortcuts = Shortcuts(chunked=found, deltas=_deltas(repository, index, data, older))
@@ -71,7 +71,7 @@ def _published(repository: Repository, target: str) -> Shortcuts:
         return Shortcuts()
 
 
-def _chunked(repository: Repository, sha256: str) -> Chunked:
+def cut(repository: Repository, sha256: str) -> Chunked:
     """Cut the file, and lay out its list and, where it is worth it, its packed chunks."""
     path = repository.content_path(sha256)
     part = path.with_name(f".{sha256}.pack.part")

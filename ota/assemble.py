@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +19,8 @@ from ota.files import GrowingFile
 
 SUFFIX = ".grown"
 Grown = Callable[[int], None]
+# Offset and length to bytes.
+Reader = Callable[[int, int], bytes]
 
 
 class Source(Protocol):
@@ -41,13 +44,17 @@ class Seeds:
     """
 
     def __init__(self) -> None:
-        self._known: dict[bytes, tuple[Path, int]] = {}
+        self._known: dict[bytes, tuple[Reader, int]] = {}
 
     def add(self, path: Path, chunks: Sequence[Chunk]) -> None:
         """`path` holds (or held) these chunks one after another."""
+        self.add_reader(partial(_read_file, path), chunks)
+
+    def add_reader(self, read: Reader, chunks: Sequence[Chunk]) -> None:
+        """As `add`, for what is no single file. `read` raises OSError or Refused."""
         offset = 0
         for chunk in chunks:
-            self._known.setdefault(chunk.digest, (path, offset))
+            self._known.setdefault(chunk.digest, (read, offset))
             offset += chunk.length_bytes
 
     def __contains__(self, chunk: Chunk) -> bool:
@@ -59,9 +66,7 @@ class Seeds:
         if place is None:
             return None
         try:
-            with place[0].open("rb") as source:
-                source.seek(place[1])
-                return checked(chunk, source.read(chunk.length_bytes))
+            return checked(chunk, place[0](place[1], chunk.length_bytes))
         except (OSError, Refused):
             del self._known[chunk.digest]
             return None
@@ -121,6 +126,12 @@ def growing_path(destination: Path) -> Path:
 def missing_bytes(chunks: Sequence[Chunk], seeds: Seeds) -> int:
     """How many bytes must travel for these chunks."""
     return sum(chunk.packed_bytes for chunk in chunks if chunk not in seeds)
+
+
+def _read_file(path: Path, offset: int, length_bytes: int) -> bytes:
+    with path.open("rb") as source:
+        source.seek(offset)
+        return source.read(length_bytes)
 
 
 def _missing(

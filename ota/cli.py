@@ -25,6 +25,7 @@ KEYS_EXAMPLE = """example:
 """
 PUBLISH_EXAMPLE = """example:
   vitrine ota publish --repository /srv/vitrine/tuf --keys keys --version 1.4.0
+  vitrine ota publish --repository tuf --keys keys --version 1.4.0 --wheels wheels
   vitrine ota publish --repository tuf --keys keys --version 1.4.0 --tree ~/vitrine --not-newest
 """
 
@@ -54,6 +55,15 @@ def _register_publisher(orders: Any) -> None:
     )
     publish.add_argument("--version", required=True, help="dotted numbers, higher than before")
     publish.add_argument("--tree", type=Path, help="source tree (default: this code's own)")
+    publish.add_argument(
+        "--wheels", type=Path, metavar="FOLDER",
+        help="the Python packages to ship, as `pip wheel -r requirements/run.txt -w FOLDER` makes "
+        "them on such a box; without it a box must have them already",
+    )
+    publish.add_argument(
+        "--needs", type=Path, metavar="FILE",
+        help="JSON list of what a box must be, beyond platform and Python",
+    )
     publish.add_argument("--notes", default="", help="one line for the fleet's admin")
     publish.add_argument("--passphrase-file", type=Path, help="opens the offline keys")
     publish.add_argument(
@@ -142,7 +152,7 @@ def _run_publish(args: argparse.Namespace) -> int:
     from ota.clock import utc_now
     from ota.consent import check_tree
     from ota.keyring import find_keys
-    from ota.release import build, publish
+    from ota.release import build, publish, read_needs
     from ota.repository import ROLES, Repository
 
     keys = find_keys(args.keys, ROLES, _passphrase(args.passphrase_file))
@@ -154,8 +164,9 @@ def _run_publish(args: argparse.Namespace) -> int:
         repository = Repository.create(args.repository, keys)
     artefact = args.repository / ".release.tar"
     try:
-        release = build(tree, args.version, artefact, notes=args.notes)
-        publish(repository, release, newest=not args.not_newest)
+        release = build(tree, args.version, artefact, notes=args.notes, wheels=args.wheels,
+                        needs=read_needs(args.needs))
+        publish(repository, release, newest=not args.not_newest, shorten=args.shorten)
     finally:
         artefact.unlink(missing_ok=True)
     manifest = release.manifest
@@ -165,6 +176,8 @@ def _run_publish(args: argparse.Namespace) -> int:
         "sha256": manifest.artefact.sha256,
         "bytes": manifest.artefact.bytes,
         "files": len(manifest.files),
+        "environment": manifest.environment or None,
+        "sbom_sha256": manifest.sbom,
         "newest": not args.not_newest,
         "at": utc_now().isoformat(timespec="seconds"),
     }
@@ -172,7 +185,11 @@ def _run_publish(args: argparse.Namespace) -> int:
     _tell(
         args,
         told,
-        [f"Release {manifest.version}: {len(manifest.files)} files, {size_mb:.1f} MB, {words}."],
+        [
+            f"Release {manifest.version}: {len(manifest.files)} files, {size_mb:.1f} MB, {words}.",
+            f"For {manifest.environment or 'any box with the packages of its list'}; "
+            f"bill of materials in {args.repository / 'sbom'}.",
+        ],
     )
     return 0
 

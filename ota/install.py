@@ -11,13 +11,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Protocol
 
+from ota.bring import Bringing, Fetch, Origin, Running, prepare
 from ota.clock import monotonic_s, sleep_s
 from ota.confirm import HOLD_S, SHOW_S, Health, Trial, Verdict
 from ota.errors import Refused, Retry, VitrineError
-from ota.fetch import Progress
 from ota.floor import FloorClock
 from ota.history import History
 from ota.manifest import (
@@ -25,9 +23,11 @@ from ota.manifest import (
     NEWEST,
     Machine,
     Manifest,
+    environment_here,
     misfit,
     parse_manifest,
     parse_newest,
+    release_target,
 )
 from ota.release import members
 from ota.slots import DirectorySlots
@@ -56,30 +56,15 @@ from ota.trust import NothingSigned, Target, TrustClient
 Tell = Callable[[str, int, int], None]
 
 
-class ReleaseFetcher(Protocol):
-    """What is needed of `ota.fetch.Fetcher` or `ota.stick.StickFetcher`."""
-
-    def bytes(self, url: str, bytes_max: int) -> bytes:
-        """A small file."""
-
-    def file(
-        self,
-        url: str,
-        destination: Path,
-        length_bytes: int,
-        sha256: str,
-        progress: Progress | None = None,
-    ) -> None:
-        """A large file, verified and durable."""
-
-
 @dataclass(frozen=True)
 class Source:
-    """Where releases come from: signed names, and the bytes behind them."""
+    """Where releases come from: signed names, and the bytes behind them. `tag` is the kind of
+    environment that runs here."""
 
     trust: TrustClient
-    fetcher: ReleaseFetcher
+    fetcher: Fetch
     targets_url: str
+    tag: str = field(default_factory=environment_here)
 
 
 @dataclass(frozen=True)
@@ -151,7 +136,7 @@ def find_offer(source: Source, version: str | None = None) -> Offer:
         version = parse_newest(_signed(source, newest))
     if version_key(version) is None:
         raise Refused(f"{version[:40]!r} is not a version; write dotted numbers like 1.4.0.")
-    body = _signed(source, source.trust.target(f"releases/{version}.json"))
+    body = _signed(source, _release(source, version))
     manifest = parse_manifest(body)
     if manifest.version != version:
         raise Refused(f"What is signed as release {version} says it is {manifest.version}.")
@@ -173,7 +158,7 @@ def objection(state: State, offer: Offer, machine: Machine) -> str | None:
             f"release {manifest.version} is older than {state.floor}, which this box has run; "
             "publish the old code under a higher version"
         )
-    return misfit(manifest.compat, machine)
+    return misfit(manifest.compat, machine, state.good_version)
 
 
 def install(parts: Parts, source: Source, offer: Offer, trial: bool = True) -> Verdict:
@@ -189,24 +174,12 @@ def install(parts: Parts, source: Source, offer: Offer, trial: bool = True) -> V
     if against:
         raise Refused(f"Nothing was installed: {against}.")
     slot = free_slot(state)
-    parts.slots.check_room(slot, sum(entry.bytes for entry in manifest.files.values()))
+    bringing = _plan(parts, source, manifest, slot, state.good)
     parts.take(Begin(manifest.version))
     parts.note("install", version=manifest.version, slot=slot)
     try:
         parts.slots.mark_bad(slot)
-        artefact = manifest.artefact
-        parts.artefacts.keep_only({artefact.sha256})
-        path = parts.artefacts.path(artefact.sha256)
-        if not parts.artefacts.verify(artefact.sha256):
-            parts.artefacts.make_room(artefact.bytes)
-            url = f"{source.targets_url}/content/{artefact.sha256}"
-            source.fetcher.file(
-                url,
-                path,
-                artefact.bytes,
-                artefact.sha256,
-                lambda done, whole: parts.tell("download", done, whole),
-            )
+        path = bringing.go(lambda done, whole: parts.tell("download", done, whole))
         parts.slots.write(
             slot, manifest, members(path), lambda done, whole: parts.tell("write", done, whole)
         )
@@ -325,6 +298,30 @@ def _watch(parts: Parts, slot: str) -> Trial:
         if trial.verdict is Verdict.WAIT:
             sleep_s(settings.look_s)
     return trial
+
+
+def _plan(
+    parts: Parts, source: Source, manifest: Manifest, slot: str, good: str | None
+) -> Bringing:
+    """How the artefact comes, and is there room for it and the slot. Raises Retry: there is not."""
+    parts.slots.check_room(slot, manifest.unpacked_bytes)
+    running = parts.slots.manifest(good) if good else None
+    base = Running(running, parts.slots.folder(good)) if running and good else None
+    origin = Origin(source.trust, source.fetcher, source.targets_url)
+    return prepare(origin, parts.artefacts, manifest, base,
+                   parts.slots.bytes_beside(slot, manifest.unpacked_bytes,
+                                              parts.artefacts.directory))
+
+
+def _release(source: Source, version: str) -> Target:
+    """The release for this kind of box, else the one for any. Raises NothingSigned."""
+    for name in (release_target(version, source.tag), release_target(version)):
+        found = source.trust.known(name)
+        if found is not None:
+            return found
+    raise NothingSigned(
+        f"Release {version} was not published for this box ({source.tag}); publish it for such."
+    )
 
 
 def _signed(source: Source, target: Target) -> bytes:

@@ -84,6 +84,11 @@ class Manifest(msgspec.Struct, frozen=True):
     sbom: str = ""
     updater: tuple[str, ...] = ()
 
+    @property
+    def unpacked_bytes(self) -> int:
+        """What a slot holds of it."""
+        return sum(entry.bytes for entry in self.files.values())
+
 
 class Newest(msgspec.Struct, frozen=True):
     """The chain's pointer to the release to run."""
@@ -110,10 +115,11 @@ class Machine:
         python = (sys.version_info.major, sys.version_info.minor)
         return cls(python, name, SLOT_SCHEMA, requirements, facts_of(programmes=programmes))
 
-    @property
-    def tag(self) -> str:
-        """The environment that runs here, like `linux-x86_64-cp311`."""
-        return f"{self.platform}-cp{self.python[0]}{self.python[1]}"
+
+def environment_here() -> str:
+    """The tag of the packages that run here, like `linux-x86_64-cp311`."""
+    major, minor = sys.version_info[:2]
+    return f"{sys.platform}-{platform.machine()}-cp{major}{minor}"
 
 
 def release_target(version: str, environment: str = "") -> str:
@@ -171,8 +177,8 @@ def _fault(manifest: Manifest) -> str | None:
         return f"{manifest.version[:40]!r} is not a version of dotted numbers"
     if not 0 < len(manifest.files) <= FILES_MAX:
         return f"it has {len(manifest.files)} files, and 1 to {FILES_MAX} are allowed"
-    total = sum(entry.bytes for entry in manifest.files.values())
-    if total > RELEASE_BYTES_MAX or not 0 < manifest.artefact.bytes <= RELEASE_BYTES_MAX:
+    sizes = (manifest.unpacked_bytes, manifest.artefact.bytes)
+    if max(sizes) > RELEASE_BYTES_MAX or manifest.artefact.bytes <= 0:
         return "it is larger than 4 GiB"
     if not SHA256.fullmatch(manifest.artefact.sha256):
         return "the artefact's hash is not a sha256"

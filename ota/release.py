@@ -16,8 +16,9 @@ from typing import IO, Any
 
 import msgspec
 
+from ota.compat import read_need
 from ota.errors import Refused
-from ota.files import GrowingFile, write_durable
+from ota.files import GrowingFile, read_bounded, write_durable
 from ota.layout import END_BYTES, member_header, padding_bytes
 from ota.manifest import (
     NEWEST,
@@ -40,6 +41,7 @@ PACKAGES = ("cli", "device", "fleet", "models", "ota", "programmes", "provisioni
 REQUIREMENTS = Path("requirements/run.txt")
 PLATFORMS = ("linux-x86_64", "linux-aarch64")
 PYTHON_FROM, PYTHON_BELOW = "3.10", "3.14"
+NEEDS_BYTES_MAX = 64 << 10
 LEFT_OUT_FOLDERS = {"__pycache__", ".git", ".venv"}
 LEFT_OUT_SUFFIXES = {".pyc", ".pyo", ".part"}
 Body = Callable[[], bytes]
@@ -138,6 +140,20 @@ def publish(
     repository.publish()
     bill = name.rpartition("/")[2].removesuffix(".json")
     write_durable(repository.directory / "sbom" / f"{bill}.cdx.json", release.sbom)
+
+
+def read_needs(path: Path | None) -> list[dict[str, Any]]:
+    """The matrix in a JSON file. Raises Refused: unreadable, or a line no box can judge."""
+    if path is None:
+        return []
+    try:
+        needs = msgspec.json.decode(read_bounded(path, NEEDS_BYTES_MAX), type=list[dict[str, Any]])
+    except (OSError, msgspec.MsgspecError, RecursionError) as error:
+        raise Refused(f"{path} is not a JSON list of needs ({error}); correct it.") from error
+    bad = next((need for need in needs if read_need(need) is None), None)
+    if bad is not None:
+        raise Refused(f"{str(bad)[:120]} in {path} is no need that a box can judge; correct it.")
+    return needs
 
 
 def _compat(

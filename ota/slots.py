@@ -87,12 +87,12 @@ class DirectorySlots:
 
     def version(self, slot: str) -> str | None:
         """The version in a slot that is marked whole, else None."""
-        manifest = self._manifest(slot)
+        manifest = self.manifest(slot)
         return None if manifest is None else manifest.version
 
     def verified(self, slot: str) -> bool:
         """True when the slot is marked whole and every byte is as signed. Reads it all."""
-        manifest = self._manifest(slot)
+        manifest = self.manifest(slot)
         return manifest is not None and self._fault(slot, manifest) is None
 
     def mark_bad(self, slot: str) -> None:
@@ -105,13 +105,19 @@ class DirectorySlots:
     def check_room(self, slot: str, bytes_wanted: int) -> None:
         """Raises Retry when the disk, with this slot emptied, cannot take so much."""
         self._opt.mkdir(parents=True, exist_ok=True)
-        old_bytes = sum(p.stat().st_size for p in self.folder(slot).rglob("*") if p.is_file())
-        free = shutil.disk_usage(self._opt).free + old_bytes
+        free = shutil.disk_usage(self._opt).free + self._held_bytes(slot)
         if free < bytes_wanted + RESERVE_BYTES:
             raise Retry(
                 f"The disk of {self._opt} has {free >> 20} MB for a release of "
                 f"{bytes_wanted >> 20} MB; free some space."
             )
+
+    def bytes_beside(self, slot: str, bytes_wanted: int, other: Path) -> int:
+        """What writing the slot will take of the disk of folder `other`, net of what it holds."""
+        existing = next(path for path in (other, *other.parents) if path.exists())
+        if existing.stat().st_dev != self._opt.stat().st_dev:
+            return 0
+        return bytes_wanted - self._held_bytes(slot) + RESERVE_BYTES
 
     def write(
         self, slot: str, manifest: Manifest, members: Members, progress: Progress | None = None
@@ -123,7 +129,7 @@ class DirectorySlots:
         if folder.exists():
             shutil.rmtree(folder)
         folder.mkdir(parents=True)
-        total = sum(entry.bytes for entry in manifest.files.values())
+        total = manifest.unpacked_bytes
         done = 0
         for name, reader in members:
             entry = manifest.files.get(name)
@@ -164,11 +170,15 @@ class DirectorySlots:
         except (FileNotFoundError, OSError):
             return None
 
-    def _manifest(self, slot: str) -> Manifest | None:
+    def manifest(self, slot: str) -> Manifest | None:
+        """What is in a slot that is marked whole."""
         try:
             return parse_manifest(read_bounded(self.folder(slot) / MARK, MANIFEST_BYTES_MAX))
         except (OSError, Refused):
             return None
+
+    def _held_bytes(self, slot: str) -> int:
+        return sum(p.stat().st_size for p in self.folder(slot).rglob("*") if p.is_file())
 
     def _fault(self, slot: str, manifest: Manifest) -> str | None:
         folder = self.folder(slot)

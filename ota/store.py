@@ -27,6 +27,11 @@ class Store:
         self._directory = directory
         self._bytes_max = bytes_max
 
+    @property
+    def directory(self) -> Path:
+        """Where they lie."""
+        return self._directory
+
     def path(self, sha256: str) -> Path:
         """Where the content of this hash lies or will lie. Raises Refused: not a hash."""
         if not SHA256.fullmatch(sha256):

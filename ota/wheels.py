@@ -89,7 +89,7 @@ def read_wheels(folder: Path) -> WheelSet:
         raise Refused(f"{folder} holds {twice} twice; remove the older wheel.")
     missing = sorted({need for wheel in wheels for need in wheel.needs} - set(names))
     if missing:
-        raise Refused(f"{folder} lacks {', '.join(missing[:5])}, which another wheel needs; add it.")
+        raise Refused(f"{folder} lacks {', '.join(missing[:5])}, which another needs; add it.")
     major, minor = (int(part) for part in pythons.pop().split("."))
     return WheelSet(wheels, platforms.pop(), (major, minor), max(glibc for _, _, glibc in tags))
 
@@ -130,7 +130,7 @@ def unpacked(wheels: WheelSet) -> Iterator[tuple[str, Body]]:
                     continue
                 sizes += info.file_size
                 if not safe_path(name) or sizes > RELEASE_BYTES_MAX:
-                    raise Refused(f"{wheel.path.name} holds {name[:80]!r}, which no box would take.")
+                    raise Refused(f"{wheel.path.name} holds {name[:80]!r}, which no box takes.")
                 if name.endswith(".pth") and name.count("/") == 1:
                     raise Refused(f"{wheel.path.name} needs {name}, which a slot does not run.")
                 mark = (info.CRC, info.file_size)
@@ -209,7 +209,8 @@ def _licence(told: Message) -> tuple[str, bool]:
     """What the package says of its licence, best first; empty when it says nothing."""
     if told["License-Expression"]:
         return str(told["License-Expression"]).strip(), True
-    classifiers = [str(line).rpartition("::")[2].strip() for line in told.get_all("Classifier") or ()
+    classifiers = [str(line).rpartition("::")[2].strip()
+                   for line in told.get_all("Classifier") or ()
                    if str(line).startswith("License ::")]
     said = str(told["License"] or "").strip()
     if said and "\n" not in said and len(said) < 60:

@@ -9,12 +9,25 @@ from ota.errors import Refused
 LEVEL = 9
 # No more memory than this for the history that a frame may look back on.
 WINDOW_BYTES_MAX = 32 << 20
+# A large old file is found again only when the tables hold a place for nearly each of its bytes.
+THOROUGH = {"window_log": 25, "hash_log": 24, "chain_log": 25, "search_log": 5}
 
 
 def packed(data: bytes, old: bytes = b"") -> bytes:
     """One frame that holds its length; `old` is what the reader has already (a delta then)."""
     against = zstandard.ZstdCompressionDict(old, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
     compressor = zstandard.ZstdCompressor(level=LEVEL, dict_data=against if old else None)
+    return compressor.compress(data)
+
+
+def patched(data: bytes, old: bytes) -> bytes:
+    """Like `packed`, for up to 32 MiB against up to 64 MiB, with all the memory that takes."""
+    if not old:
+        return packed(data)
+    settings = zstandard.ZstdCompressionParameters.from_level(
+        LEVEL, source_size=len(data), dict_size=len(old), **THOROUGH)
+    against = zstandard.ZstdCompressionDict(old, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+    compressor = zstandard.ZstdCompressor(compression_params=settings, dict_data=against)
     return compressor.compress(data)
 
 

@@ -240,7 +240,7 @@ def test_a_disk_that_fills_while_a_slot_is_written_leaves_the_old_release(
     update(kiosk)
     release_to(fleet.repository, tmp_path / "work", "1.1.0")
     real = os.write
-    for room_bytes in range(0, 60_000, 4_000):
+    for room_bytes in (*range(0, 24_000, 8_000), *range(24_000, 60_000, 1_500)):
         room = [room_bytes]
 
         def write(descriptor: int, data: bytes, room: list[int] = room) -> int:
