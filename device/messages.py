@@ -195,6 +195,8 @@ class AnswersFrom(msgspec.Struct, frozen=True, kw_only=True):
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What the console may set on a box; part of the desired state.
 
+    `groups` are the store's, for the parts of a programme that are for some stores alone.
+    `variables_until` tells until when (ISO 8601) a value of `variables` may be said.
     `hours` as device.stage.hours reads them, None: always open. `volume_curve` has the loudness
     at clock times ("21:00": 0.3), empty: `volume` all day. `rotation` (degrees clockwise) and
     `screen_mode` ("1920x1080@50") None leave the screen as the machine set it.
@@ -215,6 +217,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     answers: AnswersFrom | None = None
     # Send the text of questions without an answer, while the screen says so: docs/adr/0009.
     unanswered_text: bool = False
+    groups: list[str] = []
+    variables_until: dict[str, str] = {}
 
 
 class ContentReady(Message, tag="content_ready", frozen=True):

@@ -46,7 +46,7 @@ class Fetch(Protocol):
 class Signed(Protocol):
     """What is needed of `ota.trust.TrustClient`."""
 
-    def listed(self, path: str) -> Target | None: ...
+    def known(self, path: str) -> Target | None: ...
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,9 @@ def _line(state: State, event: GoOnWith) -> Line | None:
         return _own_words(event)
     if isinstance(item, Segment | Answer) and not may_say(programme, item, event.utc):
         return None
-    line = line_of(state.script, item, event.language)
+    if event.kind == "fallback" and event.item_id != "fallback":
+        return None  # "sold out" was said: the question is gone, the stock may be another
+    line = line_of(state.script, item, event.language, event.utc)
     if line is None:
         return None
     return replace(line, kind=event.kind, next_number=min(event.number, len(line.sentences)))

@@ -19,8 +19,10 @@ from device.conversation.interrupting import (
 )
 from device.conversation.match import Match
 from device.conversation.obeying import obey
+from device.conversation.script import Item
 from device.conversation.speaking import Moved, begin_line, hush, line_of, take_over
-from device.conversation.state import Asking, State, Voices
+from device.conversation.state import Asking, Line, State, Voices
+from device.programme.lines import SOLD_OUT
 from device.programme.playable import may_say
 from device.programme.schema import Answer
 
@@ -51,10 +53,16 @@ def heard(state: State, event: events.Heard, now_s: float) -> Moved:
         state, more = obey(state, resolved, caption, now_s)
         return state, (*louder, *cues, *more)
     answer = _answer_now(state, resolved.match, now_s)
+    if answer is None and (gone := _sold_out(state, resolved.match, language, now_s)) is not None:
+        asked = _asked(resolved.match, None, language, "sold out")
+        state = replace(state, voices=_after(state.voices, True, now_s))
+        state, stopped = hush(state)
+        state, more = begin_line(state, gone, now_s)
+        return state, (*louder, *cues, *stopped, caption, asked, *more)
     if answer is None and (why := _not_for_us(state, now_s)):
         state = replace(state, wait_until_s=now_s) if state.saying is None else state
         return state, (*louder, *cues, _asked(resolved.match, None, language, why))
-    state = replace(state, voices=_after(state.voices, answer, now_s))
+    state = replace(state, voices=_after(state.voices, answer is not None, now_s))
     state, stopped = hush(state)
     cues += (*stopped, caption, _asked(resolved.match, answer, language))
     if answer is None and state.beyond_s is not None:
@@ -63,7 +71,7 @@ def heard(state: State, event: events.Heard, now_s: float) -> Moved:
     if answer is not None:
         also = _answer_now(state, resolved.also, now_s) if resolved.also else None
         state = replace(
-            state, also=line_of(state.script, also, language) if also else None,
+            state, also=_line_now(state, also, language, now_s) if also else None,
             talk=replace(
                 state.talk, context=context.after(resolved, language, now_s), last_s=now_s),
         )  # fmt: skip
@@ -81,8 +89,8 @@ def _language(state: State, event: events.Heard) -> str:
 
 def answered(state: State, answer: Answer | None, language: str, now_s: float) -> Moved:
     """Say the answer, or the fallback where there is none (in that language)."""
-    line = line_of(state.script, answer, language) if answer else None
-    line = line or line_of(state.script, state.script.programme.fallback, language)
+    line = _line_now(state, answer, language, now_s) if answer else None
+    line = line or _line_now(state, state.script.programme.fallback, language, now_s)
     if line is None:
         return replace(state, mode="listening", wait_until_s=now_s + HEARD_WAIT_S), ()
     if line.kind == "fallback" and line.show is None:
@@ -143,9 +151,9 @@ def _not_for_us(state: State, now_s: float) -> str:
     return "talk beside the kiosk" if len(said) >= most else ""
 
 
-def _after(voices: Voices, answer: Answer | None, now_s: float) -> Voices:
+def _after(voices: Voices, answered: bool, now_s: float) -> Voices:
     """Somebody who gets an answer is a visitor; who gets none may be talking to another one."""
-    if answer is not None:
+    if answered:
         return replace(voices, useless_at_s=(), calm_until_s=now_s, unanswered_at_s=())
     if voices.stopped_at_s is not None:
         voices = one_more_useless(voices, now_s)
@@ -161,6 +169,21 @@ def _answer_now(state: State, found: Match, now_s: float) -> Answer | None:
     if answer is None or moment is None or not may_say(programme, answer, moment):
         return None
     return answer
+
+
+def _line_now(state: State, item: Item, language: str, now_s: float) -> Line | None:
+    return line_of(state.script, item, language, state.now(now_s))
+
+
+def _sold_out(state: State, found: Match, language: str, now_s: float) -> Line | None:
+    """The words for a question about something of which the store has none left."""
+    moment, written = state.now(now_s), state.script.whole.sold_out
+    if moment is None or found.answer_id is None or written is None:
+        return None
+    sentences = state.script.sold_out(found.answer_id, language, moment)
+    if not sentences:
+        return None
+    return Line("fallback", SOLD_OUT, sentences, 0, written.show, written.gesture)
 
 
 def _asked(found: Match, answer: Answer | None, language: str, beside: str = "") -> Count:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from device.conversation.cues import Count, Say
 from device.conversation.events import Heard, Tick
-from device.conversation.script import Script, kind_and_id
+from device.conversation.script import Script
 from device.conversation.step import begin, step
-from device.programme.lines import fill, line_key, merged
+from device.programme.lines import fill, line_key, merged, spoken_lines
 from device.programme.load import load, load_index
 from device.programme.schema import SCHEMA, Clip, Index, Programme
 from device.tts.sentences import split
@@ -46,8 +46,7 @@ def open_script(folder: Path) -> Script:
 def unspoken_index(programme: Programme) -> Index:
     """An index whose sentences have no sound: for asking before the first build."""
     speech: dict[str, Clip] = {}
-    for item in programme.spoken():
-        kind, item_id = kind_and_id(item)
+    for kind, item_id, item in spoken_lines(programme):
         for language, template in item.say.items():
             text = fill(template, programme, merged(programme, None), language)
             for number, sentence in enumerate(split(text, language) if text else []):

@@ -14,7 +14,8 @@ class Sentence:
     """One sentence that is ready to be said.
 
     `key` is its line key in the index, `text` its caption. `file` is its sound; None only in
-    notices of the console, which the player lets the synthesiser speak.
+    notices of the console, which the player lets the synthesiser speak. `over_in` are languages
+    in which the line does not hold now: they are not shown either.
     """
 
     key: str
@@ -22,6 +23,7 @@ class Sentence:
     language: str
     file: Path | None
     duration_ms: int = 0
+    over_in: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

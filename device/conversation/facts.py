@@ -10,9 +10,9 @@ from datetime import datetime
 from device.conversation.english import words
 from device.conversation.script import Script
 from device.programme.claims import Claim, claims
-from device.programme.lines import fill
+from device.programme.lines import card_price_text
 from device.programme.names import called, named_in
-from device.programme.playable import line_text, local_zone, playable
+from device.programme.playable import line_text, local_zone, said_at
 from device.programme.schema import Answer, Product, Segment
 from device.programme.times import is_valid_at
 
@@ -87,20 +87,20 @@ def owned(
 def _all(
     script: Script, now: datetime, sold: dict[str, Product], names: dict[str, tuple[str, ...]]
 ) -> Iterator[Fact]:
-    programme = script.programme
+    programme, values = script.programme, script.values_at(now)
     for language in programme.languages:
         for product in sold.values():
             yield from _of_product(script, product, language)
-        now_on = playable(programme, now, script.variables, language)
+        now_on = script.playable(now, language)
         items: tuple[Answer | Segment, ...] = (*now_on.answers, *now_on.segments)
         for item in items:
-            line = line_text(item.say, language, programme, script.variables)
+            line = line_text(said_at(programme, item, now), language, programme, values)
             if line is not None:
                 about = {product_id for _, product_id in named_in(line[1], names)}
                 only = next(iter(about)) if len(about) == 1 else None
                 yield Fact(item.show or only, line[0], line[1])
-        for value in script.variables.values():
-            text = value if isinstance(value, str) else value.get(language, "")
+        for value in values.values():
+            text = value if isinstance(value, str) else str(value.get(language, ""))
             if text:
                 yield Fact(None, language, text)
         for hours in programme.opening_hours:
@@ -110,7 +110,8 @@ def _all(
 def _of_product(script: Script, product: Product, language: str) -> Iterator[Fact]:
     parts = [product.name.get(language, "")]
     if product.price:
-        parts.append(fill(product.price, script.programme, script.variables, language) or "")
+        parts.append(
+            card_price_text(product, script.programme, script.variables, language) or "")
     for texts in (product.unit, product.note):
         parts.append((texts or {}).get(language, ""))
     yield Fact(product.id, language, ", ".join(part for part in parts if part))

@@ -87,7 +87,7 @@ def _last_answer(state: State, language: str, now_s: float) -> Line | None:
     answer = programme.answer(turns[-1].answer_id or "") if turns else None
     if answer is None or moment is None or not may_say(programme, answer, moment):
         return None
-    return line_of(state.script, answer, language)
+    return line_of(state.script, answer, language, moment)
 
 
 def _presented(state: State) -> Line | None:

@@ -6,11 +6,13 @@ Every function takes a State and gives (State, cues); all are pure.
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
 from device.conversation.cues import Count, Cue, Kind, Say, Sentence, ShowCard, StopSpeech
 from device.conversation.script import Item, Script
 from device.conversation.state import Line, Mode, State, Talk
-from device.programme.playable import may_say, may_show, scheduled
+from device.conversation.turns import noted, turns
+from device.programme.playable import may_say, may_show, said_at, scheduled
 from device.programme.schema import Fallback, Segment
 
 SENTENCE_PAUSE_S = 0.25
@@ -89,36 +91,28 @@ def next_segment(state: State, now_s: float, pause_s: float) -> Moved:
         return state, ()
     language = state.presenting_language
     segments = state.script.playable(moment, language).segments
-    first, number = _turn(state, segments)
-    for step in range(len(segments)):
-        position = (first + step) % len(segments)
+    for position, number in turns(state, segments, now_s):
         segment = segments[position]
-        line = line_of(state.script, segment, language)
+        line = line_of(state.script, segment, language, moment)
         if line is None:
             continue
-        number = min(number, len(line.sentences) - 1) if step == 0 else 0
-        state = replace(state, last_segment=segment.id, last_position=position, jump_to=None)
+        state = replace(
+            state, last_segment=segment.id, last_position=position, jump_to=None,
+            plays=noted(state.plays, segment, now_s), drawn=state.drawn + 1)
+        number = min(number, len(line.sentences) - 1)
         return begin_line(state, replace(line, next_number=number), now_s, pause_s)
     state, cues = show(state, None)
     return replace(state, mode="idle", wait_until_s=now_s + IDLE_RETRY_S), cues
 
 
-def _turn(state: State, segments: tuple[Segment, ...]) -> tuple[int, int]:
-    """(position, sentence) to begin at: a changed line first, else after the last one."""
-    ids = [segment.id for segment in segments]
-    if state.jump_to and state.jump_to[0] in ids:
-        return ids.index(state.jump_to[0]), state.jump_to[1]
-    if state.last_segment not in ids:
-        return 0, 0
-    position = state.last_position
-    if not (0 <= position < len(ids) and ids[position] == state.last_segment):
-        position = ids.index(state.last_segment)
-    return (position + 1) % len(ids), 0
+def line_of(
+    script: Script, item: Item, language: str, now: datetime | None = None
+) -> Line | None:
+    """The line of a segment, answer or fallback, from its first sentence; None without sound.
 
-
-def line_of(script: Script, item: Item, language: str) -> Line | None:
-    """The line of a segment, answer or fallback, from its first sentence; None without sound."""
-    sentences = script.sentences(item, language)
+    At `now` in a language in which it holds then.
+    """
+    sentences = script.sentences(item, language, now)
     if not sentences:
         return None
     if isinstance(item, Fallback):
@@ -212,6 +206,8 @@ def _still_good(state: State, line: Line, now_s: float) -> bool:
         else programme.answer(line.item_id)
     )
     if found is None or not may_say(programme, found, moment):
+        return False
+    if line.sentences[0].language not in said_at(programme, found, moment):
         return False
     return line.kind == "answer" or line.item_id in scheduled(programme, moment)
 

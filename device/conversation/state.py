@@ -77,7 +77,8 @@ class State:
 
     `saying` is the sentence that sounds now; `line` what it belongs to; `resume` the line of
     the presentation to go on with after an answer, `also` a second answer to the same question.
-    Times `_s` are of the monotonic clock.
+    `plays` are (segment, when it was begun) of those with a limit; `seed` and `drawn` decide
+    what is drawn next. Times `_s` are of the monotonic clock.
     """
 
     script: Script
@@ -93,6 +94,9 @@ class State:
     last_segment: str | None = None
     last_position: int = -1
     jump_to: tuple[str, int] | None = None
+    plays: tuple[tuple[str, float], ...] = ()
+    seed: int = 0
+    drawn: int = 0
     showing: str | None = None
     pending: Script | None = None
     override: Line | None = None

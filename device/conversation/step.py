@@ -40,9 +40,12 @@ from device.programme.playable import may_say
 from device.programme.schema import Answer, Segment
 
 
-def begin(script: Script, language: str | None = None) -> State:
-    """The state before anything happened; the first Tick begins the presentation."""
-    return State(script=script, language=language)
+def begin(script: Script, language: str | None = None, seed: int = 0) -> State:
+    """The state before anything happened; the first Tick begins the presentation.
+
+    `seed` decides the order of segments with weights.
+    """
+    return State(script=script, language=language, seed=seed)
 
 
 def step(state: State, event: events.Event, now_s: float) -> Moved:
@@ -166,7 +169,7 @@ def _say_now(state: State, event: events.SayNow, now_s: float) -> Moved:
     moment = state.now(now_s)
     if item is not None:
         if moment and may_say(programme, item, moment):
-            line = line_of(state.script, item, state.presenting_language)
+            line = line_of(state.script, item, state.presenting_language, moment)
             line = line and replace(line, kind="notice")
     elif event.sentences:
         line = Line("notice", "said", event.sentences, 0, event.show)

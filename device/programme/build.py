@@ -13,7 +13,15 @@ import msgspec
 
 from device.audio.soundfiles import Samples, read
 from device.programme.check import check
-from device.programme.lines import Variables, fill, line_key, merged, spoken_pieces, variant_suffix
+from device.programme.lines import (
+    Variables,
+    fill,
+    line_key,
+    merged,
+    spoken_lines,
+    spoken_pieces,
+    variant_suffix,
+)
 from device.programme.load import ASSET_BYTES_MAX, inside, load, load_index
 from device.programme.ogg import opus_bytes
 from device.programme.recordings import BY_PERSON, LEVELLING, finished
@@ -21,12 +29,10 @@ from device.programme.schema import (
     INDEX_FILE,
     SCHEMA,
     SPEECH_FOLDER,
-    Answer,
     Clip,
     Index,
     IndexedFile,
     Programme,
-    Segment,
 )
 from device.programme.voices import speaker, voice_name
 from device.programme.word_times import aligned_ms
@@ -130,10 +136,7 @@ def sentences(
 
     Recordings are looked for in `folder`; without one every line is synthesised.
     """
-    for item in programme.spoken():
-        kind, item_id = "fallback", "fallback"
-        if isinstance(item, Segment | Answer):
-            kind, item_id = ("segment" if isinstance(item, Segment) else "answer"), item.id
+    for kind, item_id, item in spoken_lines(programme):
         for language, template in item.say.items():
             files = (item.recording or {}).get(language, ()) if folder is not None else ()
             seen: set[str] = set()

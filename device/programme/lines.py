@@ -3,18 +3,58 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+
+import msgspec
 
 from device.programme.prices import spoken_price
-from device.programme.schema import PLACEHOLDER, Clip, Index, Programme, VariableValue
+from device.programme.schema import (
+    PLACEHOLDER,
+    Answer,
+    Clip,
+    Fallback,
+    Index,
+    Product,
+    Programme,
+    Segment,
+    VariableValue,
+)
+from device.programme.variables import Plain, kind_of, values
 from device.tts.sentences import sayable
 
 Variables = Mapping[str, VariableValue]
+SOLD_OUT = "sold-out"
+# In the line that says so: the product that was asked for.
+_ASKED_FOR = "{product."
 
 
-def merged(programme: Programme, overrides: Variables | None) -> dict[str, VariableValue]:
-    """The store's values over the programme's own defaults."""
-    return {**programme.variables, **(overrides or {})}
+def merged(programme: Programme, overrides: Variables | None) -> dict[str, Plain]:
+    """The store's values over the programme's own defaults; see `variables.values`."""
+    return values(programme, overrides)
+
+
+def spoken_lines(
+    programme: Programme,
+) -> Iterator[tuple[str, str, Segment | Answer | Fallback]]:
+    """(kind, id, item) of everything that is said: the first two parts of its line keys."""
+    for segment in programme.segments:
+        yield "segment", segment.id, segment
+    for answer in programme.answers:
+        yield "answer", answer.id, answer
+    yield "fallback", "fallback", programme.fallback
+    for product in programme.products if programme.sold_out is not None else ():
+        line = sold_out_line(programme, product)
+        if line is not None:
+            yield SOLD_OUT, product.id, line
+
+
+def sold_out_line(programme: Programme, product: Product) -> Fallback | None:
+    """What is said when a store has none of that product; None where nothing is written."""
+    if programme.sold_out is None or product.stock is None:
+        return None
+    say = {language: text.replace(_ASKED_FOR, f"{{{product.id}.")
+           for language, text in programme.sold_out.say.items()}
+    return msgspec.structs.replace(programme.sold_out, say=say)
 
 
 def in_language(texts: Mapping[str, str], language: str) -> str | None:
@@ -25,15 +65,27 @@ def in_language(texts: Mapping[str, str], language: str) -> str | None:
     return next((texts[key] for key in texts if key.split("-")[0] == family), None)
 
 
-def fill(text: str, programme: Programme, variables: Variables, language: str) -> str | None:
+def card_price_text(
+    product: Product, programme: Programme, variables: Variables, language: str
+) -> str | None:
+    """The price as the card shows it; None for none, or when the store has no value for it."""
+    if product.price is None:
+        return None
+    return fill(product.price, programme, variables, language, spoken=False)
+
+
+def fill(
+    text: str, programme: Programme, variables: Variables, language: str, spoken: bool = True
+) -> str | None:
     """`text` with every placeholder filled in; None when one has no value.
 
     A kiosk must never say a brace, nor a name it does not know: such a line is left out.
+    `spoken`: a price is put as people say it, else as it is written.
     """
     out: list[str] = []
     end = 0
     for found in PLACEHOLDER.finditer(text):
-        value = _value(found[1].strip(), programme, variables, language)
+        value = _value(found[1].strip(), programme, variables, language, spoken)
         if value is None:
             return None
         out += [text[end : found.start()], value]
@@ -42,21 +94,25 @@ def fill(text: str, programme: Programme, variables: Variables, language: str) -
     return "".join(out).strip()
 
 
-def _value(name: str, programme: Programme, variables: Variables, language: str) -> str | None:
+def _value(
+    name: str, programme: Programme, variables: Variables, language: str, spoken: bool
+) -> str | None:
     product_id, dot, what = name.partition(".")
     if dot:
         product = programme.product(product_id)
         if product is None or what not in ("price", "name", "unit"):
             return None
         if what == "price":
-            price = product.price and fill(product.price, programme, variables, language)
+            price = card_price_text(product, programme, variables, language)
             return spoken_price(price, language) if price else None
         texts = product.name if what == "name" else product.unit or {}
         return in_language(texts, language)
     value = variables.get(name)
-    if value is None or isinstance(value, str):
-        return value
-    return in_language(value, language)
+    if isinstance(value, dict):
+        return in_language({k: v for k, v in value.items() if isinstance(v, str)}, language)
+    if value is not None and spoken and kind_of(programme, name) == "price":
+        return spoken_price(value, language)
+    return value
 
 
 def spoken_pieces(
@@ -72,7 +128,7 @@ def spoken_pieces(
 
 
 def line_key(kind: str, item_id: str, language: str, number: int) -> str:
-    """The index's key of a sentence: kind is segment, answer or fallback."""
+    """The index's key of a sentence: kind is segment, answer, fallback or sold-out."""
     return f"{kind}/{item_id}/{language}/{number}"
 
 

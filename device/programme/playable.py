@@ -8,7 +8,15 @@ from datetime import datetime, tzinfo
 
 from device.programme import times
 from device.programme.lines import Variables, fill, in_language, merged
-from device.programme.schema import PLACEHOLDER, Answer, Product, Programme, Segment, Valid
+from device.programme.schema import (
+    PLACEHOLDER,
+    Answer,
+    Fallback,
+    Product,
+    Programme,
+    Segment,
+    Valid,
+)
 
 
 @dataclass(frozen=True)
@@ -77,12 +85,12 @@ def playable(
             times.is_valid_at(item.valid, local, zone)
             and (item.show is None or item.show in products)
             and products_named(item) <= products.keys()
-            and line_text(item.say, language, programme, values) is not None
+            and line_text(said_at(programme, item, local), language, programme, values) is not None
         )
 
     answers = tuple(item for item in programme.answers if fits(item))
     hours = programme.opening_hours
-    is_open = not hours or any(times.is_on(each, local) for each in hours)
+    is_open = not hours or any(times.is_on(each, local, programme.holidays) for each in hours)
     by_id = {item.id: item for item in programme.segments if fits(item)}
     segments = tuple(by_id[each] for each in scheduled(programme, now) if each in by_id)
     why = "" if segments else "nothing scheduled"
@@ -95,6 +103,17 @@ def products_named(item: Segment | Answer) -> frozenset[str]:
     return frozenset(name.partition(".")[0].strip() for name in names if "." in name)
 
 
+def said_at(
+    programme: Programme, item: Segment | Answer | Fallback, now: datetime
+) -> dict[str, str]:
+    """The line in the languages in which it holds at `now`."""
+    if isinstance(item, Fallback) or not item.valid_in:
+        return item.say
+    zone = local_zone(programme)
+    return {language: text for language, text in item.say.items()
+            if times.is_valid_at(item.valid_in.get(language), now, zone)}
+
+
 def may_say(programme: Programme, item: Segment | Answer, now: datetime) -> bool:
     """Is this one line still to be said at `now`? The same rules as `playable`, but cheap."""
     zone = local_zone(programme)
@@ -103,7 +122,8 @@ def may_say(programme: Programme, item: Segment | Answer, now: datetime) -> bool
     ):
         return False
     named = products_named(item) | ({item.show} if item.show else set())
-    return all(may_show(programme, product_id, now) for product_id in named)
+    return bool(said_at(programme, item, now)) and all(
+        may_show(programme, product_id, now) for product_id in named)
 
 
 def may_show(programme: Programme, product_id: str, now: datetime) -> bool:
@@ -126,7 +146,8 @@ def scheduled(programme: Programme, now: datetime) -> tuple[str, ...]:
     return tuple(
         each
         for slot in programme.schedule
-        if times.is_on(slot, local) and times.is_valid_at(slot.valid, local, zone)
+        if times.is_on(slot, local, programme.holidays)
+        and times.is_valid_at(slot.valid, local, zone)
         for each in slot.play
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from device.programme.lines import fill
+from device.programme.lines import card_price_text, fill, merged
 from device.programme.names import called, named_in
 from device.programme.prices import Price, card_price, mentions
 from device.programme.problems import Fault
@@ -19,9 +19,9 @@ def prices(checked: Checked) -> Iterator[Fault]:
     card, else to the first named. What is saved, or was the price before, is not compared.
     """
     programme = checked.programme
-    names = called(programme)
+    names, values = called(programme), merged(programme, None)
     for path, language, text, shown in lines(checked):
-        line = fill(text, programme, programme.variables, language)
+        line = fill(text, programme, values, language)
         if line is None:
             continue
         named = named_in(line, names)
@@ -30,7 +30,7 @@ def prices(checked: Checked) -> Iterator[Fault]:
             product = programme.product(product_id)
             if product is None or not product.price:
                 continue
-            price = fill(product.price, programme, programme.variables, language)
+            price = card_price_text(product, programme, values, language)
             card = card_price(price) if price else None
             if card is not None and not said.means(card):
                 yield _fault(path, said, product, language)

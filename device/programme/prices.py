@@ -65,6 +65,11 @@ _ZH_PRICE = re.compile(
     rf"(?P<halfafter>半)?"
 )
 _SIGN_PRICE = re.compile(rf"(?P<unit>{_SIGN})\s*(?P<n>{DIGITS})", re.IGNORECASE)
+_WHOLE = re.compile(
+    rf"(?P<sign>{_SIGN})?\s*(?P<n>{DIGITS})\s*(?P<unit>{_ZH_UNIT}|{_EN_UNIT}|RMB|CNY|USD|EUR|GBP)?",
+    re.IGNORECASE,
+)
+_WHOLE_CHARS_MAX = 40
 _EN_PRICE = re.compile(
     rf"(?P<n>{DIGITS}|{EN_NUMERAL})[\s-]*(?P<unit>{_EN_UNIT}|RMB|CNY|USD)\b", re.IGNORECASE
 )
@@ -130,6 +135,17 @@ def card_price(text: str) -> Price | None:
     if not digits:
         return None
     return Price(frozenset(digits_value(each) for each in digits), None, 0, text)
+
+
+def whole_price(text: str) -> Price | None:
+    """The price that the whole text is ("¥128", "128元", "12.50 USD"); None for anything more,
+    for nothing, or for no money at all."""
+    found = _WHOLE.fullmatch(narrowed(text).strip())
+    if not found or len(text) > _WHOLE_CHARS_MAX or bool(found["sign"]) == bool(found["unit"]):
+        return None
+    amount = digits_value(found["n"])
+    currency = _currency(found["sign"] or found["unit"])
+    return Price(frozenset({amount}), currency, 0, text) if amount > 0 else None
 
 
 def mentions(line: str) -> list[Price]:

@@ -35,6 +35,7 @@ Instant = Annotated[
 ]
 ClockTime = Annotated[str, Meta(max_length=8, description="09:00 to 24:00")]
 Days = Annotated[str, Meta(max_length=40, description="mon-sun, mon,wed,fri or sat-mon")]
+Day = Annotated[str, Meta(max_length=10, description="a day of the calendar: 2027-02-17")]
 Colour = Annotated[str, Meta(pattern=r"^#[0-9a-fA-F]{6}$", description="#rrggbb")]
 Url = Annotated[str, Meta(min_length=1, max_length=500)]
 
@@ -42,7 +43,8 @@ Names = dict[Language, Name]
 Lines = dict[Language, Line]
 Phrases = dict[Language, Annotated[tuple[Phrase, ...], Meta(max_length=200)]]
 Recordings = dict[Language, Annotated[tuple[FilePath, ...], Meta(min_length=1, max_length=40)]]
-VariableValue = Annotated[str, Meta(max_length=200)] | dict[Language, Name]
+Ids = Annotated[tuple[Id, ...], Meta(max_length=50)]
+Value = Annotated[str, Meta(max_length=200)]
 
 
 class Part(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
@@ -54,6 +56,37 @@ class Valid(Part, frozen=True, kw_only=True):
 
     starts: Instant | None = field(default=None, name="from")
     until: Instant | None = None
+
+
+class TypedVariable(Part, frozen=True, kw_only=True):
+    """A variable whose values have a type: what each store may set is checked against it.
+
+    `default` holds where a store sets none; without one the lines that need it are skipped there.
+    A store's value is good for `fresh_h` hours after it was set. `label` is its name in forms.
+    """
+
+    type: Literal["text", "price", "stock", "number", "time"]
+    default: Value | Names | None = None
+    fresh_h: Annotated[int, Meta(ge=1, le=8760)] | None = None
+    label: Names | None = None
+
+
+# A text, a text a language, or the fields of a TypedVariable: JSON knows one kind of object only.
+VariableKey = Annotated[
+    str,
+    Meta(pattern=r"^([a-z]{2,3}(-[A-Z][A-Za-z]{1,3})?|type|default|fresh_h|label)$",
+         description="BCP 47, such as zh-CN; or type, default, fresh_h, label"),
+]
+VariableValue = Value | dict[VariableKey, Value | int | Names | None]
+
+
+class Holiday(Part, frozen=True, kw_only=True):
+    """Named days of the shop's calendar, from the first to the last (both are part of it)."""
+
+    id: Id
+    name: Names | None = None
+    starts: Day = field(name="from")
+    until: Day | None = None
 
 
 class AvatarWish(Part, frozen=True, kw_only=True):
@@ -80,7 +113,8 @@ class Product(Part, frozen=True, kw_only=True):
 
     `price` is shown as written ("¥128"); lines say it by `{<id>.price}` or in words.
     `aliases` are other names that people say for it, used to understand questions;
-    `options` its sizes or kinds.
+    `options` its sizes or kinds. `groups`: only in stores of one of them. `stock` names a variable
+    of type stock: while a store has 0 of it, it is not offered there.
     """
 
     id: Id
@@ -93,6 +127,8 @@ class Product(Part, frozen=True, kw_only=True):
     image: FilePath | None = None
     qr: Url | None = None
     valid: Valid | None = None
+    groups: Ids = ()
+    stock: VariableName | None = None
 
 
 class Segment(Part, frozen=True, kw_only=True):
@@ -101,6 +137,10 @@ class Segment(Part, frozen=True, kw_only=True):
     `bumper` shows the brand over the whole picture before it; `notice` stands as an emergency
     notice over the picture while it is said. `recording` holds sound files of the chain's own
     speaker, one a sentence or one for the whole line: they are heard instead of a synthesiser.
+
+    `valid_in` limits the line in one language. With a `weight` anywhere in a part of the day its
+    segments are drawn instead of taken in order, twice the weight twice as often. `per_hour_max`:
+    begun so often within an hour at most; `apart_minutes`: not again before.
     """
 
     id: Id
@@ -111,10 +151,15 @@ class Segment(Part, frozen=True, kw_only=True):
     bumper: bool = False
     notice: dict[Language, Phrase] | None = None
     valid: Valid | None = None
+    valid_in: dict[Language, Valid] | None = None
+    groups: Ids = ()
+    weight: Annotated[int, Meta(ge=1, le=100)] | None = None
+    per_hour_max: Annotated[int, Meta(ge=1, le=60)] | None = None
+    apart_minutes: Annotated[int, Meta(ge=1, le=1440)] | None = None
 
 
 class Answer(Part, frozen=True, kw_only=True):
-    """What is said to any of the questions in `ask`; `recording` as in a segment."""
+    """What is said to any of the questions in `ask`; the rest as in a segment."""
 
     id: Id
     ask: Phrases
@@ -123,6 +168,8 @@ class Answer(Part, frozen=True, kw_only=True):
     show: Id | None = None
     gesture: Id | None = None
     valid: Valid | None = None
+    valid_in: dict[Language, Valid] | None = None
+    groups: Ids = ()
 
 
 class Fallback(Part, frozen=True, kw_only=True):
@@ -135,21 +182,33 @@ class Fallback(Part, frozen=True, kw_only=True):
 
 
 class Slot(Part, frozen=True, kw_only=True):
-    """Which segments play, in which order, at which time of which days."""
+    """Which segments play, in which order, at which time of which days, in which stores.
+
+    An end that is not after the beginning is the next day's: the day on which it begins counts.
+    `only_on` and `not_on` name holidays.
+    """
 
     days: Days = "mon-sun"
     starts: ClockTime = field(default="00:00", name="from")
     until: ClockTime = "24:00"
     play: Annotated[tuple[Id, ...], Meta(min_length=1, max_length=ITEMS_MAX)]
     valid: Valid | None = None
+    only_on: Ids = ()
+    not_on: Ids = ()
+    groups: Ids = ()
 
 
 class Hours(Part, frozen=True, kw_only=True):
-    """When the shop is open: outside it the screen may be dimmed; the schedule says what plays."""
+    """When the shop is open: outside it the screen may be dimmed; the schedule says what plays.
+
+    Days, midnight and holidays as in a slot.
+    """
 
     days: Days = "mon-sun"
     starts: ClockTime = field(name="from")
     until: ClockTime
+    only_on: Ids = ()
+    not_on: Ids = ()
 
 
 class Colours(Part, frozen=True, kw_only=True):
@@ -190,7 +249,11 @@ class Listen(Part, frozen=True, kw_only=True):
 
 
 class Programme(Part, frozen=True, kw_only=True):
-    """A whole programme, as written in `programme.json`."""
+    """A whole programme, as written in `programme.json`.
+
+    `groups` are the groups of stores that its parts may name. `sold_out` is said to a question
+    about a product of which this store has none; `{product.name}` in it is that product's.
+    """
 
     schema: Annotated[int, Meta(ge=SCHEMA, le=SCHEMA)]
     id: Id
@@ -201,6 +264,8 @@ class Programme(Part, frozen=True, kw_only=True):
     avatar: AvatarWish = AvatarWish()
     voices: dict[Language, Annotated[str, Meta(pattern=r"^[a-z0-9_-]{1,40}$")]] | None = None
     valid: Valid | None = None
+    groups: Ids = ()
+    holidays: Annotated[tuple[Holiday, ...], Meta(max_length=100)] = ()
     opening_hours: tuple[Hours, ...] = ()
     variables: dict[VariableName, VariableValue] = {}
     theme: Theme = Theme()
@@ -209,11 +274,13 @@ class Programme(Part, frozen=True, kw_only=True):
     segments: Annotated[tuple[Segment, ...], Meta(max_length=ITEMS_MAX)] = ()
     answers: Annotated[tuple[Answer, ...], Meta(max_length=ITEMS_MAX)] = ()
     fallback: Fallback
+    sold_out: Fallback | None = None
     schedule: Annotated[tuple[Slot, ...], Meta(max_length=200)] = ()
 
     def spoken(self) -> tuple[Segment | Answer | Fallback, ...]:
-        """Everything that is said: segments, answers and the fallback."""
-        return (*self.segments, *self.answers, self.fallback)
+        """Everything that is said: segments, answers, the fallback and what says sold out."""
+        sold_out = (self.sold_out,) if self.sold_out is not None else ()
+        return (*self.segments, *self.answers, self.fallback, *sold_out)
 
     def product(self, product_id: str | None) -> Product | None:
         """The product of that id, None when there is none."""
@@ -255,9 +322,10 @@ class Clip(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Index(Struct, frozen=True, kw_only=True):
     """`index.json`: every file of the folder, and which clip says which sentence.
 
-    Keys of `speech` are line keys `<segment|answer|fallback>/<id>/<language>/<n>`; a sentence
-    that was also built with other values of the store's variables has further keys
-    `<line key>@<first 8 of the sha256 of the whole filled-in line>`.
+    Keys of `speech` are line keys `<segment|answer|fallback|sold-out>/<id>/<language>/<n>` (the
+    id of a sold-out line is its product's); a sentence that was also built with other values of
+    the store's variables has further keys `<line key>@<first 8 of the sha256 of the whole
+    filled-in line>`.
     """
 
     schema: Annotated[int, Meta(ge=SCHEMA, le=SCHEMA)]
@@ -268,11 +336,24 @@ class Index(Struct, frozen=True, kw_only=True):
 def programme_json_schema() -> dict[str, Any]:
     """The JSON Schema of `programme.json`, for editors and docs/schemas/programme.json."""
     schema = msgspec.json.schema(Programme)
+    typed = msgspec.json.schema(TypedVariable)
+    schema["$defs"].update(typed["$defs"])
+    # What JSON Schema can tell apart and the reader's types cannot.
+    texts = {"type": "object", "propertyNames": {"pattern": _meta(Language)},
+             "additionalProperties": {"type": "string", "minLength": 1,
+                                      "maxLength": NAME_CHARS_MAX}}
+    schema["$defs"]["Programme"]["properties"]["variables"]["additionalProperties"] = {
+        "anyOf": [{"type": "string", "maxLength": 200}, texts, {"$ref": typed["$ref"]}]}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Vitrine programme",
         **schema,
     }
+
+
+def _meta(kind: Any) -> str:
+    """The pattern of an annotated text."""
+    return str(kind.__metadata__[0].pattern)
 
 
 if __name__ == "__main__":  # python -m device.programme.schema > docs/schemas/programme.json

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from device.programme.check import check
-from device.programme.lines import fill, in_language
+from device.programme.lines import card_price_text, fill, in_language, merged
 from device.programme.load import ASSET_BYTES_MAX, load_index, read_file
 from device.programme.look import theme_look
 from device.programme.schema import Product, Programme
@@ -101,7 +101,7 @@ def _overlay(programme: Programme, folder: Path, look: Look) -> Overlay:
     card = _card_sprite(product, programme, folder, look) if product else None
     caption = None
     if segment is not None and programme.theme.captions != "off":
-        said = [fill(segment.say[each], programme, programme.variables, each) or ""
+        said = [fill(segment.say[each], programme, merged(programme, None), each) or ""
                 for each in programme.languages if each in segment.say]
         first = split(said[0], programme.languages[0])[0] if said and said[0] else ""
         second = split(said[1], programme.languages[1])[0] if len(said) > 1 and said[1] else ""
@@ -149,7 +149,7 @@ def _card_sprite(product: Product, programme: Programme, folder: Path, look: Loo
 
     first = programme.languages[0]
     second = programme.languages[1] if len(programme.languages) > 1 else ""
-    price = fill(product.price or "", programme, programme.variables, first)
+    price = card_price_text(product, programme, merged(programme, None), first)
     picture = None
     if product.image:
         data = read_file(folder, product.image, ASSET_BYTES_MAX)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta, timezone, tzinfo
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo
 
-from device.programme.schema import Hours, Slot, Valid
+from device.programme.schema import Holiday, Hours, Slot, Valid
 
 DAY_NAMES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MINUTES_A_DAY = 24 * 60
 _WITHOUT_SUMMER_TIME = {"Asia/Shanghai": 8, "Asia/Hong_Kong": 8, "Asia/Singapore": 8, "UTC": 0}
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})")
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _INSTANT = re.compile(
     r"(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:\.\d{1,6})?)?)?"
     r"\s*(Z|[+-]\d{2}:?\d{2})?"
@@ -103,12 +105,55 @@ def is_valid_at(valid: Valid | None, moment: datetime, default_zone: tzinfo) -> 
         return False
 
 
-def is_on(slot: Slot | Hours, moment: datetime) -> bool:
-    """True while the local `moment` lies in the days and hours of `slot`."""
+def calendar_day(text: str) -> date:
+    """The day of "2027-02-17". Raises BadTime."""
+    if not _DAY.fullmatch(text):
+        raise BadTime(text)
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise BadTime(text) from error
+
+
+def holidays_on(holidays: Sequence[Holiday], day: date) -> frozenset[str]:
+    """The ids of the holidays that a day belongs to; one that cannot be read has no day."""
+    found = set()
+    for each in holidays:
+        try:
+            first = calendar_day(each.starts)
+            last = calendar_day(each.until) if each.until is not None else first
+        except BadTime:
+            continue
+        if first <= day <= last:
+            found.add(each.id)
+    return frozenset(found)
+
+
+def slot_minutes(slot: Slot | Hours) -> tuple[int, int]:
+    """Beginning and end in minutes since the midnight before; past midnight the end is over 1440.
+
+    Raises BadTime.
+    """
+    starts, until = clock_minutes(slot.starts), clock_minutes(slot.until)
+    return starts, until if until > starts else until + MINUTES_A_DAY
+
+
+def is_on(slot: Slot | Hours, moment: datetime, holidays: Sequence[Holiday] = ()) -> bool:
+    """True while the local `moment` lies in the days and hours of `slot`.
+
+    By the clock on the wall: the hour that summer time doubles is on twice, the one that it skips
+    not at all. Past midnight the day on which the slot began decides about weekday and holiday.
+    """
     try:
         days = day_numbers(slot.days)
-        starts, until = clock_minutes(slot.starts), clock_minutes(slot.until)
+        starts, until = slot_minutes(slot)
     except BadTime:
         return False
     minutes = moment.hour * 60 + moment.minute
-    return moment.weekday() in days and starts <= minutes < until
+    for days_ago in (0, 1):
+        day = moment.date() - timedelta(days=days_ago)
+        if day.weekday() in days and starts <= minutes + days_ago * MINUTES_A_DAY < until:
+            named = holidays_on(holidays, day) if slot.only_on or slot.not_on else frozenset()
+            if (not slot.only_on or named & set(slot.only_on)) and not named & set(slot.not_on):
+                return True
+    return False

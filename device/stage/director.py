@@ -189,6 +189,8 @@ class Director:
             self._step(events.Tick(self.day.now()))
             if self._state is not None:
                 self._performer.prepare(upcoming(self._state))
+                for detail in self.ties.withheld.news(self._state.script, self.day.now()):
+                    self._happened("withheld", detail)
         if now_s >= self._due.report_s:
             self._performer.hears(now_s < self._due.deaf_s)
             self._performer.camera(now_s < self._due.blind_s)
@@ -283,7 +285,8 @@ class Director:
         self._follow_questions()
         self.ties.set_volume(self.day.volume())
         try:
-            script = Script.load(Path(content.path), content.variables)
+            script = Script.load(Path(content.path), content.variables,
+                                 content.settings.variables_until, content.settings.groups)
         except VitrineError as error:
             self._fault(str(error))
             return
@@ -300,7 +303,8 @@ class Director:
         language = content.settings.language
         if self._state is None:
             self._state = replace(
-                begin(script, language), beyond_s=choice_of(content.settings).limit_s)
+                begin(script, language, seed=monotonic_ns()),
+                beyond_s=choice_of(content.settings).limit_s)
             self._due.tick_s = 0.0
             self._collector.leave_alone()
             self._go_on_after_a_death(script.programme.id)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from device.stage.calibration import Calibration
 from device.stage.meanings import Meanings
 from device.stage.unanswered import Questions
+from device.stage.withheld import WithheldNews
 
 
 def _nothing(_given: object) -> None:
@@ -30,3 +31,4 @@ class Ties:
     calibration: Calibration | None = None
     meanings: Meanings | None = None
     questions: Questions = field(default_factory=Questions)
+    withheld: WithheldNews = field(default_factory=WithheldNews)

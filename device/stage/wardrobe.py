@@ -107,7 +107,7 @@ class Wardrobe:
         while f"{stem}/{number}{'@' if variant else ''}{variant}" in self.script.index.speech:
             number += 1
         return second_sentence(
-            self.script.programme, self.script.variables, sentence.key, number)
+            self.script.programme, self.script.variables, sentence.key, number, sentence.over_in)
 
     def voice(self, language: str) -> str:
         """The programme's choice of a voice for words that come without a clip; "" without."""
