@@ -12,11 +12,13 @@ from device.programme import listen
 from ota.errors import Refused
 
 if TYPE_CHECKING:
+    from device.programme.check import Presenter
     from device.programme.problems import Problem
 
 _EXAMPLES = """examples:
   vitrine programme check programmes/tea-shop
   vitrine programme check programmes/tea-shop --json
+  vitrine programme check programmes/tea-shop --chain qinghe
   vitrine programme build programmes/tea-shop
   vitrine programme show programmes/tea-shop --out /tmp/preview
   vitrine programme say "明前龙井¥128一盒" --language zh-CN --out /tmp/line.wav
@@ -36,6 +38,9 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     check = _action(actions, "check", "name every fault with its line and field", run_check)
     check.add_argument("--lang", choices=("zh", "en"), help="language of the sentences")
     check.add_argument("--strict", action="store_true", help="warnings fail too")
+    check.add_argument("--chain", metavar="NAME", help="has this chain the avatar's consent?")
+    check.add_argument("--avatars", metavar="DIR", type=Path,
+                       help="avatar bundles to look into (default with --chain: the shipped ones)")
     build = _action(actions, "build", "synthesise what changed, and write index.json", run_build)
     build.add_argument("--out", type=Path, help="build into another folder")
     build.add_argument("--speech", type=Path, help="settings of speech servers (docs/speech.md)")
@@ -68,7 +73,7 @@ def run_check(args: argparse.Namespace) -> int:
     from device.programme.check import check
 
     folder: Path = args.folder
-    problems = check(folder, warnings=True)
+    problems = check(folder, warnings=True, presenter=_presenter(args))
     errors = [each for each in problems if each.severity == "error"]
     good = not (problems if args.strict else errors)
     if args.json:
@@ -90,6 +95,16 @@ def run_check(args: argparse.Namespace) -> int:
         verdict = "good" if not problems else f"{len(errors)} errors, {warnings} warnings"
     print(f"{folder}: {verdict}", file=sys.stderr)
     return 0 if good else 1
+
+
+def _presenter(args: argparse.Namespace) -> Presenter | None:
+    from device.paths import avatars_dir
+    from device.programme.check import Presenter
+
+    chain, avatars = getattr(args, "chain", None), getattr(args, "avatars", None)
+    if chain is None and avatars is None:
+        return None
+    return Presenter(avatars or avatars_dir(), chain)
 
 
 def _as_json(problem: Problem) -> dict[str, object]:

@@ -14,6 +14,7 @@ from device.programme.load import ASSET_BYTES_MAX, inside, read_file
 from device.programme.positions import Path
 from device.programme.problems import Fault
 from device.programme.rules import Checked
+from device.programme.variables import declared, is_typed
 from device.render.cards import QR_SIDE, SIDE_QR
 from device.render.linebreak import typeset
 from device.render.pixels import IMAGE_SIDE_PX_MAX
@@ -128,8 +129,12 @@ def shown_texts(checked: Checked) -> Iterator[tuple[Path, str]]:
     for language, text in (programme.theme.brand or {}).items():
         yield ("theme", "brand", language), text
     for name, value in programme.variables.items():
-        for language, text in (value.items() if isinstance(value, dict) else [("", value)]):
-            yield ("variables", name, *([language] if language else [])), text
+        path: Path = ("variables", name)
+        found = declared(value)
+        texts = found.default if found is not None else None
+        path = (*path, "default") if is_typed(value) else path
+        for language, text in (texts.items() if isinstance(texts, dict) else [("", texts or "")]):
+            yield (*path, *([language] if language else [])), text
 
 
 def _qr(content: str, side_px: int, path: Path) -> Iterator[Fault]:

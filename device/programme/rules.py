@@ -13,7 +13,6 @@ from device.programme.playable import local_zone
 from device.programme.positions import Path
 from device.programme.problems import Fault, Severity, near
 from device.programme.schema import (
-    PLACEHOLDER,
     Answer,
     Hours,
     Product,
@@ -23,21 +22,28 @@ from device.programme.schema import (
     Valid,
 )
 from device.programme.shape import Shape
+from device.programme.times import MINUTES_A_DAY
+from device.programme.variables import declared, is_typed
 from device.tts.sentences import split
 
 SENTENCE_CHARS_MAX_HAN = 80  # about 20 s of speech: no place to interrupt or to change it
 SENTENCE_CHARS_MAX = 280
+# Who writes "22:00" to "21:30" has mixed them up.
+NIGHT_MINUTES_MAX = 18 * 60
 _HAN = re.compile(r"[\u4e00-\u9fff]")
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What the rules look at: the programme, where its parts stand, its folder, the moment."""
+    """What the rules look at: the programme, where its parts stand, its folder, the moment; the
+    chain and the avatars whose consents are asked, where they are known."""
 
     programme: Programme
     shape: Shape
     folder: FilePath | None
     now: datetime
+    chain: str | None = None
+    avatars: FilePath | None = None
 
     def path(self, part: object, *more: str | int) -> Path:
         """The path of a part of the programme, and further in."""
@@ -132,63 +138,6 @@ def references(checked: Checked) -> Iterator[Fault]:
         yield Fault(("segments",), "没有任何段落可以播放", "there is no segment to play", "warning")
 
 
-def variables(checked: Checked) -> Iterator[Fault]:
-    """A placeholder that nobody fills, a lone brace, a variable that nobody uses."""
-    programme = checked.programme
-    used: set[str] = set()
-    places = [(path, text) for path, _, text, _ in lines(checked)]
-    places += [
-        (checked.path(product, "price"), product.price)
-        for product in programme.products
-        if product.price
-    ]
-    for path, text in places:
-        for name in PLACEHOLDER.findall(text):
-            used.add(name.strip())
-            yield from _placeholder(programme, path, name.strip())
-        if re.search(r"[{}]", PLACEHOLDER.sub("", text)):
-            yield Fault(
-                path, "大括号没有成对出现", "there is a brace { or } without its other half"
-            )
-    for name in programme.variables:
-        if name not in used:
-            yield Fault(
-                ("variables", name),
-                f"变量“{name}”没有被任何台词用到",
-                f'no line uses the variable "{name}"',
-                "warning",
-                at_key=True,
-            )
-
-
-def _placeholder(programme: Programme, path: Path, name: str) -> Iterator[Fault]:
-    product_id, dot, what = name.partition(".")
-    if not dot:
-        if name not in programme.variables:
-            zh, en = near(name, list(programme.variables))
-            yield Fault(path, f"没有名为“{name}”的变量{zh}", f'there is no variable "{name}"{en}')
-        return
-    product = programme.product(product_id)
-    if product is None:
-        zh, en = near(product_id, [each.id for each in programme.products])
-        yield Fault(
-            path, f"没有编号为“{product_id}”的商品{zh}", f'there is no product "{product_id}"{en}'
-        )
-    elif what not in ("price", "name", "unit"):
-        zh, en = near(what, ["price", "name", "unit"])
-        yield Fault(
-            path,
-            f"商品没有“{what}”可以引用{zh};可用 price、name、unit",
-            f'a product has no "{what}" to speak of{en}; there are price, name and unit',
-        )
-    elif what != "name" and not getattr(product, what):
-        yield Fault(
-            path,
-            f"商品“{product_id}”没有填写 {what}",
-            f'the product "{product_id}" has no {what}',
-        )
-
-
 def languages(checked: Checked) -> Iterator[Fault]:
     """A line without one of the programme's languages, or in one that it does not have."""
     wanted = checked.programme.languages
@@ -237,13 +186,15 @@ def _texts(checked: Checked) -> Iterator[tuple[Path, Mapping[str, object]]]:
         if isinstance(item, Answer):
             yield checked.path(item, "ask"), item.ask
     for name, value in programme.variables.items():
-        if isinstance(value, dict):
-            yield ("variables", name), value
+        texts = declared(value)
+        if texts is not None and isinstance(texts.default, dict):
+            where: Path = ("variables", name, "default") if is_typed(value) else ("variables", name)
+            yield where, texts.default
 
 
 def questions(checked: Checked) -> Iterator[Fault]:
     """An answer without a question, and two answers that claim the same one."""
-    owner: dict[tuple[str, str], str] = {}
+    owner: dict[tuple[str, str], list[Answer]] = {}
     for answer in checked.programme.answers:
         if not any(answer.ask.values()):
             yield Fault(
@@ -256,13 +207,20 @@ def questions(checked: Checked) -> Iterator[Fault]:
                 if not plain:
                     yield Fault(path, "问法里没有文字", "the question has no words")
                     continue
-                first = owner.setdefault((language, plain), answer.id)
-                if first != answer.id:
+                owners = owner.setdefault((language, plain), [])
+                first = next((each for each in owners if meet(each, answer)), None)
+                owners.append(answer)
+                if first is not None and first.id != answer.id:
                     yield Fault(
                         path,
-                        f"问法“{phrase}”已经属于回答“{first}”",
-                        f'the question "{phrase}" already belongs to the answer "{first}"',
+                        f"问法“{phrase}”已经属于回答“{first.id}”",
+                        f'the question "{phrase}" already belongs to the answer "{first.id}"',
                     )
+
+
+def meet(one: Answer, other: Answer) -> bool:
+    """Is there a store that has both?"""
+    return not one.groups or not other.groups or bool(set(one.groups) & set(other.groups))
 
 
 def lengths(checked: Checked) -> Iterator[Fault]:
@@ -310,8 +268,11 @@ def moments(checked: Checked) -> Iterator[Fault]:
         *programme.schedule,
     )
     for part in parts:
-        if part.valid is not None:
-            yield from _validity(checked, part.valid, "warning")
+        limits = [part.valid] if part.valid is not None else []
+        if isinstance(part, Segment | Answer):
+            limits += (part.valid_in or {}).values()
+        for valid in limits:
+            yield from _validity(checked, valid, "warning")
 
 
 def _hours(checked: Checked, slot: Slot | Hours) -> Iterator[Fault]:
@@ -333,12 +294,14 @@ def _hours(checked: Checked, slot: Slot | Hours) -> Iterator[Fault]:
                 f"“{text}”不是一天里的时间(00:00 到 24:00)",
                 f'"{text}" is no time of day (00:00 to 24:00)',
             )
-    if len(minutes) == 2 and minutes["from"] >= minutes["until"]:
+    past_midnight = len(minutes) == 2 and minutes["from"] >= minutes["until"]
+    if past_midnight and minutes["until"] + MINUTES_A_DAY - minutes["from"] > NIGHT_MINUTES_MAX:
         yield Fault(
             checked.path(slot, "until"),
-            f"结束时间 {slot.until} 不晚于开始时间 {slot.starts};跨过午夜请分成两段",
-            f"the end {slot.until} is not after the beginning {slot.starts}; "
-            "past midnight, write two entries that meet at 24:00",
+            f"结束时间 {slot.until} 不晚于开始时间 {slot.starts};跨过午夜的一段最长 "
+            f"{NIGHT_MINUTES_MAX // 60} 小时,更长请分成两段",
+            f"the end {slot.until} is not after the beginning {slot.starts}; past midnight it "
+            f"may last {NIGHT_MINUTES_MAX // 60} hours, write two entries for more",
         )
 
 
@@ -375,7 +338,6 @@ RULES: tuple[Callable[[Checked], Iterator[Fault]], ...] = (
     duplicate_ids,
     options,
     references,
-    variables,
     languages,
     questions,
     lengths,

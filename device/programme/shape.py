@@ -14,6 +14,7 @@ from msgspec import inspect
 
 from device.programme.positions import Path
 from device.programme.problems import Fault, near
+from device.programme.schema import TypedVariable
 
 T = TypeVar("T")
 _ZH_TYPES = {
@@ -79,10 +80,13 @@ class Shape:
         kinds = [each for each in kind.types if not isinstance(each, inspect.NoneType)]
         if value is None and len(kinds) < len(kind.types):
             return None
-        wants_dict = isinstance(value, dict)
-        for each in kinds:
-            bare = each.type if isinstance(each, inspect.Metadata) else each
-            if isinstance(bare, inspect.DictType | inspect.StructType) == wants_dict:
+        bare = [each.type if isinstance(each, inspect.Metadata) else each for each in kinds]
+        is_mapping = [isinstance(each, inspect.DictType | inspect.StructType) for each in bare]
+        if isinstance(value, dict) and "type" in value and True in is_mapping[1:]:
+            # The one union of a text and two kinds of objects: a variable.
+            return self._build(inspect.type_info(TypedVariable), value, path)
+        for each, mapping in zip(kinds, is_mapping, strict=True):
+            if mapping == isinstance(value, dict):
                 return self._build(each, value, path)
         return self._build(kinds[0], value, path)
 
