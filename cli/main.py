@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from device.paths import Places, calm_numpy
+from device.paths import Places, calm_numpy, language_from_environment
 from ota.errors import VitrineError
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     # `ota` is the floor and does not read the environment: it is handed its places.
-    parser.set_defaults(places=_places, shorten=_shorten)
+    parser.set_defaults(
+        places=_places, shorten=_shorten, language=language_from_environment())
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in COMMAND_MODULES:
         importlib.import_module(name).register(commands)

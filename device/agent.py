@@ -300,7 +300,7 @@ def desk_parts(
         disk=places.var,
         telemetry_s=settings.telemetry_s,
         release=lambda: release_and_slot(places.var),
-        install=lambda version: give_order(places.run, Order("install", version)),
+        install=lambda version: give_order(places.run, Order("install", version, by="fleet")),
         live=lambda args: door.open(args, clock.now()),
         box=box.box,
         run=places.run,

@@ -88,6 +88,9 @@ def _register_box(orders: Any) -> None:
         metavar="FOLDER",
         help="the signed repository on a stick, instead of the chain's server",
     )
+    install.add_argument(
+        "--now", action="store_true", help="do not wait for closing time, only for the visitor"
+    )
     _add(orders, "confirm", _run_order, "keep the release on trial", "vitrine ota confirm")
     _add(orders, "rollback", _run_order, "go back to the release before", "vitrine ota rollback")
     _add(
@@ -229,7 +232,7 @@ def _run_install(args: argparse.Namespace) -> int:
     if args.stick is not None and not (args.stick / "metadata" / "timestamp.json").is_file():
         raise Refused(f"{args.stick} holds no signed repository; copy the fleet's `tuf` folder.")
     stick = None if args.stick is None else str(args.stick.absolute())
-    return _ordered(args, Order("install", args.version, stick))
+    return _ordered(args, Order("install", args.version, stick, "now" if args.now else None))
 
 
 def _run_order(args: argparse.Namespace) -> int:
@@ -260,6 +263,7 @@ def _follow(args: argparse.Namespace, places: Roots) -> str:
     """Show the updater's progress until it is idle again."""
     from ota.clock import Deadline, sleep_s
     from ota.orders import read_progress
+    from ota.words import progress_line
 
     deadline = Deadline(WAIT_S)
     shown = ""
@@ -270,7 +274,8 @@ def _follow(args: argparse.Namespace, places: Roots) -> str:
             if now.get("failed"):
                 raise Refused(message)
             return message or "there was nothing to do"
-        line = progress_line(what, int(now.get("done", 0)), int(now.get("whole", 0)))
+        done, whole = int(now.get("done", 0)), int(now.get("whole", 0))
+        line = progress_line(what, done, whole, _language(args))
         if line != shown and not args.json:
             print(f"\r\x1b[K{line}" if sys.stderr.isatty() else line, end="", file=sys.stderr)
             print("" if sys.stderr.isatty() else "\n", end="", file=sys.stderr, flush=True)
@@ -279,33 +284,11 @@ def _follow(args: argparse.Namespace, places: Roots) -> str:
     raise Retry("The updater is still at work; `vitrine ota status` says how far it is.")
 
 
-def progress_line(what: str, done: int, whole: int) -> str:
-    """One line for people: bytes and percent of a download, seconds of a trial. Pure."""
-    percent = f"{100 * done // whole:3d} %" if whole > 0 else ""
-    if what in ("download", "write"):
-        return f"{what:9} {done / 1e6:8.1f} of {whole / 1e6:.1f} MB {percent}"
-    if what == "trial":
-        return f"{what:9} healthy for {done} of {whole} s"
-    return what
-
-
 def _run_status(args: argparse.Namespace) -> int:
+    from ota.words import status_lines
+
     told = _status(_places(args))
-    lines = [
-        f"running   {told['running'] or 'the code this machine came with'}"
-        + (f" (slot {told['slot']})" if told["slot"] else ""),
-        f"previous  {told['previous'] or 'none'}",
-        f"phase     {told['phase']}" + (f" of {told['version']}" if told["version"] else ""),
-    ]
-    lines += [f"slot {name}    {version or 'empty'}" for name, version in told["slots"].items()]
-    if told["refused"]:
-        lines.append(f"refused   {', '.join(told['refused'])}")
-    if told["reason"]:
-        lines.append(f"reason    {told['reason']}")
-    progress = told["progress"]
-    if progress.get("what", "idle") != "idle":
-        whole, done = int(progress.get("whole", 0)), int(progress.get("done", 0))
-        lines.append(f"now       {progress_line(str(progress['what']), done, whole)}")
+    lines = status_lines(told, _language(args))
     _tell(args, told, lines)
     return 0
 
@@ -314,6 +297,7 @@ def _status(places: Roots) -> dict[str, Any]:
     from ota.orders import read_progress, release_and_slot
     from ota.slots import DirectorySlots
     from ota.state import SLOTS, StateFile
+    from ota.words import waits_told
 
     state = StateFile(places.var / "ota").load()
     slots = DirectorySlots(places.opt)
@@ -328,6 +312,7 @@ def _status(places: Roots) -> dict[str, Any]:
         "floor": state.floor,
         "refused": list(state.refused),
         "reason": state.reason or None,
+        "waits": waits_told(read_progress(places.run)) if state.phase.value == "waiting" else None,
         "slots": {name: slots.version(name) for name in SLOTS},
         "progress": read_progress(places.run),
     }
@@ -335,6 +320,7 @@ def _status(places: Roots) -> dict[str, Any]:
 
 def _run_history(args: argparse.Namespace) -> int:
     from ota.history import History
+    from ota.words import history_lines
 
     history = History(_places(args).var / "ota")
     entries = history.entries()[-max(1, args.last) :]
@@ -345,11 +331,7 @@ def _run_history(args: argparse.Namespace) -> int:
         ],
         "broken_at": broken,
     }
-    lines = [
-        f"{e.at}  {e.what:12} {' '.join(f'{k}={v}' for k, v in e.detail.items())}" for e in entries
-    ] or ["Nothing was ever installed here."]
-    if broken is not None:
-        lines.append(f"Line {broken} was changed or one before it was taken out; ask who did that.")
+    lines = history_lines(entries, broken, _language(args))
     _tell(args, told, lines)
     return 0 if broken is None else 1
 
@@ -376,6 +358,11 @@ def _run_daemon(args: argparse.Namespace) -> int:
         stop=leaving.is_set,
         say=lambda text: print(f"ota: {text}", file=sys.stderr, flush=True),
     )
+
+
+def _language(args: argparse.Namespace) -> str:
+    # As with the places: only the dispatcher knows the reader's locale.
+    return str(getattr(args, "language", "en-US"))
 
 
 def _places(args: argparse.Namespace) -> Roots:

@@ -10,16 +10,20 @@ import hashlib
 import json
 import random
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from ota.clock import Deadline, monotonic_s, sleep_s
 from ota.confirm import Health, Verdict
 from ota.errors import Broken, Refused, VitrineError
 from ota.fetch import Fetcher, tls_for_downloads
 from ota.files import read_bounded
-from ota.floor import FloorClock, locked
+from ota.floor import FloorClock
 from ota.history import History
+from ota.holder import held
 from ota.install import (
     Parts,
     Settings,
@@ -27,27 +31,45 @@ from ota.install import (
     confirm,
     find_offer,
     go_back,
+    go_on,
     install,
     objection,
+    put_off,
     recover,
     roll_back,
     run_trial,
 )
 from ota.manifest import Machine
 from ota.orders import Order, Teller, take_order, write_progress
+from ota.seen import read_health, read_proven
 from ota.slots import DirectorySlots
-from ota.state import SLOTS, Phase, StateFile
+from ota.state import Phase, State, StateFile
+from ota.steer import Steering, look
 from ota.stick import SCHEME, StickFetcher
 from ota.store import Store
-from ota.trust import NothingSigned, TrustClient
+from ota.trust import TrustClient
+from ota.window import Shop, Wait, read_shop, waits
+from ota.words import wait_sentence
 
 CHECK_S = 6 * 3600.0
+WAIT_LOOK_S = 1.0
 RETRY_S = 300.0
 ARTEFACTS_BYTES_MAX = 6 << 30
 FILE_BYTES_MAX = 1 << 20
-# One end of a process may be chance (a port still taken); a release that cannot run ends often.
-CRASHES_MAX = 3
-HEALTH_AGE_MAX_S = 5.0
+
+
+@dataclass
+class Gate:
+    """When the switch may be made; `asked` by a person with --now, `window` of the roll-out."""
+
+    shop: Callable[[], Shop]
+    now: Callable[[], datetime]
+    asked: bool = False
+    window: str = ""
+
+    def __call__(self) -> Wait | None:
+        """Why not now, None: go on."""
+        return waits(self.shop(), self.now(), monotonic_s(), self.window, self.asked)
 
 
 class Roots(Protocol):
@@ -75,21 +97,26 @@ def run(
 
     Without `restart` and `health` the supervisor follows the switch and writes `run/health.json`.
     """
-    with locked(places.var / "ota" / "lock", wait_s=1.0):
-        parts = make_parts(places, restart, health, settings or Settings(), stop)
+    with _alone(places, "daemon", wait_s=1.0):
+        gate = make_gate(places)
+        parts = make_parts(places, restart, health, settings or Settings(), stop, gate)
         state = recover(parts)
         if state.phase is Phase.TRIAL:
             say(f"release {state.version} is tried")
             run_trial(parts)
         check, failed = Deadline(random.uniform(0.0, 5.0)), ""
-        write_progress(places.run, "idle")
+        standing = Standing(places.run)
+        standing.tell(parts)
         while not stop():
             order = take_order(places.run)
+            if order is None and standing.may_go_on(parts):
+                order = Order("go-on")
             if order is not None or check.passed:
                 before = failed
-                spoken, failed = _safe_turn(parts, places, order)
+                gate.asked = order is not None and order.now == "now"
+                spoken, failed = _safe_turn(parts, places, order, gate)
                 check = Deadline(RETRY_S if failed else CHECK_S * random.uniform(0.8, 1.2))
-                write_progress(places.run, "idle", message=spoken or failed, failed=bool(failed))
+                standing.tell(parts, spoken or failed, bool(failed))
                 # The same trouble every five minutes is said once.
                 if spoken or failed != before:
                     say(spoken or failed or "the fleet answers again")
@@ -97,10 +124,41 @@ def run(
     return 0
 
 
-def _safe_turn(parts: Parts, places: Roots, order: Order | None) -> tuple[str, str]:
+class Standing:
+    """What people read while the updater does nothing: idle, or why a release waits."""
+
+    def __init__(self, run: Path) -> None:
+        self._run = run
+        self._told: Wait | None = None
+        self._waiting = False
+        self._look = Deadline(0.0)
+        self._said = ("", False)
+
+    def tell(self, parts: Parts, message: str = "", failed: bool = False) -> None:
+        """After each turn."""
+        self._waiting = parts.state.load().phase is Phase.WAITING
+        self._told = parts.waits() if self._waiting else None
+        self._said = (message, failed)
+        write_progress(self._run, "idle", message=message, failed=failed, wait=self._told)
+
+    def may_go_on(self, parts: Parts) -> bool:
+        """True when a release lies ready and its moment has come; looks once a second."""
+        if not self._waiting or not self._look.passed:
+            return False
+        self._look = Deadline(WAIT_LOOK_S)
+        wait = parts.waits()
+        if wait is not None and self._told is not None and wait.why != self._told.why:
+            self._told = wait
+            write_progress(self._run, "idle", 0, 0, *self._said, wait=wait)
+        return wait is None
+
+
+def _safe_turn(
+    parts: Parts, places: Roots, order: Order | None, gate: Gate
+) -> tuple[str, str]:
     """What was done, and what went wrong; either may be empty."""
     try:
-        return _turn(parts, places, order), ""
+        return _turn(parts, places, order, gate), ""
     except VitrineError as error:
         return "", str(error)
     except Exception as error:
@@ -108,37 +166,97 @@ def _safe_turn(parts: Parts, places: Roots, order: Order | None) -> tuple[str, s
         raise Broken(f"The updater failed ({error!r}) and starts again.") from error
 
 
-def _turn(parts: Parts, places: Roots, order: Order | None) -> str:
+def _turn(parts: Parts, places: Roots, order: Order | None, gate: Gate) -> str:
     """One look at the fleet, or one order; returns a sentence for people."""
+    state = parts.state.load()
     # A full disk stopped the last turn in its middle: go on as after a power cut.
-    if parts.state.load().phase is not Phase.IDLE and recover(parts).phase is Phase.TRIAL:
+    if state.phase in (Phase.INSTALLING, Phase.TRIAL) and recover(parts).phase is Phase.TRIAL:
         run_trial(parts)
     name = "check" if order is None else order.name
+    if name == "go-on":
+        return _ended(parts, state.version, go_on(parts))
     if name == "rollback":
+        if state.phase is Phase.WAITING:
+            put_off(parts, "a person refused it")
+            return f"release {state.version} was put off"
         return f"went back to release {go_back(parts).good_version}"
     if name == "confirm":
         raise Refused("There is no release on trial; there is nothing to confirm.")
     source = open_source(places, parts.clock, order.stick if order else None)
-    try:
-        offer = find_offer(source, order.version if order else None)
-    except NothingSigned:
-        # A new chain has no release, and that is no trouble.
-        if name == "check":
-            return ""
-        raise
+    version = _wanted(parts, places, source, order, gate)
     state = parts.state.load()
-    against = objection(state, offer, parts.machine)
+    if state.phase is Phase.WAITING and version == state.version:
+        return _ended(parts, version, go_on(parts)) if name == "install" else ""
+    if version is None:
+        return ""
+    if state.phase is Phase.WAITING:
+        put_off(parts, f"release {version} is wanted instead")
+    offer = find_offer(source, version)
+    against = objection(parts.state.load(), offer, parts.machine)
     if against:
         if name == "install":
             raise Refused(f"Nothing was installed: {against}.")
         return ""
-    verdict = install(parts, source, offer)
+    return _ended(parts, offer.version, install(parts, source, offer))
+
+
+def _ended(parts: Parts, version: str, verdict: Verdict) -> str:
+    """What became of an install, for people. Raises Refused when it was taken back."""
     if verdict is Verdict.ROLLBACK:
-        reason = parts.state.load().reason
-        raise Refused(f"Release {offer.version} was taken back: {reason}.")
-    return f"release {offer.version} is " + (
-        "installed and confirmed" if verdict is Verdict.CONFIRM else "on trial"
-    )
+        raise Refused(f"Release {version} was taken back: {parts.state.load().reason}.")
+    if verdict is Verdict.CONFIRM:
+        return f"release {version} is installed and confirmed"
+    if parts.state.load().phase is not Phase.WAITING:
+        return f"release {version} is on trial"
+    wait = parts.waits()
+    return f"release {version} lies ready" + (f"; {wait_sentence(wait)}" if wait else "")
+
+
+def _wanted(
+    parts: Parts, places: Roots, source: Source, order: Order | None, gate: Gate
+) -> str | None:
+    """The version to run now by a person's order, else by the fleet's plan; None: leave it.
+
+    Raises Refused: a person asked, and there is nothing. What lies ready and is not wanted any
+    more (paused, stopped) is put off.
+    """
+    asked = order is not None and order.name == "install"
+    if order is not None and order.version and order.by != "fleet":
+        return order.version
+    state, box, now = parts.state.load(), box_id(places), parts.clock.now()
+    told = look(source.trust, source.fetcher, source.targets_url, places.var / "ota" / "steer")
+    decision = told.decide(box, state.good_version, now)
+    if order is not None and order.version:
+        why = told.forbids(order.version, box, state.good_version, now)
+        if why:
+            raise Refused(f"Release {order.version} is not installed now: {why}.")
+        return order.version
+    gate.window = decision.window
+    if state.phase is Phase.WAITING and decision.release != state.version:
+        if _is_held_back(told, state):
+            put_off(parts, decision.why)
+        elif decision.release is None:
+            return state.version
+    if decision.release is None and asked:
+        raise Refused(f"Nothing was installed: {decision.why}.")
+    if decision.release in state.refused and not asked:
+        return None
+    return decision.release
+
+
+def _is_held_back(told: Steering, state: State) -> bool:
+    """Was what lies ready paused or stopped meanwhile?"""
+    brake = told.rollout
+    return brake is not None and brake.release == state.version and brake.state != "running"
+
+
+def box_id(places: Roots) -> str:
+    """This box's name, by which its wave is reckoned; empty before it is enrolled."""
+    try:
+        told = json.loads(read_bounded(places.identity.resolve() / "box.json", FILE_BYTES_MAX))
+        return str(told.get("box", ""))
+    except (OSError, ValueError, AttributeError, Refused):
+        return ""
 
 
 def make_parts(
@@ -147,6 +265,7 @@ def make_parts(
     health: Callable[[], Health | None] | None,
     settings: Settings,
     stop: Callable[[], bool] = lambda: False,
+    gate: Gate | None = None,
 ) -> Parts:
     """Everything an update of this box touches, at its places."""
     slots = DirectorySlots(places.opt)
@@ -164,7 +283,20 @@ def make_parts(
         order=lambda: _word(take_order(places.run)),
         stop=stop,
         tell=Teller(places.run),
+        waits=gate or make_gate(places),
+        proven=lambda: read_proven(places.run / "health.json"),
     )
+
+
+def make_gate(places: Roots) -> Gate:
+    """The gate of this box: what its supervisor tells of the shop, by the box's trusted clock."""
+    return Gate(lambda: read_shop(places.run), FloorClock(places.var / "clock").now)
+
+
+def _alone(places: Roots, who: str, wait_s: float) -> AbstractContextManager[None]:
+    """This box's updates are ours alone. Raises Retry that names who has them."""
+    now = FloorClock(places.var / "clock").now()
+    return held(places.var / "ota" / "lock", places.run / "ota-holder.json", who, now, wait_s)
 
 
 def open_source(places: Roots, clock: FloorClock, stick: str | None = None) -> Source:
@@ -197,34 +329,12 @@ def environment_hash(places: Roots) -> str:
         return ""
 
 
-def read_health(path: Path, slots: DirectorySlots, now_s: float | None = None) -> Health | None:
-    """What the supervisor says: {"code", "player_presented", "ear_ready", "crashes", "at_s"}.
-
-    `code` is the folder the processes run from, `at_s` the monotonic clock of this machine. None
-    when it says nothing, or is silent for seconds.
-    """
-    try:
-        told: dict[str, Any] = json.loads(read_bounded(path, FILE_BYTES_MAX))
-        age_s = (monotonic_s() if now_s is None else now_s) - float(told["at_s"])
-        code = Path(str(told["code"])).resolve()
-        crashed = int(told["crashes"]) >= CRASHES_MAX
-        presented, ready = bool(told["player_presented"]), bool(told["ear_ready"])
-    except (OSError, ValueError, KeyError, TypeError, Refused):
-        return None
-    if not 0.0 <= age_s <= HEALTH_AGE_MAX_S:
-        return None
-    for slot in SLOTS:
-        if slots.folder(slot).resolve() == code:
-            return Health(slot, presented, ready, crashed)
-    return None
-
-
 def apply_alone(places: Roots, order: Order, settings: Settings) -> str:
     """Carry out an order where no updater runs (a technician's command). Raises Retry, Refused.
 
     An installed release is then tried when the updater starts.
     """
-    with locked(places.var / "ota" / "lock", wait_s=0.0):
+    with _alone(places, order.name, wait_s=0.0):
         parts = make_parts(places, None, None, settings)
         state = recover(parts)
         if order.name == "confirm":

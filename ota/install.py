@@ -1,7 +1,9 @@
 """One update from beginning to end, in one readable order:
 
-    plan, check, mark bad, write, verify, mark active, restart, trial, confirm
+    plan, check, mark bad, write, verify, wait, mark active, restart, trial, confirm
 
+Never from an unconfirmed slot (`objection`), never while a visitor is served, only in the shop's
+window (`Parts.waits`, `ota.window`): until then what was written lies ready, and survives cuts.
 Every step is durable before the next begins, and any of them may be the last one before a power
 cut: `recover` goes on from whatever it finds. Bad first, good last.
 """
@@ -14,7 +16,7 @@ from dataclasses import dataclass, field
 
 from ota.bring import Bringing, Fetch, Origin, Running, prepare
 from ota.clock import monotonic_s, sleep_s
-from ota.confirm import HOLD_S, SHOW_S, Health, Trial, Verdict
+from ota.confirm import HOLD_S, SHOW_S, Health, Trial, Verdict, lacks
 from ota.errors import Refused, Retry, VitrineError
 from ota.floor import FloorClock
 from ota.history import History
@@ -45,6 +47,7 @@ from ota.state import (
     State,
     StateFile,
     Stopped,
+    Written,
     free_slot,
     step,
     version_key,
@@ -52,6 +55,7 @@ from ota.state import (
 )
 from ota.store import Store
 from ota.trust import NothingSigned, Target, TrustClient
+from ota.window import Wait
 
 Tell = Callable[[str, int, int], None]
 
@@ -95,7 +99,8 @@ class Parts:
 
     `restart(slot)` is called after each switch; `health()` is what the supervisor sees, None when
     it says nothing; `order()` is a person's word in a trial ("confirm", "rollback" or None);
-    `tell(what, done, whole)` is for people watching.
+    `tell(what, done, whole)` is for people watching; `waits()` is why the switch may not be made
+    now, None: go on; `proven()` is what the running release is seen to do (`Health.proven`).
     """
 
     state: StateFile
@@ -110,6 +115,8 @@ class Parts:
     order: Callable[[], str | None] = lambda: None
     stop: Callable[[], bool] = lambda: False
     tell: Tell = lambda what, done, whole: None
+    waits: Callable[[], Wait | None] = lambda: None
+    proven: Callable[[], tuple[str, ...]] = lambda: ()
 
     def take(self, event: Event) -> State:
         """Step the saved state; durable before it returns."""
@@ -146,6 +153,8 @@ def find_offer(source: Source, version: str | None = None) -> Offer:
 def objection(state: State, offer: Offer, machine: Machine) -> str | None:
     """Why this release is not to be installed now, as a sentence, or None. Pure."""
     manifest = offer.manifest
+    if state.phase is Phase.WAITING:
+        return f"release {state.version} lies ready and waits for the shop's window"
     if state.phase is not Phase.IDLE:
         return f"release {state.version} is not confirmed yet; wait for the end of its trial"
     if manifest.version == state.good_version:
@@ -164,8 +173,9 @@ def objection(state: State, offer: Offer, machine: Machine) -> str | None:
 def install(parts: Parts, source: Source, offer: Offer, trial: bool = True) -> Verdict:
     """Install a release into the free slot, switch to it, try it, keep it or go back.
 
-    Returns CONFIRM or ROLLBACK; WAIT when asked to stop in the trial, or with `trial` False: then
-    the updater begins the trial at its next start. Raises Refused (bad release; not tried again),
+    Returns CONFIRM or ROLLBACK; WAIT when it lies ready for its moment (phase WAITING; `go_on`),
+    when asked to stop in the trial, or with `trial` False: then the updater begins the trial at
+    its next start. Raises Refused (bad release; not tried again),
     Retry (network, disk); in both cases the old release runs on.
     """
     manifest = offer.manifest
@@ -190,11 +200,33 @@ def install(parts: Parts, source: Source, offer: Offer, trial: bool = True) -> V
         parts.take(Fail(str(error), bad=isinstance(error, Refused)))
         parts.note("failed", version=manifest.version, reason=str(error))
         raise
-    parts.take(Ready())
+    if trial and parts.waits() is not None:
+        parts.take(Written())
+        parts.note("waiting", version=manifest.version, slot=slot)
+        return Verdict.WAIT
+    parts.take(Ready(parts.proven()))
     if not trial:
         parts.slots.make_active(slot)
         return Verdict.WAIT
     return run_trial(parts)
+
+
+def go_on(parts: Parts) -> Verdict:
+    """The moment may have come for a release that lies ready: switch and try it. WAIT: not yet."""
+    if parts.state.load().phase is not Phase.WAITING or parts.waits() is not None:
+        return Verdict.WAIT
+    return run_trial(parts) if recover(parts).phase is Phase.TRIAL else Verdict.WAIT
+
+
+def put_off(parts: Parts, reason: str) -> State:
+    """A release that lies ready is not wanted any more (paused, or there is a newer one)."""
+    state = parts.state.load()
+    if state.phase is not Phase.WAITING:
+        return state
+    parts.slots.mark_bad(state.slot)
+    after = parts.take(Fail(reason, bad=False))
+    parts.note("put off", version=state.version, slot=state.slot, reason=reason)
+    return after
 
 
 def run_trial(parts: Parts) -> Verdict:
@@ -259,7 +291,8 @@ def go_back(parts: Parts) -> State:
 
 def recover(parts: Parts) -> State:
     """After a start, whatever came before: a half install is undone, the switch is set again, and
-    a slot that rotted is not run. A trial is left for `run_trial`. Call before anything runs."""
+    a slot that rotted is not run. A trial is left for `run_trial`, and what lies ready becomes one
+    when its moment has come. Call before anything runs."""
     parts.state.sweep()
     parts.slots.sweep()
     state = parts.state.load()
@@ -267,9 +300,14 @@ def recover(parts: Parts) -> State:
         parts.slots.mark_bad(state.slot)
         parts.note("cut", version=state.version, slot=state.slot)
         state = parts.take(Fail("the install was interrupted; it is begun again", bad=False))
-    if state.phase is Phase.TRIAL and not parts.slots.verified(state.slot):
+    unproven = state.phase in (Phase.WAITING, Phase.TRIAL)
+    if unproven and not parts.slots.verified(state.slot):
         parts.note("damaged", slot=state.slot)
         state = parts.take(Fail("the new release was damaged on disk", bad=False))
+    if state.phase is Phase.WAITING:
+        rotten = state.good is not None and not parts.slots.verified(state.good)
+        if rotten or parts.waits() is None:
+            state = parts.take(Ready(parts.proven()))
     # At most two slots can be lost, then the code the machine came with is left.
     for _ in range(2):
         if state.phase is Phase.IDLE and state.good and not parts.slots.verified(state.good):
@@ -282,6 +320,7 @@ def recover(parts: Parts) -> State:
 def _watch(parts: Parts, slot: str) -> Trial:
     settings = parts.settings
     trial = Trial(monotonic_s(), settings.show_s, settings.hold_s)
+    proven = parts.state.load().proven
     while trial.verdict is Verdict.WAIT and not parts.stop():
         word = parts.order()
         if word == "confirm":
@@ -292,7 +331,9 @@ def _watch(parts: Parts, slot: str) -> Trial:
         # What the supervisor says of another slot says nothing about this one.
         mine = seen if seen is not None and seen.slot == slot else Health(slot)
         now_s = monotonic_s()
-        trial = trial.observe(mine.player_presented, mine.ear_ready, mine.crashed, now_s)
+        trial = trial.observe(
+            mine.player_presented, mine.ear_ready, mine.crashed, now_s, lacks(mine, proven)
+        )
         held_s = 0.0 if trial.good_since_s is None else now_s - trial.good_since_s
         parts.tell("trial", round(held_s), round(settings.hold_s))
         if trial.verdict is Verdict.WAIT:

@@ -1,7 +1,7 @@
 """The folder of a chain's keys: who signs what, and which of them may live on a server.
 
     offline/root.pem targets.pem releases.pem avatars.pem likeness.pem   (encrypted, taken away)
-    online/programmes.pem snapshot.pem timestamp.pem desired.pem ticket.pem   (the chain's server)
+    online/programmes.pem rollouts.pem snapshot.pem timestamp.pem desired.pem ticket.pem   (server)
     public/<role>.pem                                                    (for everybody)
 
 A role with several holders has `<role>.2.pem`, `<role>.3.pem` beside the first.
@@ -17,7 +17,7 @@ from ota.files import read_bounded, write_durable
 from ota.keys import PEM_BYTES_MAX, SigningKey
 
 OFFLINE_KEYS = ("root", "targets", "releases", "avatars", "likeness")
-ONLINE_KEYS = ("programmes", "snapshot", "timestamp", "desired", "ticket")
+ONLINE_KEYS = ("programmes", "rollouts", "snapshot", "timestamp", "desired", "ticket")
 HOLDERS_MAX = 9
 
 

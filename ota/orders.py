@@ -15,6 +15,7 @@ from ota.clock import monotonic_s
 from ota.errors import Refused
 from ota.files import read_bounded, write_durable
 from ota.state import Phase, StateFile
+from ota.window import Wait
 
 FILE_BYTES_MAX = 1 << 16
 TELL_EACH_S = 0.5
@@ -26,12 +27,15 @@ class Order:
     """A word from a person or from the agent: one of ORDERS.
 
     `version`: a signed release instead of the newest. `stick`: a folder with the signed
-    repository, instead of the chain's server.
+    repository, instead of the chain's server. `now`: "now" does not wait for the shop to close.
+    `by`: "fleet" where no person at the box asked, who is bound by the roll-out.
     """
 
     name: str
     version: str | None = None
     stick: str | None = None
+    now: str | None = None
+    by: str | None = None
 
 
 def give_order(run: Path, order: Order) -> None:
@@ -48,7 +52,8 @@ def take_order(run: Path) -> Order | None:
     path = run / "ota-order.json"
     try:
         told = json.loads(read_bounded(path, FILE_BYTES_MAX))
-        rest = (told.get(name) and str(told[name]) for name in ("version", "stick"))
+        names = ("version", "stick", "now", "by")
+        rest = (told.get(name) and str(told[name]) for name in names)
         order = Order(str(told["name"]), *rest)
     except FileNotFoundError:
         return None
@@ -59,15 +64,28 @@ def take_order(run: Path) -> Order | None:
 
 
 def write_progress(
-    run: Path, what: str, done: int = 0, whole: int = 0, message: str = "", failed: bool = False
+    run: Path,
+    what: str,
+    done: int = 0,
+    whole: int = 0,
+    message: str = "",
+    failed: bool = False,
+    wait: Wait | None = None,
 ) -> None:
-    """For people watching: `run/ota-progress.json`. Worthless after a reboot."""
+    """For people watching: `run/ota-progress.json`. Worthless after a reboot.
+
+    `wait`: why a release that lies ready does not take the screen now, and until when.
+    """
     body = {"what": what, "done": done, "whole": whole, "message": message, "failed": failed}
+    if wait is not None:
+        until = wait.until.isoformat(timespec="seconds") if wait.until else None
+        body |= {"wait": wait.why, "until": until}
     write_durable(run / "ota-progress.json", json.dumps(body, ensure_ascii=False).encode())
 
 
 def read_progress(run: Path) -> dict[str, Any]:
-    """What the updater is at: {"what", "done", "whole", "message", "failed"}; empty: never ran."""
+    """What the updater is at: {"what", "done", "whole", "message", "failed", "wait", "until"};
+    empty: it never ran."""
     try:
         told: dict[str, Any] = json.loads(read_bounded(run / "ota-progress.json", FILE_BYTES_MAX))
         return told if isinstance(told, dict) else {}
@@ -81,6 +99,12 @@ def release_and_slot(var: Path) -> tuple[str | None, str | None]:
     if state.phase is Phase.TRIAL:
         return state.version, state.slot
     return (state.good_version if state.good else None), state.good
+
+
+def update_facts(var: Path) -> dict[str, Any]:
+    """Where an update stands, for `reported`: {"phase", "version", "failed": versions}."""
+    state = StateFile(var / "ota").load()
+    return {"phase": state.phase.value, "version": state.version, "failed": list(state.refused)}
 
 
 class Teller:

@@ -3,8 +3,8 @@
     metadata/N.root.json, timestamp.json, N.snapshot.json, N.targets.json, N.<role>.json
     targets/<folder>/<sha256>.<name>   signed files        targets/content/<sha256>   their bytes
 
-Roles: root and targets offline; delegated `releases` and `avatars` offline, `programmes` online;
-snapshot and timestamp online.
+Roles: root and targets offline; delegated `releases` and `avatars` offline, `programmes` and
+`rollouts` online; snapshot and timestamp online.
 """
 
 from __future__ import annotations

@@ -10,13 +10,14 @@ from ota.dsse import Key
 from ota.metadata import DelegatedRole, Delegations, Root
 
 OFFLINE = ("root", "targets", "releases", "avatars")
-ONLINE = ("programmes", "snapshot", "timestamp")
+ONLINE = ("programmes", "rollouts", "snapshot", "timestamp")
 ROLES = OFFLINE + ONLINE
 # In TUF a star does not cross a slash.
 DELEGATED = {
     "releases": ("releases/*",),
     "avatars": ("avatars/*", "avatars/*/*"),
     "programmes": ("programmes/*", "programmes/*/*"),
+    "rollouts": ("rollouts/*",),
 }
 # An expired list stops news, never the screen; online lists are signed again at half their life.
 LIFE = {
@@ -25,6 +26,7 @@ LIFE = {
     "releases": timedelta(days=730),
     "avatars": timedelta(days=730),
     "programmes": timedelta(days=365),
+    "rollouts": timedelta(days=365),
     "snapshot": timedelta(days=30),
     "timestamp": timedelta(days=7),
 }

@@ -1,8 +1,9 @@
-"""Where an update stands: a pure state machine, and the file it is kept in.
+r"""Where an update stands: a pure state machine, and the file it is kept in.
 
     idle -Begin-> installing -Ready-> trial -Confirm-> idle (the new slot is the good one)
-                      |                 |
-                      +----Fail---------+--> idle (the old slot is still the good one)
+                      |     \          |  ^
+                      |   Written-> waiting   (whole, until nobody is served and the shop closed)
+                      +----Fail------+--+--> idle (the old slot is still the good one)
 
 Which slot must run follows from the state alone (`wanted_slot`), so after a power cut the switch
 is simply set again. The good slot is never written to.
@@ -32,6 +33,7 @@ class Phase(str, Enum):
 
     IDLE = "idle"
     INSTALLING = "installing"
+    WAITING = "waiting"
     TRIAL = "trial"
 
 
@@ -53,6 +55,8 @@ class State:
     floor: str = "0"
     refused: tuple[str, ...] = ()
     reason: str = ""
+    # What the old release was seen to do just before the switch: the new one must do it, too.
+    proven: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,8 +67,16 @@ class Begin:
 
 
 @dataclass(frozen=True)
+class Written:
+    """The slot was written and verified; it waits for its moment, and the old one runs on."""
+
+
+@dataclass(frozen=True)
 class Ready:
-    """The slot was written and verified; from now on it is on trial."""
+    """The slot was written and verified; from now on it is on trial. `proven` is what the old
+    release was seen to do ("sound", "plays"); empty leaves what is known."""
+
+    proven: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -100,7 +112,7 @@ class Lost:
     """The good slot no longer holds what was signed."""
 
 
-Event = Begin | Ready | Started | Confirm | Fail | GoBack | Stopped | Lost
+Event = Begin | Written | Ready | Started | Confirm | Fail | GoBack | Stopped | Lost
 
 
 def step(state: State, event: Event) -> State:
@@ -116,11 +128,14 @@ def step(state: State, event: Event) -> State:
             version=event.version,
             trial_starts=0,
             reason="",
+            proven=(),
             previous=kept,
             previous_version=state.previous_version if kept else "0",
         )
-    if isinstance(event, Ready) and state.phase is Phase.INSTALLING:
-        return replace(state, phase=Phase.TRIAL)
+    if isinstance(event, Written) and state.phase is Phase.INSTALLING:
+        return replace(state, phase=Phase.WAITING)
+    if isinstance(event, Ready) and state.phase in (Phase.INSTALLING, Phase.WAITING):
+        return replace(state, phase=Phase.TRIAL, proven=event.proven or state.proven)
     if isinstance(event, Started) and state.phase is Phase.TRIAL:
         return replace(state, trial_starts=state.trial_starts + 1)
     if isinstance(event, Confirm) and state.phase is Phase.TRIAL:
@@ -189,7 +204,7 @@ def _fallen_back(state: State) -> State:
 
 
 def _idle(state: State) -> State:
-    return replace(state, phase=Phase.IDLE, slot="", version="", trial_starts=0)
+    return replace(state, phase=Phase.IDLE, slot="", version="", trial_starts=0, proven=())
 
 
 def _with(versions: tuple[str, ...], version: str) -> tuple[str, ...]:
@@ -220,7 +235,8 @@ def _parsed(body: dict[str, Any]) -> State:
     known = {name: body[name] for name in State.__dataclass_fields__ if name in body}
     try:
         known["phase"] = Phase(known.get("phase", "idle"))
-        known["refused"] = tuple(str(v) for v in known.get("refused", ()))
+        for name in ("refused", "proven"):
+            known[name] = tuple(str(v) for v in known.get(name, ()))
         return State(**known)
     except (TypeError, ValueError):
         return State()
