@@ -44,7 +44,7 @@ from ota.fetch import Fetcher
 from ota.files import read_bounded
 from ota.floor import FloorClock
 from ota.keys import load_public_keys
-from ota.orders import Order, give_order, release_and_slot
+from ota.orders import Order, give_order, release_and_slot, update_facts
 from ota.stick import SCHEME, StickFetcher
 from ota.store import Store
 from ota.trust import TrustClient
@@ -308,6 +308,7 @@ def desk_parts(
         ask=Courier(places.etc / "keys", bus.publish).ask,
         speech=speech_log(places, identity, clock),
         ledger=Ledger(places.var / "orders.json"),
+        update=lambda: update_facts(places.var),
     )
 
 

@@ -312,6 +312,8 @@ class Reported(msgspec.Struct, frozen=True, kw_only=True):
     errors: list[str] = []
     player: Json = {}
     ear: Json = {}
+    # Where an update stands: {"phase", "version", "failed": [versions taken back here]}.
+    update: Json = {}
     schema: int = 1
 
 

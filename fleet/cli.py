@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from fleet.rollout_cli import ROLLOUT_EXAMPLE, ROLLOUT_HELP, add_rollout
+
 DEFAULT_URL = "http://127.0.0.1:8080"
 
 
@@ -42,9 +44,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     publish.add_argument("--back-to", type=int, metavar="N", help="publish version N again")
     publish.add_argument("--note", default="", help="what changed")
     _connect(publish, run_publish)
-    rollout = _parser(parts, "rollout", "name a release for boxes", "vitrine fleet rollout 1.2.0")
-    rollout.add_argument("release")
-    _connect(rollout, run_rollout)
+    add_rollout(_parser(parts, "rollout", ROLLOUT_HELP, ROLLOUT_EXAMPLE), _connect, _client)
     stick = _parser(
         parts,
         "stick",
@@ -166,11 +166,6 @@ def run_publish(args: argparse.Namespace) -> int:
         file=sys.stderr,
     )
     return 0
-
-
-def run_rollout(args: argparse.Namespace) -> int:
-    """Refused by the server until rollouts exist."""
-    return _print(_client(args).ask("POST", "/rollouts", {"release": args.release}))
 
 
 def run_command(args: argparse.Namespace) -> int:

@@ -27,6 +27,7 @@ PUBLISH_EXAMPLE = """example:
   vitrine ota publish --repository /srv/vitrine/tuf --keys keys --version 1.4.0
   vitrine ota publish --repository tuf --keys keys --version 1.4.0 --wheels wheels
   vitrine ota publish --repository tuf --keys keys --version 1.4.0 --tree ~/vitrine --not-newest
+  vitrine ota publish --repository tuf --keys keys --version 1.4.0 --waves 1%,10%@24h,100%@3d
 """
 
 
@@ -66,6 +67,12 @@ def _register_publisher(orders: Any) -> None:
     )
     publish.add_argument("--notes", default="", help="one line for the fleet's admin")
     publish.add_argument("--passphrase-file", type=Path, help="opens the offline keys")
+    publish.add_argument(
+        "--waves", metavar="WAVES", help="at most so fast: 1%%,10%%@24h,100%%@3d (default: all)"
+    )
+    publish.add_argument(
+        "--held", action="store_true", help="with --waves: nobody begins before the console says so"
+    )
     publish.add_argument(
         "--not-newest", action="store_true", help="sign it, but do not send boxes to it"
     )
@@ -157,6 +164,7 @@ def _run_publish(args: argparse.Namespace) -> int:
     from ota.keyring import find_keys
     from ota.release import build, publish, read_needs
     from ota.repository import ROLES, Repository
+    from ota.spread import plan_of, sign_plan
 
     keys = find_keys(args.keys, ROLES, _passphrase(args.passphrase_file))
     tree = args.tree or Path(__file__).resolve().parent.parent
@@ -169,7 +177,11 @@ def _run_publish(args: argparse.Namespace) -> int:
     try:
         release = build(tree, args.version, artefact, notes=args.notes, wheels=args.wheels,
                         needs=read_needs(args.needs))
-        publish(repository, release, newest=not args.not_newest, shorten=args.shorten)
+        plan = plan_of(args, utc_now())
+        publish(repository, release, newest=plan is None and not args.not_newest,
+                shorten=args.shorten)
+        if plan is not None or not args.not_newest:
+            sign_plan(repository, plan)
     finally:
         artefact.unlink(missing_ok=True)
     manifest = release.manifest
@@ -182,9 +194,11 @@ def _run_publish(args: argparse.Namespace) -> int:
         "environment": manifest.environment or None,
         "sbom_sha256": manifest.sbom,
         "newest": not args.not_newest,
+        "waves": args.waves,
         "at": utc_now().isoformat(timespec="seconds"),
     }
     words = "signed" if args.not_newest else "signed, and every box is sent to it"
+    words = f"signed, and boxes are sent to it in waves ({args.waves})" if args.waves else words
     _tell(
         args,
         told,

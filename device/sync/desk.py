@@ -87,6 +87,7 @@ class DeskParts:
     ask: Callable[[AnswersFrom | None, Question], None]
     speech: SpeechLog
     ledger: Ledger
+    update: Callable[[], Json] = dict
 
 
 class Desk:
@@ -120,6 +121,7 @@ class Desk:
         self._telemetry_due = Deadline(0.0)
         self._machine_faults: frozenset[str] = frozenset()
         self._release: tuple[str | None, str | None] = (None, None)
+        self._update: Json = {}
         self._kept: list[Event] = []
         self._told: list[str] = []
         self._postbox = Postbox(parts.topic_root, parts.send)
@@ -276,7 +278,7 @@ class Desk:
             self._faults.clear("clock")
 
     def _look_at_release(self) -> None:
-        self._release = self._parts.release()
+        self._release, self._update = self._parts.release(), self._parts.update()
         self._follower.runs(self._release[0])
 
     def _send_telemetry(self) -> None:
@@ -305,7 +307,7 @@ class Desk:
             return
         body = reported(
             self._follower.desired, self._follower.actual, self._faults.sentences(),
-            self._player, self._ear, self._release,
+            self._player, self._ear, self._release, self._update,
         )
         if body != self._reported and self._parts.send(
             Outgoing(f"{self._parts.topic_root}reported", body, retain=True)

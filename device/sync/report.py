@@ -60,6 +60,7 @@ def reported(
     player: PlayerState | None,
     ear: EarState | None,
     release: tuple[str | None, str | None],
+    update: dict[str, Any] | None = None,
 ) -> bytes:
     """`reported`: the shape of desired, as found. `programme` is what the player really plays.
 
@@ -80,6 +81,7 @@ def reported(
             errors=errors,
             player=_player_facts(player),
             ear=_ear_facts(ear),
+            update=update or {},
         )
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -64,14 +64,6 @@ class DraftWanted(msgspec.Struct, frozen=True, kw_only=True):
     """A whole `programme.json` (contract B3)."""
 
     document: dict[str, Any]
-
-
-class RolloutWanted(msgspec.Struct, frozen=True, kw_only=True):
-    """A release for every box at once; phases come with the rollout engine."""
-
-    release: str
-    boxes: list[str] = []
-    phase: Literal["all"] = "all"
 
 
 def health(console: Console, _ask: Ask) -> Answer:
@@ -242,13 +234,6 @@ def enrol(console: Console, ask: Ask) -> Answer:
     return json_answer(answer)
 
 
-def post_rollout(console: Console, ask: Ask) -> Answer:
-    """Name a release in the desired state of boxes. Only all at once: phases are to come."""
-    wanted: RolloutWanted = ask.decoded(RolloutWanted)
-    del wanted
-    raise Refused("Rollouts are not part of this version yet; use `vitrine ota install` per box.")
-
-
 def list_audit(console: Console, ask: Ask) -> Answer:
     """Who did what; `?before=` pages back, `?about=` filters."""
     lines = console.journal.audit(
@@ -350,7 +335,6 @@ ROUTES = (
     ),
     Route("GET", f"{API}/claims", list_claims, is_api=True, summary="Enrolment tickets"),
     Route("POST", f"{API}/claims", post_claim, False, True, "Make a ticket", Claim),
-    Route("POST", f"{API}/rollouts", post_rollout, False, True, "Roll out", RolloutWanted),
     Route("GET", f"{API}/audit", list_audit, is_api=True, summary="Audit"),
     Route("GET", f"{API}/events", list_events, is_api=True, summary="Events"),
     Route("GET", f"{API}/played", list_played, is_api=True, summary="Proof of play"),

@@ -16,6 +16,7 @@ from fleet.places import CONSOLE_ID, FleetPlaces
 from fleet.publisher import Publisher, Tables
 from fleet.relay import Relay
 from fleet.repository import open_or_create
+from fleet.rollouts import Rollouts
 from fleet.store.boxes import Boxes
 from fleet.store.database import Database
 from fleet.store.journal import Journal
@@ -43,6 +44,7 @@ class Console:
     orders: Orders
     publisher: Publisher
     relay: Relay
+    rollouts: Rollouts
     repository: Repository
     token: str
     started_at: datetime
@@ -52,9 +54,11 @@ class Console:
         self.inbox.start()
         self.line.start()
         self.publisher.start(first)
+        self.rollouts.start()
 
     def stop(self) -> None:
         """End every thread and close the database."""
+        self.rollouts.stop()
         self.publisher.stop()
         self.line.stop()
         self.inbox.stop()
@@ -136,6 +140,7 @@ def open_console(places: FleetPlaces, studio: Studio, token: str) -> Console:
         publisher=Publisher(places, tables, repository, studio, wishes, hub,
                             settings.chain),
         relay=Relay(),
+        rollouts=Rollouts(repository, database, tables.journal, hub),
         repository=repository,
         token=token,
         started_at=utc_now(),

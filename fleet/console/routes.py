@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fleet.console import pages as p
 from fleet.console import programme_pages as e
+from fleet.console import rollout_pages as r
 from fleet.console.api import API
 from fleet.console.api import ROUTES as API_ROUTES
 from fleet.console.ask import Answer, Ask, Route, json_answer
@@ -11,13 +12,22 @@ from fleet.console.console import Console
 from fleet.console.metrics import metrics
 from fleet.console.openapi import describe
 from fleet.console.pages import error_page
+from fleet.rollouts import RolloutWanted
 
 VERSION = "1"
 
 
+ROLLOUT_API = (
+    Route("GET", f"{API}/rollouts", r.get_rollout, is_api=True, summary="The roll-out"),
+    Route("POST", f"{API}/rollouts", r.post_rollout, False, True, "Start, pause, resume or stop",
+          RolloutWanted),
+)
+ALL_API = (*API_ROUTES, *ROLLOUT_API)
+
+
 def openapi(_console: Console, _ask: Ask) -> Answer:
     """This description."""
-    return json_answer(describe(API_ROUTES, VERSION))
+    return json_answer(describe(ALL_API, VERSION))
 
 
 PAGES = (
@@ -35,6 +45,8 @@ PAGES = (
     Route("POST", "/programmes/{programme}/undo", e.undo),
     Route("GET", "/programmes/{programme}/versions/{version}", e.version),
     Route("GET", "/programmes/{programme}/files/{path:path}", e.asset),
+    Route("GET", "/rollouts", r.rollouts),
+    Route("POST", "/rollouts", r.order_rollout),
     Route("GET", "/enrolment", p.enrolment),
     Route("POST", "/enrolment", p.make_ticket),
     Route("GET", "/audit", p.audit),
@@ -43,7 +55,7 @@ PAGES = (
 )
 
 MACHINES = (
-    *API_ROUTES,
+    *ALL_API,
     Route("GET", f"{API}/openapi.json", openapi, True, True),
     Route("GET", "/metrics", metrics, is_api=True),
 )

@@ -1,0 +1,333 @@
+"""The console's hand on a roll-out: begin, slow down, pause, stop; and pause it by itself.
+
+What it signs (role `rollouts`, online) can only hold back what the offline plan allows
+(`ota.rollout`). The signed file is the only state: nothing of it is in the database, and a box
+needs no row. Failures are counted from what boxes report of themselves.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from fleet.live import Hub
+from fleet.store.database import Database
+from fleet.store.journal import Journal
+from ota.clock import utc_now
+from ota.errors import Refused, VitrineError
+from ota.files import read_bounded
+from ota.manifest import NEWEST, parse_newest
+from ota.repository import Repository
+from ota.rollout import (
+    PERMILLE_ALL,
+    PLAN,
+    ROLLOUT,
+    STEER_BYTES_MAX,
+    Plan,
+    Rollout,
+    Wave,
+    decide,
+    encoded,
+    moment_of,
+    parse_plan,
+    parse_rollout,
+    place,
+    read_waves,
+    share_at,
+    waves_text,
+)
+
+JUDGE_S = 10.0
+SYSTEM = "system"
+# A single failure may be one broken machine: it counts only where few have tried.
+LONE_FAILURE_OF = 10
+REASON_CHARS_MAX = 200
+TRIED = """
+select id, coalesce(json_extract(reported,'$.release'),'') release,
+ coalesce(json_extract(reported,'$.update.phase'),'idle') phase,
+ coalesce(json_extract(reported,'$.update.version'),'') trying,
+ exists(select 1 from json_each(reported,'$.update.failed') where value=?) failed
+ from box where retired=0 and reported<>''
+"""
+
+
+class RolloutWanted(msgspec.Struct, frozen=True, kw_only=True):
+    """`start` a release's roll-out, or `pause`, `resume`, `stop` the one that runs.
+
+    `waves` like `1%,10%@24h,100%@3d`, `groups` patterns of box ids, `window` local time like
+    `02:00-05:00`, `pins` box -> version. `release` may be left out but for `start`.
+    """
+
+    action: str = "start"
+    release: str = ""
+    waves: str = "100%"
+    groups: list[str] = []
+    window: str = ""
+    error_budget_percent: float = 2.0
+    pins: dict[str, str] = {}
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Boxes that this console knows, by what they did with the release."""
+
+    boxes: int = 0
+    reached: int = 0
+    runs: int = 0
+    tries: int = 0
+    waits: int = 0
+    failed: int = 0
+
+    @property
+    def tried(self) -> int:
+        """Boxes whose trial is over."""
+        return self.runs + self.failed
+
+
+def budget_spent(tried: int, failed: int, permille: int) -> bool:
+    """Must the roll-out stop by itself? Pure."""
+    lone = failed == 1 and tried > LONE_FAILURE_OF
+    return failed > tried * permille / PERMILLE_ALL and not lone
+
+
+class Rollouts:
+    """Owns the target `rollouts/now.json`. `start` judges in the background until `stop`."""
+
+    def __init__(
+        self,
+        repository: Repository,
+        database: Database,
+        journal: Journal,
+        hub: Hub,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        # An own view of the same folder: the publisher's half-collected changes are not ours.
+        self._repository = Repository.open(repository.directory, repository.keys, clock)
+        self._database, self._journal, self._hub, self._clock = database, journal, hub, clock
+        self._lock = threading.Lock()
+        self._leaving = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="rollouts", daemon=True)
+        self.trouble = ""
+
+    def start(self) -> None:
+        """Begin to look at what the boxes report."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the background work."""
+        self._leaving.set()
+        if self._thread.is_alive():
+            self._thread.join(JUDGE_S)
+
+    def plan(self) -> Plan | None:
+        """What the offline keys allow; for a release that all boxes run, a plan of one wave."""
+        data = self._signed("releases", PLAN)
+        if data is not None:
+            return parse_plan(data)
+        newest = self._signed("releases", NEWEST)
+        if newest is None:
+            return None
+        at = self._clock().replace(microsecond=0).isoformat()
+        return Plan(schema=1, release=parse_newest(newest), salt="0" * 16, at=at)
+
+    def current(self) -> Rollout | None:
+        """What the console has signed for the plan's release."""
+        data = self._signed("rollouts", ROLLOUT)
+        rollout = None if data is None else parse_rollout(data)
+        plan = self.plan()
+        return rollout if rollout and plan and rollout.release == plan.release else None
+
+    def order(self, wanted: RolloutWanted, who: str) -> dict[str, Any]:
+        """Carry out a person's word; returns `status`. Raises Refused."""
+        with self._lock:
+            plan = self._needed_plan(wanted.release)
+            before = self.current()
+            if wanted.action == "start":
+                after = self._begun(wanted, plan)
+            else:
+                after = _changed(wanted, before, plan, self._now())
+            self._sign(after, who, f"rollout.{wanted.action}")
+        return self.status()
+
+    def judge(self) -> bool:
+        """Pause the roll-out when its error budget is spent; True when it did."""
+        with self._lock:
+            plan, rollout = self.plan(), self.current()
+            if plan is None or (rollout is not None and rollout.state != "running"):
+                return False
+            tally = self._tally(plan, rollout)
+            budget = (rollout or _implied(plan, self._now())).error_budget_permille
+            if not budget_spent(tally.tried, tally.failed, budget):
+                return False
+            reason = f"{tally.failed} of {tally.tried} boxes took release {plan.release} back"
+            paused = msgspec.structs.replace(
+                rollout or _implied(plan, self._now()), state="paused", reason=reason
+            )
+            self._sign(paused, SYSTEM, "rollout.auto-paused", failed=tally.failed,
+                       tried=tally.tried)
+            return True
+
+    def status(self) -> dict[str, Any]:
+        """For people and programs: what is signed, how far it is, what it did. Reads all boxes."""
+        plan = self.plan()
+        if plan is None:
+            return {"release": None, "state": "none", "phases": [], "boxes": {}}
+        rollout, now = self.current(), self._clock()
+        tally = self._tally(plan, rollout)
+        begun = rollout or _implied(plan, plan.at)
+        waves, at = begun.waves, moment_of(begun.at)
+        shares = [share_at(plan.pace, moment_of(plan.at), now), share_at(waves, at, now)]
+        waiting = rollout is None and plan.held
+        return {
+            "release": plan.release,
+            "state": "held" if waiting else begun.state,
+            "reason": begun.reason,
+            "begun_at": begun.at,
+            "waves": waves_text(waves),
+            "ceiling": waves_text(plan.pace),
+            "share_percent": 0.0 if waiting else min(shares) / 10,
+            "groups": list(begun.groups or plan.groups),
+            "window": begun.window or plan.window,
+            "error_budget_percent": begun.error_budget_permille / 10,
+            "pins": {**plan.pins, **begun.pins},
+            "boxes": {name: getattr(tally, name) for name in Tally.__dataclass_fields__},
+            "phases": [] if waiting else self._phases(plan, waves, at, now),
+        }
+
+    def _phases(
+        self, plan: Plan, waves: tuple[Wave, ...], begun: datetime, now: datetime
+    ) -> list[dict[str, Any]]:
+        """Each wave with the boxes that come with it: how many, and what they did."""
+        found, lower = [], 0
+        rows = self._rows(plan.release)
+        for wave in waves:
+            starts = begun + timedelta(seconds=wave.after_s)
+            mine = [row for row in rows
+                    if lower <= place(row["id"], plan.salt) * PERMILLE_ALL < wave.permille]
+            found.append({
+                "percent": wave.permille / 10,
+                "at": starts.isoformat(timespec="seconds"),
+                "begun": now >= starts,
+                **_counts(mine, plan.release),
+            })
+            lower = wave.permille
+        return found
+
+    def _tally(self, plan: Plan, rollout: Rollout | None) -> Tally:
+        rows, now = self._rows(plan.release), self._clock()
+        # Whoever was reached stays reached when it is paused: asked as if it were running.
+        open_ = None if rollout is None else msgspec.structs.replace(rollout, state="running")
+        reached = sum(
+            row["release"] == plan.release
+            or decide(plan, open_, row["id"], row["release"] or "0", now).release is not None
+            for row in rows
+        )
+        return Tally(reached=reached, **_counts(rows, plan.release))
+
+    def _rows(self, release: str) -> list[Any]:
+        return list(self._database.all(TRIED, (release,)))
+
+    def _needed_plan(self, release: str) -> Plan:
+        plan = self.plan()
+        if plan is None:
+            raise Refused("No release is signed yet; sign one with `vitrine ota publish`.")
+        if release and release != plan.release:
+            raise Refused(
+                f"The signed plan is for release {plan.release}, not {release}. This server cannot "
+                "name a release: `vitrine ota publish --waves` does, with the offline keys."
+            )
+        return plan
+
+    def _begun(self, wanted: RolloutWanted, plan: Plan) -> Rollout:
+        return parse_rollout(encoded(Rollout(
+            schema=1,
+            release=plan.release,
+            at=self._now(),
+            waves=read_waves(wanted.waves),
+            groups=tuple(wanted.groups),
+            window=wanted.window,
+            error_budget_permille=_budget(wanted.error_budget_percent),
+            pins=dict(wanted.pins),
+        )))
+
+    def _sign(self, rollout: Rollout, who: str, what: str, **detail: Any) -> None:
+        try:
+            self._repository.add("rollouts", ROLLOUT, encoded(rollout))
+            self._repository.publish()
+        except KeyError:
+            self._repository = Repository.open(
+                self._repository.directory, self._repository.keys, self._clock
+            )
+            raise Refused(
+                "This chain's keys were made before roll-outs; let its targets key delegate the "
+                "role `rollouts` first."
+            ) from None
+        about = {"state": rollout.state, "waves": waves_text(rollout.waves),
+                 "reason": rollout.reason, **detail}
+        self._journal.note(who, what, rollout.release, utc_now(), about)
+        self._hub.announce("rollout", rollout.release)
+
+    def _signed(self, role: str, path: str) -> bytes | None:
+        try:
+            entry = self._repository.listed(role).get(path)
+        except KeyError:
+            return None  # a chain from before this role
+        if entry is None:
+            return None
+        folder, _, name = path.rpartition("/")
+        targets = self._repository.directory / "targets"
+        return read_bounded(targets / folder / f"{entry['sha256']}.{name}", STEER_BYTES_MAX)
+
+    def _now(self) -> str:
+        return self._clock().isoformat(timespec="seconds")
+
+    def _run(self) -> None:
+        while not self._leaving.wait(JUDGE_S):
+            try:
+                self.judge()
+                self.trouble = ""
+            except VitrineError as error:
+                # A full disk, a key away: the boxes' own ceiling still holds; told on the page.
+                self.trouble = str(error)
+
+
+def _counts(rows: list[Any], release: str) -> dict[str, int]:
+    on_trial = [row for row in rows if row["trying"] == release]
+    return {
+        "boxes": len(rows),
+        "runs": sum(row["release"] == release and row["phase"] != "trial" for row in rows),
+        "tries": sum(row["phase"] == "trial" for row in on_trial),
+        "waits": sum(row["phase"] in ("waiting", "installing") for row in on_trial),
+        "failed": sum(row["failed"] for row in rows),
+    }
+
+
+def _implied(plan: Plan, at: str) -> Rollout:
+    """What holds while the console has said nothing: the plan's own pace."""
+    return Rollout(schema=1, release=plan.release, at=at, waves=plan.pace)
+
+
+def _changed(wanted: RolloutWanted, before: Rollout | None, plan: Plan, at: str) -> Rollout:
+    """Pause, resume or stop. Raises Refused where that cannot be. Pure."""
+    state = {"pause": "paused", "resume": "running", "stop": "stopped"}.get(wanted.action)
+    if state is None:
+        raise Refused(f"{wanted.action[:20]!r} is not start, pause, resume or stop.")
+    rollout = before or _implied(plan, plan.at)
+    if rollout.state == "stopped":
+        raise Refused(f"The roll-out of {plan.release} is stopped; `start` begins it anew.")
+    if wanted.action == "resume" and (before is None or before.state == "running"):
+        raise Refused("The roll-out is not paused; there is nothing to resume.")
+    reason = wanted.reason[:REASON_CHARS_MAX] if state != "running" else ""
+    return msgspec.structs.replace(rollout, state=state, reason=reason)
+
+
+def _budget(percent: float) -> int:
+    if not 0.0 <= percent <= 100.0:
+        raise Refused(f"An error budget of {percent:g} % cannot be; give 0 to 100.")
+    return round(percent * 10)
