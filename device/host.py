@@ -1,15 +1,14 @@
 """Runs one box's process table on a machine without systemd, and follows the slot switch.
 
 The updater's only word to us is the symlink `opt/vitrine/current`: when it points elsewhere,
-the processes move there one by one, behind the last good frame. Our only word to the updater
-is `run/health.json`.
+the processes move there one by one, behind the last good frame. Our only words to the updater
+are `run/health.json` and `run/shop.json`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -19,41 +18,21 @@ from device.bus import Bus
 from device.paths import Places, repository_root
 from device.processes import BOX, Process
 from device.supervisor import Supervisor, python_command
+from device.witness import Witness
 from ota.clock import monotonic_ns, monotonic_s
 from ota.daemon import make_parts
 from ota.errors import Retry
 from ota.floor import locked
 from ota.install import Settings, recover
+from ota.window import SHOP
 
 CURRENT = "current"
 HEALTH = "health.json"
 HEALTH_EACH_S = 0.5
 UPDATER_LOCK_S = 2.0
-# Player and ear speak each second; a word older than this is no proof that they still work.
-WORD_AGE_MAX_NS = 10_000_000_000
 SILENT_MAX_NS = 20_000_000_000
 # The player goes first: the new release has to prove its picture before anything else moves.
 MOVE_ORDER = ("player", "ear", "eye", "agent", "preview", "safe")
-
-
-class Health(msgspec.Struct, frozen=True, kw_only=True):
-    """What the updater reads to confirm a trial or to go back."""
-
-    code: str
-    player_presented: bool = False
-    ear_ready: bool = False
-    crashes: int = 0
-    at_s: float = 0.0
-
-
-@dataclass
-class _Seen:
-    """What the processes of the current code have proven since they were started from it."""
-
-    player: m.PlayerState | None = None
-    ear: m.EarState | None = None
-    crashes_before: int = 0
-    since_ns: int = 0
 
 
 class Silence:
@@ -94,7 +73,7 @@ class Host:
         places.run.mkdir(parents=True, exist_ok=True)
         self._bus = Bus(places.run, "watch")
         self._code = self.code_folder()
-        self._seen = _Seen()
+        self._witness = Witness()
         self._health_at_s = 0.0
         self._silence = Silence()
         self.heard: list[m.Heard] = []
@@ -129,12 +108,12 @@ class Host:
     @property
     def player(self) -> m.PlayerState | None:
         """The player's last word, since it runs from the current code."""
-        return self._seen.player
+        return self._witness.player
 
     @property
     def ear(self) -> m.EarState | None:
         """The ear's last word, since it runs from the current code."""
-        return self._seen.ear
+        return self._witness.ear
 
     def close(self) -> None:
         """Stop the box."""
@@ -155,13 +134,8 @@ class Host:
         return {**self._environment, **self._own.get(name, {}), "PYTHONPATH": str(self._code)}
 
     def _notice(self, message: m.Message) -> None:
-        if isinstance(message, (m.PlayerState, m.EarState)) and message.at_ns < self._seen.since_ns:
-            return  # the last word of the code we moved away from
-        if isinstance(message, m.PlayerState):
-            self._seen.player = message
-        elif isinstance(message, m.EarState):
-            self._seen.ear = message
-        elif isinstance(message, m.Heard):
+        self._witness.note(message)
+        if isinstance(message, m.Heard):
             self.heard = [*self.heard[-99:], message]
         elif isinstance(message, m.Happened):
             self.happened = [*self.happened[-999:], message]
@@ -171,32 +145,28 @@ class Host:
         if code == self._code:
             return
         self._code = code
-        self._seen = _Seen(crashes_before=self._crashes())
+        crashes = self._crashes()
         for name in MOVE_ORDER:
             self._supervisor.move(name, code, self._environment_of(name))
-        self._seen.since_ns = monotonic_ns()
+        self._witness.moved(crashes, monotonic_ns())
 
     def _end_silence(self) -> None:
         """systemd does the same by its watchdog."""
         restarts = self._supervisor.restarts("player")
-        if self._silence.is_too_long(self._seen.player, restarts, monotonic_ns()):
+        if self._silence.is_too_long(self._witness.player, restarts, monotonic_ns()):
             self._supervisor.kill("player")
 
     def _crashes(self) -> int:
         return sum(self._supervisor.restarts(process.name) for process in BOX)
 
     def _write_health(self) -> None:
-        player, ear = self._seen.player, self._seen.ear
-        oldest_ns = monotonic_ns() - WORD_AGE_MAX_NS
-        presents = player and player.ready and player.frames_shown > 0 and player.at_ns > oldest_ns
-        health = Health(
-            code=str(self._code),
-            player_presented=bool(presents),
-            ear_ready=bool(ear and ear.ready and ear.at_ns > oldest_ns),
-            crashes=self._crashes() - self._seen.crashes_before,
-            at_s=monotonic_s(),
-        )
-        # Read by another process at any time, but worthless after a reboot: atomic, not durable.
-        temporary = self._places.run / f".{HEALTH}"
-        temporary.write_bytes(msgspec.json.encode(health))
-        temporary.replace(self._places.run / HEALTH)
+        now_ns = monotonic_ns()
+        health = self._witness.health(str(self._code), self._crashes(), now_ns)
+        self._write(HEALTH, msgspec.json.encode(health))
+        self._write(SHOP, msgspec.json.encode(self._witness.shop(now_ns)))
+
+    def _write(self, name: str, data: bytes) -> None:
+        """Read by others at any time, but worthless after a reboot: atomic, not durable."""
+        temporary = self._places.run / f".{name}"
+        temporary.write_bytes(data)
+        temporary.replace(self._places.run / name)

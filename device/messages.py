@@ -122,6 +122,11 @@ class PlayerState(Message, tag="player_state", frozen=True):
     rss_bytes: int | None = None
     fault: str | None = None
     frozen_s: float = 0.0
+    # For the trial of a release: see device.witness. None: nobody can tell.
+    tone_passed: bool | None = None
+    shop_open: bool | None = None
+    shop_changes_at: str | None = None
+    shop_utc_offset_s: float | None = None
 
 
 class Question(Message, tag="question", frozen=True):

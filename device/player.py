@@ -19,6 +19,7 @@ import msgspec
 from device import messages as m
 from device.audio.reference import ReferenceWriter
 from device.audio.speaker import Speaker
+from device.audio.tone import ProofTone
 from device.bus import Bus
 from device.hal import Hal, open_box
 from device.hal.notify import Notifier
@@ -162,6 +163,7 @@ class Player:
             calibration=Calibration(self.stage, self.speaker, look))
         self._places = places
         self._presence = Presence(places)
+        self._tone = ProofTone(self.speaker)
         self.liveness = Liveness()
         self._guard = PictureGuard(self.liveness, self._give_up)
         self._notifier = Notifier(notify_socket())
@@ -236,6 +238,8 @@ class Player:
             "rss_bytes": figures.note_memory(),
             "band": self.warden.standing.band.name,
             "fault": sound.fault if self._settings.sound else None,
+            "tone_passed": self._tone.passed,
+            **self.director.day.told(),
         }
 
     def _look_at_permission(self) -> None:
@@ -278,6 +282,7 @@ class Player:
         self._live.start()
         self.stage.on_presented = self._on_first_frame
         self.speaker.settle(SETTLE_S)
+        self._tone.begin()
         sys.setswitchinterval(SWITCH_S)
         gc.collect()
         gc.freeze()

@@ -66,6 +66,7 @@ class Speaker:
     def __init__(self, device: str | None = None, enabled: bool = True) -> None:
         """`device` None is the system's default; `enabled` False never opens one."""
         self._device, self._enabled = device, enabled
+        self.taken_frames = 0  # by the device, since the beginning
         self.clock = MediaClock(RATE_HZ, monotonic_s())
         self.volume = 1.0
         # A visitor's wish on top of it, how loud that may make it, and softly while they speak.
@@ -89,6 +90,11 @@ class Speaker:
         self._news: deque[str] = deque(maxlen=NEWS_MAX)
         self._stop = threading.Event()
         self._guard = threading.Thread(target=self._watch, name="speaker", daemon=True)
+
+    @property
+    def enabled(self) -> bool:
+        """False: this one never opens a device."""
+        return self._enabled
 
     def start(self) -> Speaker:
         """Open the device if there is one, and keep looking after it; twice is once."""
@@ -197,6 +203,7 @@ class Speaker:
             block = self._block(index, frames)
             self._next = index + frames
             self._last_callback_s = now_s
+            self.taken_frames += frames
             if status.output_underflow and now_s - self._opened_s > START_S_MAX:
                 self._deepen |= self._underflows.note(now_s)
         out[:] = block[:, None]

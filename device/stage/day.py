@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from device.messages import Settings
-from device.stage.hours import Day, clock_is_wrong, day_at
+from device.programme import times
+from device.stage.hours import Day, clock_is_wrong, day_at, opening
 from device.stage.volume import Loudness
 from ota.clock import Deadline, utc_now
 from ota.errors import Refused
@@ -57,6 +58,22 @@ class ShopDay:
         now, settings = self.now(), self._settings
         wrong = self._floor is not None and clock_is_wrong(self._floor.behind())
         return day_at(settings.hours, settings.timezone, now, self._awake_until, wrong)
+
+    def told(self) -> dict[str, Any]:
+        """Fields of PlayerState for the updater, which waits for the evening: is the shop open,
+        until when (UTC), its wall clock's offset. Left out: nobody knows."""
+        settings, now = self._settings, self.now()
+        found = opening(settings.hours, settings.timezone, now)
+        try:
+            offset = now.astimezone(times.zone(settings.timezone)).utcoffset()
+        except times.BadTime:
+            offset = None
+        told: dict[str, Any] = {
+            "shop_utc_offset_s": None if offset is None else offset.total_seconds()}
+        if settings.hours is None or not settings.hours.strip():
+            return told
+        at = found.changes_at.isoformat(timespec="seconds") if found.changes_at else None
+        return {**told, "shop_open": found.is_open, "shop_changes_at": at}
 
     def order_volume(self, volume: float) -> None:
         """A person's loudness, until the curve's next point."""

@@ -1,7 +1,9 @@
 """Is the picture alive? Told by the pixels that were presented, never by a thread that says so.
 
 An avatar moves even when it rests, and video has noise: some of a thousand pixels change from one
-fifth of a second to the next. When none does for seconds, decoder, compositor or screen hang.
+fifth of a second to the next. When none does for seconds, decoder, compositor or screen hang. A
+picture of which not one of these pixels is brighter than black is none, though it may be presented
+25 times a second: the safe picture lies above the player's when a screen is to be dark.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ SAMPLE_EVERY_FRAMES = 5
 SAMPLES_A_SIDE = 32
 LOOK_S = 0.5
 FROZEN_LOOKS_MAX = 16
+BLACK_MAX = 16
 # The watchdog is fed only while the picture is no older than this.
 ALIVE_S = 2.0
 
@@ -27,6 +30,7 @@ class Liveness:
     def __init__(self) -> None:
         self.still = False
         self.changes = 0
+        self.black = False
         self._frames = 0
         self._sample = 0
         self._changed_s: float | None = None
@@ -36,6 +40,7 @@ class Liveness:
         self._frames += 1
         if self._frames % SAMPLE_EVERY_FRAMES and self._changed_s is not None:
             return
+        self.black = is_black(canvas)
         sample = sampled(canvas)
         if self.still or sample != self._sample or self._changed_s is None:
             self._sample, self._changed_s = sample, monotonic_s()
@@ -47,15 +52,24 @@ class Liveness:
 
     @property
     def alive(self) -> bool:
-        """A frame was presented, and the picture moves."""
-        return self._changed_s is not None and self.frozen_s() < ALIVE_S
+        """A frame was presented, the picture moves, and it is not black."""
+        return self._changed_s is not None and self.frozen_s() < ALIVE_S and not self.black
 
 
 def sampled(canvas: Picture) -> int:
     """A checksum of some pixels, spread over the whole picture."""
+    return zlib.crc32(_some_of(canvas).tobytes())
+
+
+def is_black(canvas: Picture) -> bool:
+    """Is none of these pixels brighter than black?"""
+    return bool(_some_of(canvas).max() <= BLACK_MAX)
+
+
+def _some_of(canvas: Picture) -> Picture:
     down = max(1, canvas.shape[0] // SAMPLES_A_SIDE)
     along = max(1, canvas.shape[1] // SAMPLES_A_SIDE)
-    return zlib.crc32(canvas[down // 2 :: down, along // 2 :: along, :3].tobytes())
+    return canvas[down // 2 :: down, along // 2 :: along, :3]
 
 
 class Patience:
