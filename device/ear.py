@@ -338,13 +338,22 @@ class Ear:
             )  # fmt: skip
 
 
+def assembled(places: Places, settings: EarSettings, source: Source, bus: Bus) -> Ear:
+    """A warm ear on `source`. Raises Refused when a model cannot be used."""
+    assets = settings.assets or assets_dir()
+    recogniser = load_recogniser(assets, places.recognisers, settings.threads)
+    vad = Vad.load(assets)
+    recogniser.warm_up()
+    gate = EchoGate(settings.echo, EchoCanceller(places.run))
+    return Ear(source, vad, recogniser, bus, gate, settings.languages)
+
+
 def run(places: Places, settings: EarSettings | None = None) -> int:
     """The process: load, warm up, say READY, listen until SIGTERM. Exit code 0 or 1.
 
     Raises Refused when a model or recording cannot be used.
     """
     chosen = settings or EarSettings()
-    assets = chosen.assets or assets_dir()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -352,11 +361,7 @@ def run(places: Places, settings: EarSettings | None = None) -> int:
     source = FileSource(chosen.speak) if chosen.speak else Capture(
         chosen.microphone, zeros_are_fault=chosen.echo != "off")
     with Bus(places.run, "ear") as bus:
-        recogniser = load_recogniser(assets, places.recognisers, chosen.threads)
-        vad = Vad.load(assets)
-        recogniser.warm_up()
-        gate = EchoGate(chosen.echo, EchoCanceller(places.run))
-        ear = Ear(source, vad, recogniser, bus, gate, chosen.languages)
+        ear = assembled(places, chosen, source, bus)
         gc.collect()
         gc.freeze()
         notifier.ready()
