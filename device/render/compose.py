@@ -65,6 +65,7 @@ class Overlay:
     gauge: Sprite | None = None
     bumper: Sprite | None = None
     notice: Sprite | None = None
+    ear: Sprite | None = None  # shown while the microphone is on, whatever else is
     said: Track | None = None
 
     def changed(self, part: str, what: Sprite | Track | None) -> Overlay:
@@ -243,6 +244,8 @@ class Compositor:
                 found.clear()
             found.append(Layer(overlay.notice, 0, self.height_px - overlay.notice.height_px))
         corner = margin - self.label.margin_px
+        if overlay.ear is not None:
+            found.append(self._ear_layer(overlay.ear, margin))
         found.append(Layer(self.label.sprite, corner, corner))
         self.covered = any(self._covers(layer) for layer in found)
         placed = [self._shifted(layer) for layer in found]
@@ -269,6 +272,15 @@ class Compositor:
                 found.append(Layer(sprite, (self.width_px - sprite.width_px) // 2, y))
                 y += sprite.height_px + self.look.px(16)
         return found
+
+    def _ear_layer(self, ear: Sprite, margin: int) -> Layer:
+        """Right of the AI label; in portrait, where the brand may begin there, under it."""
+        wide = self.label.sprite.width_px - 2 * self.label.margin_px
+        high = self.label.sprite.height_px - 2 * self.label.margin_px
+        gap = self.look.px(16)
+        if self.height_px >= self.width_px:
+            return Layer(ear, margin, margin + high + gap)
+        return Layer(ear, margin + wide + gap, margin + (high - ear.height_px) // 2)
 
     def _words_layers(self, overlay: Overlay, margin: int) -> list[Layer]:
         """Caption or hint, above them what was heard: over a lying card in portrait and beside

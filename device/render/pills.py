@@ -1,4 +1,4 @@
-"""Small marks: the camera's under the brand, the ear's at the foot of the picture."""
+"""Small marks: the camera's under the brand, the ear's at the AI label and at the foot."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ PASSED_ON_WORDS = "没答上的问题会转告店家 / Unanswered questions are 
 LISTENING_WORDS = "正在听 / Listening"
 THINKING_WORDS = "稍等 / One moment"
 _GAP_PX = 14
+_EAR_PX = 85  # as high as the AI label
+Strokes = Sequence[Sequence[tuple[float, float]]]
 
 
 def camera_pill(look: Look) -> Sprite:
@@ -57,12 +59,21 @@ def _words_pill(text: str, look: Look) -> Sprite:
     return board.sprite()
 
 
+def ear_mark(look: Look) -> Sprite:
+    """An ear in a round of the AI label's height and colours: the microphone is on."""
+    side, icon = look.px(_EAR_PX), look.px(54)
+    board = Board(side, side)
+    board.panel((0, 0, side, side), side // 2, (12, 14, 16, 118))
+    at = (side - icon) / 2
+    for stroke in _ear():
+        board.stroke([(at + x * icon, at + y * icon) for x, y in stroke], 0.1 * icon,
+                     (255, 255, 255, 240))
+    return board.sprite()
+
+
 def listening_pill(look: Look) -> Sprite:
     """An ear, and that it listens."""
-    ear = [_arc((0.50, 0.36), 0.30, 165, 380), _arc((0.50, 0.36), 0.13, 180, 360)]
-    outer = [*ear[0], (0.72, 0.58), (0.62, 0.72), (0.60, 0.86), (0.48, 0.94), (0.36, 0.88)]
-    inner = [*ear[1], (0.60, 0.46), (0.50, 0.56), (0.48, 0.68)]
-    return _icon_pill(LISTENING_WORDS, look, (outer, inner))
+    return _icon_pill(LISTENING_WORDS, look, _ear())
 
 
 def thinking_pill(look: Look) -> Sprite:
@@ -71,9 +82,14 @@ def thinking_pill(look: Look) -> Sprite:
     return _icon_pill(THINKING_WORDS, look, dots, weight=0.17)
 
 
-def _icon_pill(
-    text: str, look: Look, strokes: Sequence[Sequence[tuple[float, float]]], weight: float = 0.09
-) -> Sprite:
+def _ear() -> Strokes:
+    """An ear's outer and inner line in the unit square."""
+    ear = [_arc((0.50, 0.36), 0.30, 165, 380), _arc((0.50, 0.36), 0.13, 180, 360)]
+    outer = [*ear[0], (0.72, 0.58), (0.62, 0.72), (0.60, 0.86), (0.48, 0.94), (0.36, 0.88)]
+    return outer, [*ear[1], (0.60, 0.46), (0.50, 0.56), (0.48, 0.68)]
+
+
+def _icon_pill(text: str, look: Look, strokes: Strokes, weight: float = 0.09) -> Sprite:
     """As `cards.hint`, with an icon drawn of strokes in the unit square in the accent colour."""
     look = look.card()
     kind = typeface(REGULAR, look.px(40))

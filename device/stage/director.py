@@ -32,7 +32,7 @@ from device.stage.calibration import Calibration
 from device.stage.clips import answers_first
 from device.stage.collector import Collector
 from device.stage.day import ShopDay
-from device.stage.incoming import override_event, say_event
+from device.stage.incoming import listens, override_event, say_event
 from device.stage.liveness import frozen_detail
 from device.stage.performer import Performer
 from device.stage.resume import Bookmark
@@ -149,6 +149,7 @@ class Director:
                 self._seen(message)
             case m.EarState():
                 self._due.deaf_s = monotonic_s() + DEAF_S if message.ready else 0.0
+                self._performer.microphone(listens(message))
             case m.ContentReady():
                 self._take(message)
             case m.Command():
@@ -193,6 +194,8 @@ class Director:
                     self._happened("withheld", detail)
         if now_s >= self._due.report_s:
             self._performer.hears(now_s < self._due.deaf_s)
+            if now_s >= self._due.deaf_s:
+                self._performer.microphone(False)
             self._performer.camera(now_s < self._due.blind_s)
             self._performer.warm(self._cold)
             self._make_sense()

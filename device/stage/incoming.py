@@ -1,4 +1,4 @@
-"""What the console wants said, as events of the conversation."""
+"""What other processes tell the player: the console's words as events, the ear's state."""
 
 from __future__ import annotations
 
@@ -40,3 +40,8 @@ def _moment(text: str | None) -> datetime | None:
     except ValueError:
         return None
     return found.replace(tzinfo=timezone.utc) if found and found.tzinfo is None else found
+
+
+def listens(ear: m.EarState) -> bool:
+    """Is sound of the shop looked through for words, be it for a wake phrase alone?"""
+    return ear.ready and ear.listening != "deaf" and ear.level_dbfs is not None

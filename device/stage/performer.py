@@ -76,7 +76,7 @@ class Performer:
         self._pinned: str | None = None
         self._idle = Idle(idle_gestures(stage.gestures), since_s=monotonic_s())
         self._resting: str | None = None
-        self._camera_on = self._outside = self._passed_on = False
+        self._camera_on = self._outside = self._passed_on = self._ear_on = False
         self.screen = Screen()
         self.record = Record(self.news, self._screen_now)
 
@@ -86,6 +86,7 @@ class Performer:
         now = self._stage.now()
         self._stage.change_at(now, "hint", self._ask())
         self._show_brand()
+        self._show_ear()
         self.show_card(self._wished)
 
     def perform(self, cue: cues.Cue) -> None:
@@ -127,6 +128,12 @@ class Performer:
         if on != self._hears:
             self._hears = on
             self._stage.change_at(self._stage.now(), "hint", self._ask())
+
+    def microphone(self, on: bool) -> None:
+        """The ear that is shown whenever the kiosk listens, to whom or for what word ever."""
+        if on != self._ear_on:
+            self._ear_on = on
+            self._show_ear()
 
     def camera(self, on: bool) -> None:
         """The mark that says so whenever the camera is on."""
@@ -272,6 +279,10 @@ class Performer:
         if self._passed_on:
             brand = below(brand, self.wardrobe.passed_on, self.wardrobe.look)
         self._stage.change_at(self._stage.now(), "brand", brand)
+
+    def _show_ear(self) -> None:
+        ear = self.wardrobe.ear if self._ear_on else None
+        self._stage.change_at(self._stage.now(), "ear", ear)
 
     def _rest(self) -> None:
         """Hide the part whose turn it is after long quiet; a gesture without words at times."""

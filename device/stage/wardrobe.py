@@ -23,6 +23,7 @@ from device.render.cards import Look, Offer, brand, hint, product_card
 from device.render.notices import bumper, emergency
 from device.render.pills import (
     camera_pill,
+    ear_mark,
     listening_pill,
     outside_pill,
     passed_on_pill,
@@ -54,6 +55,7 @@ class Wardrobe:
         self._bumper: Sprite | None = None
         self.ask = hint(ASK_WORDS, self.look)
         self.camera = camera_pill(self.look)
+        self.ear = ear_mark(self.look)
         self.outside = outside_pill(self.look)
         self.passed_on = passed_on_pill(self.look)
         self.on_air = hint(ON_AIR_WORDS, self.look, accent=True)
