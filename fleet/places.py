@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from fleet.chat import Chat
 from ota.errors import Refused
 from ota.files import read_bounded, write_durable
 
@@ -29,6 +30,8 @@ class FleetSettings(msgspec.Struct, frozen=True, kw_only=True):
     programme: str = ""
     # Where a technician sees a box's live picture; "{box}" stands for its id.
     preview_url: str = ""
+    # The endpoint that drafts script lines for an editor; None: the console does not offer it.
+    drafting: Chat | None = None
     schema: int = 1
 
     @property
@@ -67,6 +70,11 @@ class FleetPlaces:
     def offline_keys(self) -> Path:
         """Root, targets, releases, avatars: take this folder away after the first start."""
         return self.state / "offline-keys"
+
+    @property
+    def chat_keys(self) -> Path:
+        """Keys of foreign servers, for `drafting.key_file`; nothing of our own lies here."""
+        return self.state / "chat-keys"
 
     @property
     def https(self) -> Path:

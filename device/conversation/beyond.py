@@ -71,9 +71,17 @@ def doubt(facts: Facts, reply: str, language: str, showing: str | None) -> str:
         return "no answer"
     if len(text) > REPLY_CHARACTERS_MAX[family]:
         return "too long"
+    return untrue(facts, text, language, showing) or unknown_words(facts, text)
+
+
+def untrue(facts: Facts, text: str, language: str, showing: str | None) -> str:
+    """What a text says that the facts do not: numbers, products, promises, addresses; as `doubt`.
+
+    `showing` is the product that numbers belong to where none is named.
+    """
     if _ADDRESS.search(text) or _PHONE.search(text):
         return "an address or number"
-    if not _in_language(text, family):
+    if not _in_language(text, _family(language)):
         return "another language"
     about = [product_id for _, product_id in named_in(text, facts.names)]
     if not set(about) <= facts.sold:
@@ -82,7 +90,7 @@ def doubt(facts: Facts, reply: str, language: str, showing: str | None) -> str:
         known = (*facts.claimed.get(owner, ()), *facts.claimed.get(None, ()))
         if not any(claim.agrees(each) for each in known):
             return f"a {claim.kind} that is no fact"
-    return _promise(facts, text, {*about} or {showing}) or _unknown_words(facts, text)
+    return _promise(facts, text, {*about} or {showing})
 
 
 def line_of_reply(facts: Facts, reply: str, language: str) -> Line:
@@ -124,7 +132,7 @@ def _promise(facts: Facts, text: str, about: set[str | None]) -> str:
     return ""
 
 
-def _unknown_words(facts: Facts, text: str) -> str:
+def unknown_words(facts: Facts, text: str) -> str:
     """Words that neither the programme nor everyday speech has may name what is not there."""
     text = _without_numbers(text)
     for run in HAN_RUN.findall(text):

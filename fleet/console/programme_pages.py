@@ -10,6 +10,7 @@ import msgspec
 
 from fleet.console.ask import Answer, Ask, NotFound, see_other
 from fleet.console.console import Console
+from fleet.console.drafted import Drafted
 from fleet.console.pages import pages, show
 from fleet.drafts import (
     Document,
@@ -61,7 +62,7 @@ def programmes(console: Console, ask: Ask) -> Answer:
 
 def editor(console: Console, ask: Ask) -> Answer:
     """The draft as a form."""
-    programme = _programme(console, ask)
+    programme = programme_of(console, ask)
     document = console.publisher.draft(programme)
     return _editor(console, ask, programme, document, console.publisher.faults(programme))
 
@@ -75,6 +76,7 @@ def _editor(
     refused: str = "",
     rest: str | None = None,
     status: int = 200,
+    drafted: Drafted | None = None,
 ) -> Answer:
     versions = console.programmes.versions(programme)
     changes = differences(versions[0].document, document) if versions else []
@@ -102,13 +104,23 @@ def _editor(
         changed=changed_fields(document, changes),
         page=ask.form.get("page", "")[:40] or secrets.token_hex(8),
         boxes=len(console.boxes.with_programme(programme)),
+        drafting=console.authority.settings.drafting is not None,
+        drafted=drafted,
         just_published=ask.query.get("published") == "1" and not refused,
     )
 
 
+def with_drafted(console: Console, ask: Ask, programme: str, drafted: Drafted) -> Answer:
+    """The editor with proposed lines, or with the reason why there are none."""
+    document = console.publisher.draft(programme)
+    status = 422 if drafted.trouble else 200
+    faults = console.publisher.faults(programme)
+    return _editor(console, ask, programme, document, faults, status=status, drafted=drafted)
+
+
 def edit(console: Console, ask: Ask) -> Answer:
     """Every button of the editor: save, publish, add, remove, discard."""
-    programme = _programme(console, ask)
+    programme = programme_of(console, ask)
     form, do = ask.form, ask.form.get("do", "save")
     own_page = console.publisher.is_last_page(programme, form.get("page", ""))
     if not own_page and form.get("revision") != _revision(console.publisher.draft_bytes(programme)):
@@ -161,7 +173,7 @@ def _publish(console: Console, ask: Ask, programme: str, faults: list[Fault]) ->
 
 def undo(console: Console, ask: Ask) -> Answer:
     """Publish an older version's document under a new number."""
-    programme = _programme(console, ask)
+    programme = programme_of(console, ask)
     to = ask.form.get("to", "")
     if not to.isdecimal():
         raise NotFound
@@ -176,7 +188,7 @@ def undo(console: Console, ask: Ask) -> Answer:
 
 def version(console: Console, ask: Ask) -> Answer:
     """What one version changed, and its whole document."""
-    programme = _programme(console, ask)
+    programme = programme_of(console, ask)
     number = ask.parts["version"]
     found = console.programmes.version(programme, int(number)) if number.isdecimal() else None
     if found is None:
@@ -198,7 +210,7 @@ def version(console: Console, ask: Ask) -> Answer:
 
 def asset(console: Console, ask: Ask) -> Answer:
     """A picture of the draft, for the product table."""
-    programme = _programme(console, ask)
+    programme = programme_of(console, ask)
     root = console.places.draft(programme).resolve()
     path = (root / ask.parts["path"]).resolve()
     if not path.is_relative_to(root) or path.suffix.lower() not in IMAGE_TYPES:
@@ -212,7 +224,8 @@ def asset(console: Console, ask: Ask) -> Answer:
     )
 
 
-def _programme(console: Console, ask: Ask) -> str:
+def programme_of(console: Console, ask: Ask) -> str:
+    """The programme that the address names. Raises NotFound."""
     known = console.programmes.get(ask.parts["programme"])
     if known is None:
         raise NotFound

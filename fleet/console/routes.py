@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fleet.console import drafting_pages as d
 from fleet.console import pages as p
 from fleet.console import programme_pages as e
 from fleet.console import rollout_pages as r
@@ -43,6 +44,9 @@ PAGES = (
     Route("GET", "/programmes/{programme}", e.editor),
     Route("POST", "/programmes/{programme}", e.edit),
     Route("POST", "/programmes/{programme}/undo", e.undo),
+    Route("GET", "/programmes/{programme}/lines", e.editor),
+    Route("POST", "/programmes/{programme}/lines", d.propose),
+    Route("POST", "/programmes/{programme}/lines/take", d.take),
     Route("GET", "/programmes/{programme}/versions/{version}", e.version),
     Route("GET", "/programmes/{programme}/files/{path:path}", e.asset),
     Route("GET", "/rollouts", r.rollouts),

@@ -35,6 +35,10 @@
     const row = event.target.closest("tr[data-href]");
     if (row && !event.target.closest("a,button,input,select")) location.href = row.dataset.href;
   });
+  document.addEventListener("submit", (event) => {
+    const button = event.submitter;
+    if (button && button.dataset.busy && event.target.id !== "editor") setTimeout(() => { button.textContent = button.dataset.busy; button.disabled = true; }, 0);
+  });
   for (const range of document.querySelectorAll("input[type=range]")) {
     const out = range.parentElement.querySelector("output");
     const tell = () => { if (out) out.textContent = range.value + " %"; };
