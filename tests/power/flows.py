@@ -1,0 +1,20 @@
+"""All flows under the power rig, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.power.box_flows import DesiredState, Events, NewKeys, Publishing
+from tests.power.content_flows import Eviction, Programmes
+from tests.power.enrol_flow import EnrolledAnew
+from tests.power.flow import Flow
+from tests.power.update_flows import GoneBack, TakenBack, Updates
+
+FLOWS: dict[str, Callable[[Path], Flow]] = {
+    made.name: made
+    for made in (
+        Updates, TakenBack, GoneBack, Programmes, Eviction, DesiredState, Events, EnrolledAnew,
+        NewKeys, Publishing,
+    )
+}  # fmt: skip
