@@ -4,25 +4,20 @@ rollback, status, history, daemon."""
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ota.errors import Refused, Retry, VitrineError
+from ota import keys_cli
+from ota.errors import Refused, Retry
 
 if TYPE_CHECKING:
     from ota.daemon import Roots
     from ota.orders import Order
 
-PASSPHRASE_BYTES_MAX = 4096
 WAIT_S = 900.0
 LOOK_S = 0.3
-KEYS_EXAMPLE = """example:
-  vitrine ota keys --out keys --passphrase-file secret.txt
-  then carry keys/offline away; keys/online goes to the chain's server
-"""
 PUBLISH_EXAMPLE = """example:
   vitrine ota publish --repository /srv/vitrine/tuf --keys keys --version 1.4.0
   vitrine ota publish --repository tuf --keys keys --version 1.4.0 --wheels wheels
@@ -46,14 +41,16 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 
 def _register_publisher(orders: Any) -> None:
-    keys = _add(orders, "keys", _run_keys, "make the keys of a chain", KEYS_EXAMPLE)
-    keys.add_argument("--out", type=Path, required=True, help="a new folder for the keys")
-    keys.add_argument("--passphrase-file", type=Path, help="encrypts the offline keys")
+    words = "the keys of a chain: make, show, rotate, sign"
+    keys_cli.register(_add(orders, "keys", keys_cli.run_make, words, keys_cli.EXAMPLE))
+    withdraw = _add(orders, "withdraw", _run_withdraw, "take likeness consents back",
+                    "vitrine ota withdraw --consent lin-1 --repository tuf --keys keys")
+    withdraw.add_argument("--repository", type=Path, required=True, help="the TUF folder")
+    withdraw.add_argument("--consent", required=True, action="append", metavar="ID",
+                          help="its revocation_id; may repeat")
+    keys_cli.change_options(withdraw)
     publish = _add(orders, "publish", _run_publish, "sign a release", PUBLISH_EXAMPLE)
     publish.add_argument("--repository", type=Path, required=True, help="the TUF folder")
-    publish.add_argument(
-        "--keys", type=Path, required=True, action="append", help="folder of keys; may repeat"
-    )
     publish.add_argument("--version", required=True, help="dotted numbers, higher than before")
     publish.add_argument("--tree", type=Path, help="source tree (default: this code's own)")
     publish.add_argument(
@@ -66,7 +63,7 @@ def _register_publisher(orders: Any) -> None:
         help="JSON list of what a box must be, beyond platform and Python",
     )
     publish.add_argument("--notes", default="", help="one line for the fleet's admin")
-    publish.add_argument("--passphrase-file", type=Path, help="opens the offline keys")
+    keys_cli.change_options(publish)
     publish.add_argument(
         "--waves", metavar="WAVES", help="at most so fast: 1%%,10%%@24h,100%%@3d (default: all)"
     )
@@ -138,41 +135,38 @@ def _add(
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
-    if name not in ("keys", "publish"):
+    if name not in ("keys", "publish", "withdraw"):
         parser.add_argument("--root", type=Path, help="the box's root (default: VITRINE_ROOT)")
     parser.set_defaults(run=run)
     return parser
 
 
-def _run_keys(args: argparse.Namespace) -> int:
-    from ota.keyring import OFFLINE_KEYS, make_keyring
+def _run_withdraw(args: argparse.Namespace) -> int:
+    from ota.ceremony import listing
+    from ota.withdraw import add
 
-    passphrase = _passphrase(args.passphrase_file)
-    made = make_keyring(args.out, passphrase)
-    told = {role: [key.public.key_id for key in keys] for role, keys in made.items()}
-    lines = [f"{role:11} {ids[0][:16]}" for role, ids in told.items()]
-    lines.append(f"Carry {args.out / 'offline'} ({', '.join(OFFLINE_KEYS)}) to a safe place.")
-    if passphrase is None:
-        lines.append("The offline keys are not encrypted; use --passphrase-file for a real chain.")
-    _tell(args, {"keys": told, "directory": str(args.out)}, lines)
-    return 0
+    repository = keys_cli.open_for_change(args)
+    add(repository, args.consent)
+    return keys_cli.finish(args, repository, listing(repository, "avatars"))
 
 
 def _run_publish(args: argparse.Namespace) -> int:
     from ota.clock import utc_now
+    from ota.collecting import Collecting
     from ota.consent import check_tree
-    from ota.keyring import find_keys
+    from ota.keyring import thresholds_in
     from ota.release import build, publish, read_needs
     from ota.repository import ROLES, Repository
     from ota.spread import plan_of, sign_plan
 
-    keys = find_keys(args.keys, ROLES, _passphrase(args.passphrase_file))
+    keys = keys_cli.hands(args, ROLES)
     tree = args.tree or Path(__file__).resolve().parent.parent
     check_tree(tree, utc_now())
     if (args.repository / "metadata" / "timestamp.json").exists():
-        repository = Repository.open(args.repository, keys)
+        opened = Collecting if args.export else Repository
+        repository = opened.open(args.repository, keys)
     else:
-        repository = Repository.create(args.repository, keys)
+        repository = Repository.create(args.repository, keys, thresholds_in(args.keys))
     artefact = args.repository / ".release.tar"
     try:
         release = build(tree, args.version, artefact, notes=args.notes, wheels=args.wheels,
@@ -184,6 +178,8 @@ def _run_publish(args: argparse.Namespace) -> int:
             sign_plan(repository, plan)
     finally:
         artefact.unlink(missing_ok=True)
+    if isinstance(repository, Collecting):
+        return keys_cli.finish(args, repository, repository.change("releases"))
     manifest = release.manifest
     size_mb = manifest.artefact.bytes / 1e6
     told = {
@@ -199,7 +195,7 @@ def _run_publish(args: argparse.Namespace) -> int:
     }
     words = "signed" if args.not_newest else "signed, and every box is sent to it"
     words = f"signed, and boxes are sent to it in waves ({args.waves})" if args.waves else words
-    _tell(
+    keys_cli.tell(
         args,
         told,
         [
@@ -236,7 +232,7 @@ def _run_check(args: argparse.Namespace) -> int:
         if against is None
         else f"Nothing to install: {against}."
     )
-    _tell(args, told, [sentence])
+    keys_cli.tell(args, told, [sentence])
     return 0
 
 
@@ -269,7 +265,7 @@ def _ordered(args: argparse.Namespace, order: Order) -> int:
     else:
         message = apply_alone(places, order, Settings())
     told = _status(places)
-    _tell(args, {"ok": True, "message": message, **told}, [message])
+    keys_cli.tell(args, {"ok": True, "message": message, **told}, [message])
     return 0
 
 
@@ -303,7 +299,7 @@ def _run_status(args: argparse.Namespace) -> int:
 
     told = _status(_places(args))
     lines = status_lines(told, _language(args))
-    _tell(args, told, lines)
+    keys_cli.tell(args, told, lines)
     return 0
 
 
@@ -346,7 +342,7 @@ def _run_history(args: argparse.Namespace) -> int:
         "broken_at": broken,
     }
     lines = history_lines(entries, broken, _language(args))
-    _tell(args, told, lines)
+    keys_cli.tell(args, told, lines)
     return 0 if broken is None else 1
 
 
@@ -383,24 +379,3 @@ def _places(args: argparse.Namespace) -> Roots:
     # The dispatcher knows the environment (VITRINE_ROOT); this folder does not read it.
     places: Roots = args.places(args.root)
     return places
-
-
-def _passphrase(path: Path | None) -> str | None:
-    from ota.files import read_bounded
-
-    if path is None:
-        return None
-    try:
-        text = read_bounded(path, PASSPHRASE_BYTES_MAX).decode().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise VitrineError(f"The passphrase file {path} cannot be read.") from error
-    if not text:
-        raise VitrineError(f"The passphrase file {path} is empty; write the passphrase into it.")
-    return text
-
-
-def _tell(args: argparse.Namespace, told: dict[str, Any], lines: list[str]) -> None:
-    if args.json:
-        print(json.dumps(told, ensure_ascii=False))
-    else:
-        print("\n".join(lines), file=sys.stderr)

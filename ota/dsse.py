@@ -11,18 +11,21 @@ from typing import Any
 
 from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import Error as SslibError
-from securesystemslib.signer import CryptoSigner, Key, Signer, SSlibKey
+from securesystemslib.exceptions import UnsupportedLibraryError
+from securesystemslib.signer import CryptoSigner, HSMSigner, Key, Signer, SSlibKey
 
 from ota.errors import Refused
 from ota.keys import PublicKey, SigningKey
 
 __all__ = [
-    "CONSENT", "DESIRED", "LIVE", "PROOF", "TICKET", "Key", "Signer", "Signing", "foreign_key",
-    "key_of", "public_key", "sign", "sign_with", "signer", "verify", "verify_with",
+    "CONSENT", "DESIRED", "LIVE", "PROOF", "TICKET", "HSMSigner", "Key", "Signer", "Signing",
+    "TokenError", "ecdsa_key", "foreign_key", "key_of", "public_key", "sign", "sign_with",
+    "signer", "verify", "verify_with",
 ]
 
 # Who signs lists: a key from a file, or a token that never gives its key away (ota.tokens).
 Signing = SigningKey | Signer
+TokenError = (ValueError, UnsupportedLibraryError)
 
 ENVELOPE_BYTES_MAX = 1 << 20
 SIGNATURES_MAX = 16
@@ -106,6 +109,15 @@ def foreign_key(crypto: Any) -> SSlibKey:
         return SSlibKey.from_crypto(crypto)
     except (ValueError, SslibError) as error:
         raise Refused("This kind of key signs nothing here.") from error
+
+
+def ecdsa_key(note: dict[str, Any]) -> Key:
+    """A token's public key out of its note. Raises ValueError, KeyError, TypeError."""
+    fields = dict(note)
+    key_id = fields.pop("keyid")
+    if fields.get("keytype") != "ecdsa" or not isinstance(key_id, str):
+        raise ValueError("not an ECDSA key")
+    return SSlibKey.from_dict(key_id, fields)
 
 
 def _parse(envelope: bytes) -> Envelope:

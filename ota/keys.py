@@ -1,5 +1,5 @@
-"""Signing keys: ed25519, in PEM files that only their owner may read. The only importer of
-cryptography in this folder."""
+"""Signing keys: ed25519, in PEM files that only their owner may read. With ota.locked_key the
+only importer of cryptography in this folder."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ota.errors import Refused
 from ota.files import read_bounded, write_durable
+from ota.locked_key import locked_pem
 
 PEM_BYTES_MAX = 8192
 KEY_ID_CHARS = 40
@@ -102,14 +103,17 @@ class SigningKey:
 
     def save(self, path: Path, passphrase: str | None = None) -> None:
         """Write PKCS#8 PEM, mode 0600, encrypted when there is a passphrase."""
-        lock: serialization.KeySerializationEncryption = serialization.NoEncryption()
-        if passphrase:
-            lock = serialization.BestAvailableEncryption(passphrase.encode())
-        pem = self.crypto.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, lock
-        )
+        pem = self._plain(serialization.Encoding.PEM)
+        if passphrase is not None:
+            if not passphrase.strip():
+                raise Refused("An empty passphrase locks nothing; choose four random words.")
+            pem = locked_pem(self._plain(serialization.Encoding.DER), passphrase)
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_durable(path, pem, 0o600)
+
+    def _plain(self, encoding: serialization.Encoding) -> bytes:
+        return self.crypto.private_bytes(
+            encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
 
     @property
     def public(self) -> PublicKey:

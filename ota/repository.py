@@ -23,7 +23,7 @@ from ota import ceremony
 from ota.clock import utc_now
 from ota.dsse import Signing, key_of, signer
 from ota.errors import Refused
-from ota.files import GrowingFile, read_bounded, sha256_file, write_durable
+from ota.files import copy_durable, read_bounded, sha256_file, write_durable
 from ota.floor import locked
 from ota.metadata import (
     ISSUED_FIELD,
@@ -170,7 +170,7 @@ class Repository:
         sha256 = sha256_file(data)
         path = self.content_path(sha256)
         if not path.exists():
-            _copy_durable(data, path)
+            copy_durable(data, path)
         return sha256
 
     def content_path(self, sha256: str) -> Path:
@@ -239,6 +239,15 @@ class Repository:
         if role == "root":
             return self._root()
         return self._read(role, self._versions()[role])
+
+    def expires(self, role: str) -> datetime:
+        """When the newest list of a role runs out."""
+        if role == "timestamp":
+            found: datetime = self._read_file("timestamp.json").signed.expires
+            return found
+        if role == "snapshot":
+            return self._read(role, self._online_versions()[0]).signed.expires
+        return self.current(role).signed.expires
 
     def following(self, role: str) -> Metadata[Any]:
         """The list after it, with the same content and a new end; not yet signed or written."""
@@ -389,12 +398,3 @@ class Repository:
 
 def _described(info: TargetFile) -> dict[str, Any]:
     return {"length": info.length, "sha256": info.hashes["sha256"], "custom": info.custom or {}}
-
-
-def _copy_durable(source: Path, destination: Path) -> None:
-    part = destination.with_name(f".{destination.name}.part")
-    with GrowingFile(part) as growing, source.open("rb") as reader:
-        growing.restart()
-        while block := reader.read(1 << 20):
-            growing.write(block)
-        growing.commit(destination)

@@ -14,10 +14,11 @@ def published(repository: Repository) -> list[str]:
     return [] if listed is None else [str(each) for each in listed["custom"].get("ids", [])]
 
 
-def publish(repository: Repository, ids: Iterable[str]) -> list[str]:
-    """Sign the list with these added, as the newest; returns all. Raises Refused: no avatars key,
-    too many."""
+def add(repository: Repository, ids: Iterable[str]) -> list[str]:
+    """Add these to the list at the next publish, or in a ceremony's listing; returns all ids.
+
+    Raises Refused: too many.
+    """
     everything = sorted({*published(repository), *ids})
     repository.add("avatars", TARGET, written(everything), {"ids": everything})
-    repository.publish()
     return everything
