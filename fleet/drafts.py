@@ -1,7 +1,8 @@
 """A programme's draft as a person edits it in a form: pure changes of the JSON document.
 
 Form fields are paths: `products/0/price`, `segments/2/say/zh-CN`, `answers/1/ask/en-US` (one
-question a line). What the form does not know (gestures, weights, later fields) stays untouched.
+question a line), `products/0/groups` (names with commas). What the form does not know (gestures,
+recordings, later fields) stays untouched.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from fleet.studio import Fault
 
 Document = dict[str, Any]
 LISTS = ("products", "segments", "answers")
-FORM_KEYS = (*LISTS, "fallback", "theme")
+FORM_KEYS = (*LISTS, "fallback", "sold_out", "theme")
+NUMBERS = ("weight", "per_hour_max", "apart_minutes")
 SWITCHES = ("theme/bumper_at_opening",)
 USUAL_THEME = msgspec.structs.asdict(Theme())
 USUAL_COLOURS = msgspec.structs.asdict(Colours())
@@ -29,10 +31,11 @@ ITEMS_MAX = 500
 
 _LANGUAGE = r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})?"
 EDITABLE = re.compile(
-    rf"products/\d{{1,3}}/(?:id|price|image|qr|(?:name|unit|note)/{_LANGUAGE}|valid/(?:from|until))"
-    rf"|segments/\d{{1,3}}/(?:id|show|say/{_LANGUAGE}|valid/(?:from|until))"
+    rf"products/\d{{1,3}}/(?:id|price|image|qr|stock|(?:name|unit|note)/{_LANGUAGE})"
+    rf"|segments/\d{{1,3}}/(?:id|show|say/{_LANGUAGE}|weight|per_hour_max|apart_minutes)"
     rf"|answers/\d{{1,3}}/(?:id|show|say/{_LANGUAGE}|ask/{_LANGUAGE})"
-    rf"|fallback/(?:show|say/{_LANGUAGE})"
+    r"|(?:products|segments|answers)/\d{1,3}/(?:groups|valid/(?:from|until))"
+    rf"|(?:fallback|sold_out)/(?:show|say/{_LANGUAGE})"
     rf"|theme/(?:brand/{_LANGUAGE}|colours/(?:background|text|accent)|logo|font|bold_font|card"
     r"|captions|bumper_at_opening)"
 )
@@ -86,6 +89,8 @@ def with_fields(document: Document, fields: Mapping[str, str]) -> Document:
                 _switch(changed, path.split("/"), text == "on")
             else:
                 _set(changed, path.split("/"), text[:TEXT_CHARS_MAX])
+    if not (changed.get("sold_out") or {}).get("say", True):
+        del changed["sold_out"]
     return _without_empty_theme(changed)
 
 
@@ -203,19 +208,25 @@ def _leaves(value: Any, path: str) -> list[tuple[str, str]]:
 
 
 def _set(document: Document, parts: list[str], text: str) -> None:
+    text = text.replace("\r\n", "\n").strip()
     owner: Any = document
     for part in parts[:-1]:
+        if not text and isinstance(owner, dict) and part not in owner:
+            return  # nothing where nothing was
         owner = _child(owner, part)
         if owner is None:
             return
     key = parts[-1]
     if not isinstance(owner, dict):
         return
-    text = text.replace("\r\n", "\n").strip()
     before = owner.get(key)
     if "ask" in parts:
         questions = [line.strip() for line in text.split("\n") if line.strip()]
         value: Any = questions or None
+    elif key == "groups":
+        value = re.split(r"[\s,，、;]+", text) if text else None
+    elif key in NUMBERS and text.isdecimal():
+        value = int(text[:6])
     elif key == "show":
         value = text or None
         if value is None and key in owner:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import shutil
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from device.audio.soundfiles import Samples, read
 from device.programme.check import check
+from device.programme.crew import Progress, all_made
 from device.programme.lines import (
     Variables,
     fill,
@@ -45,7 +47,6 @@ from ota.files import sha256_file, write_durable
 FILES_MAX = 20_000
 FOLDER_BYTES_MAX = 2 << 30
 _CLIP_RATE_HZ = 48_000
-Progress = Callable[[int, int], None]
 Said = tuple[int, tuple[int, ...]]  # a clip's length, and when each of its words begins, in ms
 
 
@@ -67,15 +68,17 @@ def build(
     voice: Engine | Speakers,
     progress: Progress = lambda done, total: None,
     stores: Sequence[Variables] = (),
+    more: Sequence[Engine | Speakers] = (),
 ) -> Index:
     """Make `speech/` and `index.json` of a folder with a `programme.json`; returns the index.
 
     Only sentences without a clip are synthesised: a clip's name is the hash of its text,
     language, voice and synthesiser, or of its recording, which takes precedence. `stores` are
     further values of the variables, one mapping a store, for which the lines with placeholders
-    are built too. The index is written last, so a build that is cut off leaves the folder as it
-    was. `progress(done, total)` counts clips to make. Raises Refused when the programme has a
-    fault.
+    are built too. `more` are further synthesisers like `voice`: they work beside it, and the
+    bytes are the same. The index is written last, so a build that is cut off leaves the folder
+    as it was. `progress(done, total)` counts clips to make. Raises Refused when the programme
+    has a fault.
     """
     faults = check(folder)
     if faults:
@@ -89,10 +92,7 @@ def build(
     clips = _known_clips(folder)
     clips.update(_left_clips(folder, {w.file for w in wanted} - clips.keys()))
     missing = list({w.file: w for w in wanted if w.file not in clips}.values())
-    progress(0, len(missing))
-    for number, sentence in enumerate(missing, start=1):
-        clips[sentence.file] = _made(folder, sentence, voice)
-        progress(number, len(missing))
+    clips.update(all_made(missing, (voice, *more), partial(_made, folder), progress))
     speech = {
         w.key: Clip(
             file=w.file,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,9 +45,23 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     build = _action(actions, "build", "synthesise what changed, and write index.json", run_build)
     build.add_argument("--out", type=Path, help="build into another folder")
     build.add_argument("--speech", type=Path, help="settings of speech servers (docs/speech.md)")
+    build.add_argument("--jobs", type=_jobs, default=_cores(), metavar="N",
+                       help="how many sentences are spoken at once (default: one a core, up to 4)")
     show = _action(actions, "show", "print a summary and write preview pictures", run_show)
     show.add_argument("--out", type=Path, help="folder of the pictures (default: ./preview-<id>)")
     listen.register(actions, _EXAMPLES)
+
+
+def _jobs(text: str) -> int:
+    from device.programme.crew import WORKERS_MAX
+
+    if not text.isdecimal() or not 1 <= int(text) <= WORKERS_MAX:
+        raise argparse.ArgumentTypeError(f"{text[:20]!r} is no number from 1 to {WORKERS_MAX}")
+    return int(text)
+
+
+def _cores() -> int:
+    return max(1, min(4, len(os.sched_getaffinity(0))))
 
 
 def _action(
@@ -148,7 +163,10 @@ def run_build(args: argparse.Namespace) -> int:
         copy_source(folder, args.out)
         folder = args.out
     started_s = monotonic_s()
-    voice = VoiceOnDemand.from_assets(assets_dir())
+    # One thread each: how many work side by side must not change a sound.
+    hands = [VoiceOnDemand.from_assets(assets_dir(), threads=1) for _ in range(args.jobs)]
+    settings = args.speech or speech_settings()
+    voice, *more = [speakers(each, settings) for each in hands]
     made = 0
 
     def progress(done: int, total: int) -> None:
@@ -156,7 +174,7 @@ def run_build(args: argparse.Namespace) -> int:
         made = done
         _bar(done, total)
 
-    index = build(folder, speakers(voice, args.speech or speech_settings()), progress)
+    index = build(folder, voice, progress, more=more)
     clips = {clip.file for clip in index.speech.values()}
     answer = {
         "ok": True,

@@ -47,8 +47,11 @@ def read_file(folder: Path, relative: str, bytes_max: int) -> bytes:
     """The bytes of a file of the folder; raises Refused when it is not there or too large."""
     path = inside(folder, relative)
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
             raise Refused(f"{path} is not a file; a programme needs a plain file there.")
+        if found.st_size > bytes_max:  # before a byte of it is read
+            raise Refused(f"{path} is larger than the allowed {bytes_max} bytes; shorten it.")
         return read_bounded(path, bytes_max)
     except OSError as error:
         reason = error.strerror or str(error)

@@ -112,4 +112,4 @@ def is_open(programme: Programme, now: datetime) -> bool:
     """Is the shop open at the aware moment `now`? Always, when it names no hours."""
     local = now.astimezone(local_zone(programme))
     hours = programme.opening_hours
-    return not hours or any(times.is_on(each, local) for each in hours)
+    return not hours or any(times.is_on(each, local, programme.holidays) for each in hours)

@@ -119,6 +119,8 @@ class Follower:
         played = self.actual.played
         if played is not None and self._play_again.passed and not self._is_played(played):
             self._tell_play(played)
+            if self.actual.notice is not None:
+                self._tell_notice()  # a player that began anew knows of no emergency
 
     def brought(self, job: JobDone) -> None:
         """The worker's answer: a verified folder, or why there is none."""
@@ -196,12 +198,15 @@ class Follower:
             self.actual = replace(self.actual, release_asked=step.release)
             self._install(step.release)
         elif isinstance(step, Announce):
-            notice = step.notice
-            self.actual = replace(self.actual, notice=notice)
-            self._parts.say(
-                Override() if notice is None
-                else Override(say=notice.say, show=notice.show, until=notice.until)
-            )
+            self.actual = replace(self.actual, notice=step.notice)
+            self._tell_notice()
+
+    def _tell_notice(self) -> None:
+        notice = self.actual.notice
+        self._parts.say(
+            Override() if notice is None
+            else Override(say=notice.say, show=notice.show, until=notice.until)
+        )
 
     def _install(self, release: str) -> None:
         try:

@@ -14,6 +14,7 @@ from fleet.store.boxes import Box
 from fleet.store.programmes import Version
 from fleet.store.proof import BEGIN, Proof, place_of
 from fleet.store.proof import PAGE as PROOF_PAGE
+from fleet.store_values import checked, until_of
 from ota.clock import utc_now
 from ota.errors import Refused
 
@@ -113,9 +114,17 @@ def put_box(console: Console, ask: Ask) -> Answer:
         console.boxes.assign(box.id, wanted.programme)
     changes = (wanted.settings, wanted.variables, wanted.override)
     if any(change is not None for change in changes):
+        settings = {**box.settings, **(wanted.settings or {})}
+        if wanted.variables is not None:
+            versions = console.programmes.versions(wanted.programme or box.programme, 1)
+            document = versions[0].document if versions else {}
+            checked(document, wanted.variables)
+            found = until_of(document, {}, wanted.variables, {}, utc_now(), all_new=True)
+            settings["variables_until"] = {
+                **found, **((wanted.settings or {}).get("variables_until") or {})}
         console.boxes.set_wishes(
             box.id,
-            box.settings if wanted.settings is None else {**box.settings, **wanted.settings},
+            settings,
             box.variables if wanted.variables is None else wanted.variables,
             box.notice if wanted.override is None else wanted.override,
         )

@@ -18,9 +18,10 @@ from fleet.console.day_form import curve_lines, day_settings
 from fleet.console.qr import qr_svg
 from fleet.console.templates import Pages
 from fleet.console.web import fresh_csrf
-from fleet.drafts import languages_of
+from fleet.drafts import Document, languages_of
 from fleet.store.boxes import PAGE, Box
 from fleet.store.proof import Proof
+from fleet.store_values import fields, groups_of, others, posted, until_of
 from ota.clock import utc_now
 from ota.errors import Refused, VitrineError
 
@@ -112,7 +113,8 @@ def screen(console: Console, ask: Ask) -> Answer:
 
 def _screen(console: Console, ask: Ask, fault: str = "", status: int = 200) -> Answer:
     box = _box(console, ask)
-    now = utc_now()
+    now, document = utc_now(), _document(console, box.programme)
+    until = box.settings.get("variables_until") or {}
     return show(
         console,
         ask,
@@ -134,6 +136,10 @@ def _screen(console: Console, ask: Ask, fault: str = "", status: int = 200) -> A
         now=now.isoformat(timespec="seconds"),
         health=_health(box),
         programmes=[p for p in console.programmes.all() if p.version],
+        fields=fields(document, box.variables, until, ask.language),
+        other_variables=others(document, box.variables),
+        languages=languages_of(document),
+        cards=[each.get("id", "") for each in document.get("products", [])],
     )
 
 
@@ -173,10 +179,7 @@ def _preview(console: Console, box: Box) -> str:
 
 def _lines(console: Console, box: Box) -> list[tuple[str, str]]:
     """(kind/id, words) of every line that `say` may name."""
-    version = console.programmes.versions(box.programme, 1) if box.programme else []
-    if not version:
-        return []
-    document = version[0].document
+    document = _document(console, box.programme)
     language = languages_of(document)[0]
     return [
         (f"{kind[:-1]}/{item['id']}", str(item.get("say", {}).get(language, ""))[:40])
@@ -223,8 +226,14 @@ def save_screen(console: Console, ask: Ask) -> Answer:
     if wanted is not None:
         console.boxes.assign(box.id, programme)
     try:
-        variables = _variables(form.get("variables", ""))
+        document = _document(console, programme or box.programme)
+        variables = posted(form, document)
         settings.update(day_settings(form))
+        if "groups" in form:
+            settings["groups"] = groups_of(form["groups"])
+        settings["variables_until"] = until_of(
+            document, box.variables, variables, settings.get("variables_until") or {}, utc_now(),
+            all_new=False)
         console.boxes.set_wishes(box.id, settings, variables, box.notice)
         console.wishes.renew([box.id], wanted)
     except VitrineError as error:
@@ -243,8 +252,10 @@ def save_notice(console: Console, ask: Ask) -> Answer:
     minutes = ask.form.get("minutes", "30")
     until = utc_now() + timedelta(minutes=int(minutes) if minutes.isdecimal() else 30)
     notice: dict[str, Any] = {}
-    if ask.form.get("do") == "begin" and say:
-        notice = {"say": say, "until": until.isoformat(timespec="seconds")}
+    card = ask.form.get("show", "")[:48]
+    if ask.form.get("do") == "begin" and (say or card):
+        notice = {"until": until.isoformat(timespec="seconds")}
+        notice |= ({"say": say} if say else {}) | ({"show": card} if card else {})
     try:
         console.boxes.set_wishes(box.id, box.settings, box.variables, notice)
         console.wishes.renew([box.id])
@@ -355,14 +366,7 @@ def _box(console: Console, ask: Ask) -> Box:
     return box
 
 
-def _variables(text: str) -> dict[str, str]:
-    """`name = value` lines; raises Refused with the line that is not."""
-    found: dict[str, str] = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip():
-            continue
-        name, equals, value = line.partition("=")
-        if not equals or not name.strip():
-            raise Refused(f"Line {number} of the variables is not `name = value`.")
-        found[name.strip()[:80]] = value.strip()[:400]
-    return found
+def _document(console: Console, programme: str) -> Document:
+    """The newest published programme, {} before the first."""
+    version = console.programmes.versions(programme, 1) if programme else []
+    return version[0].document if version else {}
