@@ -10,7 +10,7 @@ LEVEL = 9
 # No more memory than this for the history that a frame may look back on.
 WINDOW_BYTES_MAX = 32 << 20
 # A large old file is found again only when the tables hold a place for nearly each of its bytes.
-THOROUGH = {"window_log": 25, "hash_log": 24, "chain_log": 25, "search_log": 5}
+TABLE_LOG_MIN, TABLE_LOG_MAX, SEARCH_LOG = 17, 25, 5
 
 
 def packed(data: bytes, old: bytes = b"") -> bytes:
@@ -24,8 +24,10 @@ def patched(data: bytes, old: bytes) -> bytes:
     """Like `packed`, for up to 32 MiB against up to 64 MiB, with all the memory that takes."""
     if not old:
         return packed(data)
+    bits = min(max((len(data) + len(old)).bit_length(), TABLE_LOG_MIN), TABLE_LOG_MAX)
     settings = zstandard.ZstdCompressionParameters.from_level(
-        LEVEL, source_size=len(data), dict_size=len(old), **THOROUGH)
+        LEVEL, source_size=len(data), dict_size=len(old), window_log=bits, hash_log=bits - 1,
+        chain_log=bits, search_log=SEARCH_LOG)
     against = zstandard.ZstdCompressionDict(old, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
     compressor = zstandard.ZstdCompressor(compression_params=settings, dict_data=against)
     return compressor.compress(data)

@@ -28,10 +28,13 @@ REQUIREMENTS = {"requirements/run.txt": "tea==1.0  # the shop's\ntea-core==1.0\n
 MACHINE = "linux-x86_64"
 
 
-def jetson(root: Path, l4t: str = "# R36 (release), REVISION: 4.3, GCID: 3, BOARD: generic") -> Path:
+L4T = "# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aarch64"
+
+
+def jetson(root: Path) -> Path:
     """The files by which a Jetson is known."""
     for name, text in {
-        "etc/nv_tegra_release": l4t,
+        "etc/nv_tegra_release": L4T,
         "etc/os-release": 'NAME="Ubuntu"\nID=ubuntu\nVERSION_ID="22.04"\n',
         "proc/device-tree/compatible": "nvidia,p3768-0000+p3767-0003\0nvidia,p3767-0003\0",
         "proc/meminfo": "MemTotal: 7000000 kB\nMemAvailable:    2048 kB\n",
@@ -203,7 +206,7 @@ def test_a_box_takes_the_release_made_for_it_and_another_is_told_so(
     packages = box.slots.folder("a") / "site-packages"
     assert (packages / "tea" / "__init__.py").read_bytes() == b"VERSION = '1.0'\n"
     assert (fleet.directory / "sbom" / f"1.0.{source.tag}.cdx.json").read_bytes() == mine.sbom
-    with pytest.raises(Refused, match="not published for this box .linux-riscv64-cp311."):
+    with pytest.raises(Refused, match=r"not published for this box .linux-riscv64-cp311."):
         find_offer(replace(source, tag="linux-riscv64-cp311"))
 
 
@@ -268,7 +271,7 @@ def test_a_release_for_another_box_is_refused_before_a_byte_of_it_travels(
         version = f"1.{number}"
         publish(fleet.repository, build(tree, version, tmp_path / "2.tar", needs=[need]))
         offer = find_offer(source, version)
-        with pytest.raises(Refused, match="Nothing was installed: it (needs|asks)"):
+        with pytest.raises(Refused, match=r"Nothing was installed: it (needs|asks)"):
             install(box.parts(), source, offer)
     assert not any("content" in path for path, _ in fleet.origin.requests)
     # A box that knows no matrix at all was told by the older field.
@@ -316,7 +319,7 @@ def test_a_disk_too_small_for_slot_and_artefact_is_told_before_the_download(
     # Enough for the slot and its reserve, but not for the artefact beside it.
     room = (32 << 20) + 3_500_000
     monkeypatch.setattr("shutil.disk_usage", lambda path: _Usage(room))
-    with pytest.raises(Retry, match="beside its slot.*free some space"):
+    with pytest.raises(Retry, match=r"beside its slot.*free some space"):
         install(box.parts(), source, offer)
     assert not any("content" in path for path, _ in fleet.origin.requests)
     assert box.parts().state.load().refused == ()

@@ -32,7 +32,8 @@ def wheelhouse(folder: Path, version: str = "1.0") -> Path:
     wheel(
         folder, "tea", version,
         {"tea/__init__.py": f"VERSION = {version!r}\n".encode(), "tea/__pycache__/x.pyc": b"x",
-         f"tea-{version}.data/scripts/tea": b"#!python", "tea-1.0.data/purelib/leaf.py": b"LEAF = 1"},
+         f"tea-{version}.data/scripts/tea": b"#!python",
+         f"tea-{version}.data/purelib/leaf.py": b"LEAF = 1"},
         metadata="License: BSD-3-Clause\nRequires-Dist: tea-core>=1\n"
         'Requires-Dist: tkinter-tea; extra == "gui"\n',
     )
