@@ -69,7 +69,7 @@ def complete(chat: Chat, messages: Sequence[dict[str, str]], keys: Path) -> str:
         found = call.result.get(timeout=chat.limit_s)
     except queue.Empty:
         call.abort()
-        raise NoReply("late", f"{chat.limit_s:g} s") from None
+        raise NoReply("late", _limit(chat)) from None
     if isinstance(found, NoReply):
         raise found
     return _text(found)
@@ -84,7 +84,7 @@ class _Call(threading.Thread):
         super().__init__(name="chat", daemon=True)
         self.result: queue.Queue[bytes | NoReply] = queue.Queue(1)
         self._headers = headers
-        self._deadline = Deadline(chat.limit_s)
+        self._deadline, self._limit = Deadline(chat.limit_s), _limit(chat)
         self._body = json.dumps({
             "model": chat.model, "messages": list(messages), "temperature": 0.4,
             "stream": False, "max_tokens": TOKENS_MAX,
@@ -99,7 +99,7 @@ class _Call(threading.Thread):
         try:
             self.result.put(self._exchanged())
         except TimeoutError:
-            self.result.put(NoReply("late"))
+            self.result.put(NoReply("late", self._limit))
         except (OSError, http.client.HTTPException, ValueError):
             self.result.put(NoReply("unreachable"))
         except NoReply as reason:
@@ -124,8 +124,12 @@ class _Call(threading.Thread):
             if len(data) > REPLY_BYTES_MAX:
                 raise NoReply("large")
             if self._deadline.passed:
-                raise NoReply("late")
+                raise NoReply("late", self._limit)
         return bytes(data)
+
+
+def _limit(chat: Chat) -> str:
+    return f"{chat.limit_s:g} s"
 
 
 def _text(data: bytes) -> str:

@@ -14,6 +14,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from fleet.drafts import Document, with_new_item
 from ota.errors import Refused
 
@@ -83,7 +85,9 @@ def facts_of(folder: Path, product: str, notes: str, now: datetime) -> Sources:
         script = open_script(folder)
     except Refused as error:
         raise NotDraftable("faulty", str(error)) from error
-    known = Facts.of(script, now)
+    # Lines are facts at night, too, when the schedule plays none of them.
+    always = msgspec.structs.replace(script.programme, schedule=())
+    known = Facts.of(replace(script, programme=always), now)
     if product not in known.sold:
         raise NotDraftable("not_sold", product)
     facts = _with_notes(known, product, notes[:NOTES_CHARS_MAX], script.programme.languages)

@@ -30,6 +30,7 @@ from tests.sim.browser import launch
 from tests.sim.chat_endpoint import Endpoint, chat_endpoint
 
 NOW = datetime(2026, 11, 25, 4, 0, tzinfo=timezone.utc)
+NIGHT = datetime(2026, 11, 25, 19, 0, tzinfo=timezone.utc)
 LANGUAGES = ("zh-CN", "en-US")
 TRUE = "zh-CN: 明前龙井,一罐128元。\nen-US: Longjing tea is 128 yuan a tin."
 LIE = "zh-CN: 明前龙井,一罐只要88元。\nen-US: Longjing tea is only 88 yuan a tin."
@@ -43,7 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def sources(folder: Path) -> Sources:
-    return facts_of(folder, "longjing", "手工炒制,50克一罐。50 g a tin, fired by hand.", NOW)
+    return facts_of(folder, "longjing", "手工炒制,50克一罐。50 g a tin, fired by hand.", NIGHT)
 
 
 @pytest.fixture()
@@ -65,7 +66,7 @@ def test_lines_are_read_from_whatever_the_model_writes_around_them() -> None:
 def test_a_true_price_becomes_a_placeholder_that_follows_the_next_change(sources: Sources) -> None:
     (say,) = parsed(TRUE, LANGUAGES)
     proposal = judged(sources, say)
-    assert proposal.may_be_taken
+    assert proposal.may_be_taken and not proposal.unusual
     assert proposal.say["zh-CN"] == "明前龙井,一罐{longjing.price}。"
     assert proposal.say["en-US"] == "Longjing tea is {longjing.price} a tin."
     assert judged(sources, proposal.say) == proposal, "taken as it was shown"
@@ -192,7 +193,7 @@ def editor_story(fleet: Fleet, endpoint: Endpoint, page: Page) -> None:
     page.goto(f"{fleet.http}/language?to=en-US&back=/programmes/tea-shop")
     page.goto(address)
     page.locator("#draft").click()
-    expect(page.get_by_role("alert")).to_contain_text("did not answer in time")
+    expect(page.get_by_role("alert")).to_contain_text("did not answer in time (1 s)")
     lines = [(a.what, a.detail) for a in fleet.console.journal.audit(limit=20)
              if a.what.startswith("draft.")]
     told = [detail for what, detail in lines if what == "draft.proposed"]
