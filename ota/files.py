@@ -7,6 +7,7 @@ the old bytes or the new ones, never a mixture and never an empty file.
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
 import os
 import secrets
@@ -20,14 +21,18 @@ TEMPORARY_SUFFIX = ".part"
 _HASH_BLOCK_BYTES = 1 << 20
 
 
-def write_durable(path: Path, data: bytes, mode: int = 0o644) -> None:
+def write_durable(path: Path, data: bytes, mode: int = 0o644, sole: bool = False) -> None:
     """Replace `path` by `data` so that no power cut can tear it.
 
-    Raises Retry when the disk is full or read-only; the old file stays as it was.
+    `sole`: nobody else writes this path now, so what cuts left of earlier writes is removed; a
+    box that is switched off every evening must not fill its disk. Raises Retry when the disk is
+    full or read-only; the old file stays as it was.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
     with _disk_errors_for(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        if sole:
+            _remove_leftovers(path)
         try:
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
             try:
@@ -99,6 +104,21 @@ def sweep(directory: Path) -> None:
     if directory.is_dir():
         for path in directory.glob(f".*{TEMPORARY_SUFFIX}"):
             path.unlink(missing_ok=True)
+
+
+def copy_durable(source: Path, destination: Path) -> None:
+    """Copy a file of any size; the copy is seen whole or not at all. Raises Retry (disk full)."""
+    part = destination.with_name(f".{destination.name}{TEMPORARY_SUFFIX}")
+    with GrowingFile(part) as growing, source.open("rb") as reader:
+        growing.restart()
+        while block := reader.read(_HASH_BLOCK_BYTES):
+            growing.write(block)
+        growing.commit(destination)
+
+
+def _remove_leftovers(path: Path) -> None:
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*{TEMPORARY_SUFFIX}"):
+        left.unlink(missing_ok=True)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -48,13 +48,13 @@ class TwoCopies:
         return body if count else None
 
     def write(self, body: dict[str, Any]) -> None:
-        """Make `body` the truth in both copies. Raises OSError (disk full, read-only)."""
+        """Make `body` the truth in both copies; one writer at a time. Raises Retry (disk full)."""
         count, _ = self._newest()
         line = json.dumps({"count": count + 1, "body": body}, sort_keys=True).encode()
         data = hashlib.sha256(line).hexdigest().encode() + b"\n" + line + b"\n"
         self._files[0].parent.mkdir(parents=True, exist_ok=True)
         for path in self._files:
-            write_durable(path, data)
+            write_durable(path, data, sole=True)
 
     def _newest(self) -> tuple[int, dict[str, Any]]:
         found = [_read_copy(path) for path in self._files]

@@ -18,6 +18,8 @@ from ota.files import GrowingFile, sha256_file, write_durable
 SHA256 = re.compile(r"[0-9a-f]{64}")
 BLOCK_BYTES = 1 << 20
 CHUNKS_SUFFIX = ".chunks"
+# Files that grow over many sittings (ota.fetch, ota.assemble).
+GROWING_SUFFIXES = (".part", ".grown")
 
 
 class Store:
@@ -91,6 +93,12 @@ class Store:
             return self.path(sha256).stat().st_size
         except OSError:
             return 0
+
+    def loaded_bytes(self, sha256: str) -> int:
+        """How much of a file that is not whole yet has come: a cut or a broken line left it."""
+        path = self.path(sha256)
+        parts = [path.with_name(f".{sha256}{suffix}") for suffix in GROWING_SUFFIXES]
+        return max((part.stat().st_size for part in parts if part.is_file()), default=0)
 
     def files(self) -> list[Path]:
         """Every file: contents, lists of chunks, half-loaded ones."""

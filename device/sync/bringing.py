@@ -119,7 +119,7 @@ class Bringer:
             data = read_bounded(path, entry.list_bytes) if path.is_file() else b""
             if hashlib.sha256(data).hexdigest() != entry.list:
                 data = self._signed_bytes(entry.list, entry.list_bytes)
-                write_durable(path, data)
+                write_durable(path, data, sole=True)
             return chunks.decode(data, file.length_bytes)
         except Refused:
             return None
@@ -159,7 +159,7 @@ class Bringer:
             return False
         if hashlib.sha256(made).hexdigest() != file.sha256:
             return False
-        write_durable(self._store.path(file.sha256), made)
+        write_durable(self._store.path(file.sha256), made, sole=True)
         return True
 
     def _signed_bytes(self, sha256: str, bytes_max: int) -> builtins.bytes:

@@ -28,7 +28,13 @@ from device.sync.together import SHARED_FROM_BYTES, Ways, bring_together
 from device.sync.withdrawing import look
 from ota.assemble import Seeds
 from ota.errors import Refused, Retry
-from ota.files import read_bounded, sha256_file, sync_directory, write_durable
+from ota.files import (
+    copy_durable,
+    read_bounded,
+    sha256_file,
+    sync_directory,
+    write_durable,
+)
 from ota.shortcuts import SHORTCUTS_BYTES_MAX, Shortcuts, shortcuts_of
 from ota.shortcuts import read as read_shortcuts
 from ota.store import Store
@@ -215,8 +221,9 @@ class Content:
             for entry in index.files.values() if not store.verify(entry.sha256)
         }
         total, done = sum(missing.values()), 0
+        wanting = sum(max(0, size - store.loaded_bytes(name)) for name, size in missing.items())
         needed = {entry.sha256 for entry in index.files.values()}
-        make_room(store, total, self._folders(), kept | self._held_folder(), needed)
+        make_room(store, wanting, self._folders(), kept | self._held_folder(), needed)
         seeds = seeds_in(self._folders(), store)
         if self._budget is not None:
             self._budget.begin(total)
@@ -294,7 +301,7 @@ class Content:
             try:
                 os.link(source, path)
             except OSError:
-                shutil.copyfile(source, path)
+                copy_durable(source, path)
         write_durable(draft / INDEX_FILE, data)
         for folder in folders:
             sync_directory(folder)
@@ -321,7 +328,7 @@ class Content:
             target=wanted.target, version=wanted.version, programme_id=programme_id,
             folder=folder.name, index_sha256=index_sha256,
         )
-        write_durable(self._places.held, msgspec.json.encode(held))
+        write_durable(self._places.held, msgspec.json.encode(held), sole=True)
 
 
 def programme_problems(folder: Path) -> list[str]:

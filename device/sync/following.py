@@ -57,8 +57,10 @@ class Following:
             return False
         self.desired = accepted.desired
         try:
-            write_durable(self._path, accepted.envelope)
+            # The number first: the broker brings the word again, but once it is here, nothing
+            # would write the number that a cut between the two had left out.
             self._floor.write({"seq": accepted.desired.seq})
+            write_durable(self._path, accepted.envelope, sole=True)
         except OSError as error:
             raise Retry(f"{self._path} was not kept ({error.strerror}); check the disk.") from error
         return True

@@ -62,7 +62,7 @@ def make_room(
     `kept` names the folders that stay, `needed` are hashes of what is about to be used. Folders
     that nobody plays go first, then files of no folder. Raises Retry when it is not enough.
     """
-    if _bytes_over(store, length_bytes) <= 0:
+    if length_bytes <= 0 or _bytes_over(store, length_bytes) <= 0:
         return
     staying = [folder for folder in folders if folder.name in kept]
     in_use = set(needed).union(*(hashes_in(folder) for folder in staying))
