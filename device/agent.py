@@ -24,6 +24,7 @@ from device.messages import Message
 from device.paths import Places, avatars_dir, notify_socket
 from device.sharing.listener import interface_for
 from device.sharing.neighbours import Credentials, Neighbours
+from device.sync.anew import settle
 from device.sync.answers import Courier
 from device.sync.budget import Budget
 from device.sync.consent import avatar_problems
@@ -123,6 +124,7 @@ def _wait_for_identity(
     """The identity, as soon as there is one; None when stopped before."""
     while not stopping.is_set():
         if (places.identity / "box.json").exists():
+            settle(places)
             return load_identity(places.identity)
         notifier.alive()
         stopping.wait(IDENTITY_LOOK_S)

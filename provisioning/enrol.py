@@ -15,6 +15,7 @@ import msgspec
 
 from device.messages import BoxSettings, Ticket
 from device.paths import Places
+from device.sync import anew
 from ota.errors import Refused
 from ota.fetch import Fetcher
 from ota.files import read_bounded
@@ -83,13 +84,13 @@ def enrol(
         )
         files, until = checked_files(answer, ticket, key_pem, ca_pem, now)
         tell("certificate received and checked")
-        store.write_files(folder, files)
-        store.forget_state(places, files["tuf-root.json"])
+        store.write_files(folder, {**files, **anew.mark_for(places, files["tuf-root.json"])})
         store.switch_to(places, folder, ticket.box)
     except BaseException:
-        store.destroy(folder)
-        store.sweep(places)
+        anew.destroy(folder)
+        anew.sweep(places)
         raise
+    anew.settle(places)
     return Enrolled(ticket.chain, ticket.box, until, places.identity)
 
 
