@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# Level 0: pairs of cuts (one in a flow, one in what follows) of one flow; fewer pairs are all tried.
+# Level 0: pairs of cuts of one flow (one in it, one in what follows); fewer are all tried.
 PAIRS = 40
 PAIRS_NIGHTLY = 2_000
 # Level 1: kills of real commands, of each command; at night every one is tried.
@@ -15,7 +15,8 @@ BLOCK_SHARE = {
     "install": 0.30,
     "take back": 0.10,
     "go back": 0.05,
-    "content": 0.20,
+    "content": 0.15,
+    "content without links": 0.05,
     "eviction": 0.05,
     "desired": 0.05,
     "outbox": 0.10,

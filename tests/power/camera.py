@@ -31,7 +31,7 @@ def photograph(root: Path, pool: dict[bytes, bytes] | None = None) -> Photo:
     for entry in sorted(_below(str(root)), key=lambda entry: entry.path):
         name = os.path.relpath(entry.path, root)
         if entry.is_symlink():
-            found[name] = ("link", os.fsencode(os.readlink(entry.path)))
+            found[name] = ("link", os.fsencode(Path(entry.path).readlink()))
         elif entry.is_dir():
             found[name] = ("folder", b"")
         else:
@@ -58,7 +58,7 @@ def develop(photo: Photo, root: Path) -> None:
         elif kind == "link":
             os.symlink(os.fsdecode(data), path)  # noqa: PTH211
         elif kind == "twin":
-            os.link(f"{top}/{data.decode()}", path)  # noqa: PTH200
+            os.link(f"{top}/{data.decode()}", path)
         else:
             with open(path, "wb") as file:  # noqa: PTH123
                 file.write(data)

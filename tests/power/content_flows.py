@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from device.messages import ProgrammeWanted
@@ -19,6 +22,8 @@ from tests.sim.shelf import STORE_BYTES, Shelf, box
 AVATAR = "avatar/base.mp4"
 AVATAR_BYTES = 320_000
 FILES_MAX = 60
+# Lists of chunks and the index come on top of what room was made for.
+SMALL_BYTES = 20_000
 
 
 class Programmes:
@@ -51,7 +56,6 @@ class Programmes:
         found = content.bring(self._wanted[-1])
         tell("brought")
         content.tidy([found.path])
-        tell("tidied")
 
     def judge(self, root: Path, told: Collection[str]) -> str:
         """A whole programme is there to be played, whatever was cut."""
@@ -60,8 +64,6 @@ class Programmes:
         newest = self._wanted[-1].version
         assert held.wanted.version in (newest - 1, newest)
         assert "brought" not in told or held.wanted.version == newest, "the programme was lost"
-        if "tidied" in told:
-            assert [path.name for path in (root / "programmes").iterdir()] == [f"tea-{newest}"]
         return f"version {held.wanted.version}"
 
     def again(self, root: Path) -> None:
@@ -115,3 +117,43 @@ class Eviction(Programmes):
         assert held is not None
         found = content.bring(self._wanted[-1], keep=[held.path])
         content.tidy([found.path])
+
+    def finished(self, root: Path) -> None:
+        """Version 3 plays, within the limit of the store."""
+        folder = root / "programmes" / f"tea-{self._wanted[-1].version}"
+        assert is_whole(folder, sha256_file(folder / "index.json"))
+        used_bytes = Store(root / "content", self.bytes_max).used_bytes()
+        assert used_bytes <= self.bytes_max + SMALL_BYTES, "the store fills"
+
+
+class Copies(Programmes):
+    """A file system without hard links: the programme's folder is made of copies."""
+
+    name = "content without links"
+
+    def prepare(self, root: Path) -> None:
+        """Version 1 as copies."""
+        with _no_links():
+            super().prepare(root)
+
+    def run(self, root: Path, tell: Tell) -> None:
+        """Version 2 as copies."""
+        with _no_links():
+            super().run(root, tell)
+
+    def again(self, root: Path) -> None:
+        """And again."""
+        with _no_links():
+            super().again(root)
+
+
+@contextmanager
+def _no_links() -> Iterator[None]:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    real, os.link = os.link, refused
+    try:
+        yield
+    finally:
+        os.link = real

@@ -15,7 +15,7 @@ import random
 import shutil
 import tempfile
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ota.clock import monotonic_s
@@ -170,7 +170,7 @@ def main() -> int:
     mounts.apart()
     report = drilled(
         args.flow, args.options, args.states, args.seed, args.sabotage, args.settle_s)
-    print(json.dumps(asdict(report)))
+    print(json.dumps(vars(report)))
     return 0
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.power.box_flows import DesiredState, Events, NewKeys, Publishing
-from tests.power.content_flows import Eviction, Programmes
+from tests.power.content_flows import Copies, Eviction, Programmes
 from tests.power.enrol_flow import EnrolledAnew
 from tests.power.flow import Flow
 from tests.power.update_flows import GoneBack, TakenBack, Updates
@@ -14,7 +14,7 @@ from tests.power.update_flows import GoneBack, TakenBack, Updates
 FLOWS: dict[str, Callable[[Path], Flow]] = {
     made.name: made
     for made in (
-        Updates, TakenBack, GoneBack, Programmes, Eviction, DesiredState, Events, EnrolledAnew,
+        Updates, TakenBack, GoneBack, Programmes, Copies, Eviction, DesiredState, Events, EnrolledAnew,
         NewKeys, Publishing,
     )
 }  # fmt: skip

@@ -107,7 +107,10 @@ def serve(fuse: int, disk: LoggedDisk) -> None:
         reply = disk.answer(opcode, node, memoryview(buffer)[IN_HEADER.size : got])
         data = reply if isinstance(reply, bytes) else b""
         status = 0 if isinstance(reply, bytes) else reply
-        os.writev(fuse, [OUT_HEADER.pack(OUT_HEADER.size + len(data), status, unique), data])
+        try:
+            os.writev(fuse, [OUT_HEADER.pack(OUT_HEADER.size + len(data), status, unique), data])
+        except FileNotFoundError:
+            continue  # nobody waits for this answer any more
 
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ def attach(path: Path, probe: bool = False) -> int:
 
 def loop_name(device: int) -> str:
     """`/dev/loop3` of an open loop device."""
-    return os.readlink(f"/proc/self/fd/{device}")
+    return str(Path(f"/proc/self/fd/{device}").readlink())
 
 
 def forget_cache(device: int) -> None:
