@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import json
 import os
@@ -14,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from device import messages as m
 from device.audio.reference import ReferenceWriter
 from device.audio.speaker import Speaker
@@ -23,15 +20,13 @@ from device.audio.tone import ProofTone
 from device.bus import Bus
 from device.hal import Hal, open_box
 from device.hal.notify import Notifier
-from device.hal.xwindow import desktop_size
 from device.live.voice import LiveVoice
-from device.paths import Places, assets_dir, has_display, notify_socket
+from device.paths import Places, assets_dir, notify_socket
 from device.processes import EXIT_FROZEN, EXIT_RECAST, EXIT_WINDOW_CLOSED
 from device.render import pixels
 from device.render.bundle import Bundle, load_bundle
-from device.render.canvas import canvas_for
 from device.render.mouths import open_mouth
-from device.render.sink import NullSink, Sink
+from device.render.sink import Sink
 from device.stage import casting, offset
 from device.stage.announcer import Announcer
 from device.stage.calibration import Calibration
@@ -50,17 +45,17 @@ from device.stage.record import Screen
 from device.stage.resume import Bookmark
 from device.stage.stage import Stage
 from device.stage.streamer import Streamer
+from device.stage.surroundings import canvas_size, go_first, open_sink, who
 from device.stage.ties import Ties
 from device.stage.warden import Warden
 from device.stage.wardrobe import Wardrobe
 from ota.clock import monotonic_ns, monotonic_s, process_cpu_s
 from ota.consent import NotAllowed
 from ota.errors import Broken, Refused, VitrineError
-from ota.files import read_bounded, write_durable
+from ota.files import write_durable
 from ota.floor import FloorClock
 from ota.heap import use_few_arenas
 
-BOX_BYTES_MAX = 1 << 20
 FAULT_SHOWN_S = 3.0
 SETTLE_S = 1.0
 FIRST_FRAME_S = 5.0
@@ -96,14 +91,14 @@ def run(places: Places, settings: PlayerSettings) -> int:
     """
     pixels.use_one_thread()
     use_few_arenas()
-    _go_first(PRIORITY)
+    go_first(PRIORITY)
     with Bus(places.run, "player") as bus:
         # The sound's clock settles while the avatar is loaded.
         speaker = Speaker(settings.sound_device, settings.sound).start()
         try:
             bundle = load_bundle(
                 settings.avatar or casting.chosen(places), FloorClock(places.var / "clock").now(),
-                _who(places)[0], withdrawn=withdrawn_ids(places))
+                who(places)[0], withdrawn=withdrawn_ids(places))
             player = Player(places, settings, bundle, bus, speaker=speaker)
         except VitrineError as error:
             speaker.close()
@@ -126,8 +121,11 @@ class Player:
         self._degraded_told = 0
         self.speaker = speaker or Speaker(settings.sound_device, settings.sound)
         self.mouths = MouthMaker(self.mouth, bundle.manifest.base.frames)
-        size = _canvas(settings, bundle)
-        self.stage = Stage(bundle, sink or _sink(settings), self.speaker, self.mouths, size,
+        size = canvas_size(
+            bundle.manifest.size, settings.width_px, settings.height_px,
+            settings.full_screen and not settings.headless)
+        screen = sink or open_sink(settings.headless, settings.full_screen)
+        self.stage = Stage(bundle, screen, self.speaker, self.mouths, size,
                            offset.bounded(settings.av_offset_ms))
         self.warden = Warden(hal or open_box(), self.stage, bundle.manifest.fps)
         look = self.stage.compositor.look
@@ -150,10 +148,10 @@ class Player:
         self._bookmark = Bookmark(places)
         self.director = Director(bus, self.performer, look, self.snapshot, self._orders,
                                  self._keeper.want, self._bookmark)
-        self.director.box = _who(places)[1]
+        self.director.box = who(places)[1]
         self.director.day = ShopDay(places.var / "clock")
         self._permission = Permission(
-            places, bundle.consent, _who(places)[0], self.director.day.now)
+            places, bundle.consent, who(places)[0], self.director.day.now)
         self._denied: str | None = None
         self._meanings = Meanings(assets_dir())
         self.director.ties = Ties(
@@ -179,7 +177,7 @@ class Player:
         try:
             self._begin()
             director.start()
-            _go_first(PRESENT_PRIORITY)
+            go_first(PRESENT_PRIORITY)
             self.stage.run()
         finally:
             self._notifier.stopping()
@@ -316,7 +314,7 @@ class Player:
         os._exit(EXIT_FROZEN)
 
     def _direct(self) -> None:
-        _go_first(DIRECT_PRIORITY)
+        go_first(DIRECT_PRIORITY)
         try:
             # The avatar is on the screen while its programme is read and drawn.
             self.stage.started.wait(FIRST_FRAME_S)
@@ -367,40 +365,6 @@ class Player:
         if self._settings.report is not None:
             text = json.dumps(figures, indent=2) + "\n"
             write_durable(self._settings.report, text.encode())
-
-
-def _go_first(niceness: int) -> None:
-    """The calling thread and those that it starts, where we may say so; on a box the unit lets us.
-
-    On Linux a niceness belongs to a thread.
-    """
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, niceness)
-
-
-def _canvas(settings: PlayerSettings, bundle: Bundle) -> tuple[int, int]:
-    if settings.width_px is not None and settings.height_px is not None:
-        return settings.width_px, settings.height_px
-    whole = settings.full_screen and has_display() and not settings.headless
-    return canvas_for(desktop_size() if whole else None, bundle.manifest.size)
-
-
-def _sink(settings: PlayerSettings) -> Sink:
-    if settings.headless or not has_display():
-        return NullSink()
-    from device.render.sink_window import WindowSink
-
-    return WindowSink(settings.full_screen)
-
-
-def _who(places: Places) -> tuple[str, str]:
-    """Chain and name of this box; ("*", "") before it is enrolled."""
-    try:
-        data = read_bounded(places.identity / "box.json", BOX_BYTES_MAX)
-        box = msgspec.json.decode(data, type=m.BoxSettings)
-        return box.chain, box.box
-    except (OSError, VitrineError, msgspec.DecodeError):
-        return "*", ""
 
 
 def _confess(places: Places, bus: Bus, sentence: str) -> None:

@@ -192,13 +192,3 @@ class GrowingFile:
             os.fsync(self._descriptor)
             self.path.replace(destination)
             sync_directory(destination.parent)
-
-
-def copy_durable(source: Path, destination: Path) -> None:
-    """Bring `destination` into being as a whole copy. Raises Retry: disk full or read-only."""
-    part = destination.with_name(f".{destination.name}{TEMPORARY_SUFFIX}")
-    with GrowingFile(part) as growing, source.open("rb") as reader:
-        growing.restart()
-        while block := reader.read(_HASH_BLOCK_BYTES):
-            growing.write(block)
-        growing.commit(destination)

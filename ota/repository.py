@@ -243,11 +243,13 @@ class Repository:
     def expires(self, role: str) -> datetime:
         """When the newest list of a role runs out."""
         if role == "timestamp":
-            found: datetime = self._read_file("timestamp.json").signed.expires
-            return found
-        if role == "snapshot":
-            return self._read(role, self._online_versions()[0]).signed.expires
-        return self.current(role).signed.expires
+            newest = self._read_file("timestamp.json")
+        elif role == "snapshot":
+            newest = self._read(role, self._online_versions()[0])
+        else:
+            newest = self.current(role)
+        ends: datetime = newest.signed.expires
+        return ends
 
     def following(self, role: str) -> Metadata[Any]:
         """The list after it, with the same content and a new end; not yet signed or written."""

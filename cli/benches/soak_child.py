@@ -48,7 +48,7 @@ def soak(folder: Path, seconds: float, factor: float) -> int:
     from device.render.dirty import Box
     from device.render.pixels import use_one_thread
     from device.render.sink import NullSink
-    from device.stage.heap import use_few_arenas
+    from ota.heap import use_few_arenas
 
     class PatientSink(NullSink):
         """Takes a moment for each frame, so that the processor is left to the sentences."""

@@ -40,7 +40,7 @@ from device.stage.standing import player_state
 from device.stage.teller import Teller
 from device.stage.ties import Ties
 from device.stage.wardrobe import Wardrobe
-from ota.clock import monotonic_s, utc_now
+from ota.clock import monotonic_ns, monotonic_s, utc_now
 from ota.errors import Refused, VitrineError
 
 TICK_S = 0.25

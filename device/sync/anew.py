@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+from pathlib import Path
 
 from device.paths import Places
 from ota.errors import Retry

@@ -14,7 +14,7 @@ from tests.power.update_flows import GoneBack, TakenBack, Updates
 FLOWS: dict[str, Callable[[Path], Flow]] = {
     made.name: made
     for made in (
-        Updates, TakenBack, GoneBack, Programmes, Copies, Eviction, DesiredState, Events, EnrolledAnew,
-        NewKeys, Publishing,
+        Updates, TakenBack, GoneBack, Programmes, Copies, Eviction, DesiredState, Events,
+        EnrolledAnew, NewKeys, Publishing,
     )
 }  # fmt: skip
