@@ -10,7 +10,7 @@ from device.conversation.cues import Count, Say
 from device.conversation.events import Heard, Tick
 from device.conversation.script import Script
 from device.conversation.step import begin, step
-from device.programme.lines import fill, line_key, merged, spoken_lines
+from device.programme.lines import Variables, fill, line_key, merged, spoken_lines
 from device.programme.load import load, load_index
 from device.programme.schema import SCHEMA, Clip, Index, Programme
 from device.tts.sentences import split
@@ -43,12 +43,16 @@ def open_script(folder: Path) -> Script:
     return Script.of(programme, index, folder)
 
 
-def unspoken_index(programme: Programme) -> Index:
-    """An index whose sentences have no sound: for asking before the first build."""
+def unspoken_index(programme: Programme, variables: Variables | None = None) -> Index:
+    """An index whose sentences have no sound: for asking before the first build.
+
+    `variables` are a store's own values.
+    """
+    values = merged(programme, variables)
     speech: dict[str, Clip] = {}
     for kind, item_id, item in spoken_lines(programme):
         for language, template in item.say.items():
-            text = fill(template, programme, merged(programme, None), language)
+            text = fill(template, programme, values, language)
             for number, sentence in enumerate(split(text, language) if text else []):
                 key = line_key(kind, item_id, language, number)
                 speech[key] = Clip(
