@@ -30,8 +30,7 @@ SHA256 = re.compile(r"[0-9a-f]{64}")
 # What this updater can install and its slots can hold; a release names what it needs.
 # 2: the slot holds its own Python packages, or there is a matrix of needs.
 SLOT_SCHEMA = 2
-# The release's own Python packages, in the slot; its software bill of materials.
-PACKAGES_FOLDER = "site-packages"
+# The release's software bill of materials.
 SBOM_FILE = "sbom.cdx.json"
 NEWEST = "releases/newest.json"
 

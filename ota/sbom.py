@@ -14,7 +14,8 @@ from typing import Any
 
 import msgspec
 
-from ota.manifest import PACKAGES_FOLDER, FileEntry
+from ota.environment import PACKAGES_FOLDER
+from ota.manifest import FileEntry
 from ota.wheels import Wheel
 
 SPEC_VERSION = "1.6"

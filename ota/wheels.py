@@ -15,9 +15,10 @@ from email.message import Message
 from email.parser import BytesParser
 from pathlib import Path
 
+from ota.environment import PACKAGES_FOLDER
 from ota.errors import Refused
 from ota.files import sha256_file
-from ota.manifest import PACKAGES_FOLDER, RELEASE_BYTES_MAX, safe_path
+from ota.manifest import RELEASE_BYTES_MAX, safe_path
 
 WHEEL_NAME = re.compile(
     r"(?P<name>[^-]+)-(?P<version>[^-]+)(-\d[^-]*)?-(?P<python>[^-]+)-(?P<abi>[^-]+)"

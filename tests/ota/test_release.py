@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
+import tarfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -328,3 +332,24 @@ def test_a_disk_too_small_for_slot_and_artefact_is_told_before_the_download(
 class _Usage:
     def __init__(self, free: int) -> None:
         self.total, self.used, self.free = 1 << 40, 0, free
+
+
+@pytest.mark.skipif(Machine.here().platform != MACHINE, reason="these wheels are for x86_64")
+def test_code_in_a_slot_runs_on_the_slots_own_packages(tmp_path: Path) -> None:
+    """Started as a supervisor of another age does: from a private environment, by PYTHONPATH."""
+    tree = source_tree(tmp_path / "tree", "1.0", {
+        **REQUIREMENTS, "cli/__init__.py": "", "ota/__init__.py": "",
+        "cli/__main__.py": Path("cli/__main__.py").read_text(),
+        "ota/environment.py": Path("ota/environment.py").read_text(),
+        "cli/main.py": "import os, sys, tea\ndef main():\n"
+                       "    print(tea.VERSION, sys.prefix == sys.base_prefix, os.getpid(),\n"
+                       "          *sys.argv[1:])\n    return 0\n"})
+    build(tree, "1.0", tmp_path / "1.tar", wheels=wheelhouse(tmp_path / "w"))
+    slot = tmp_path / "slot"
+    with tarfile.open(tmp_path / "1.tar") as archive:
+        archive.extractall(slot, filter="data")
+    environment = {**os.environ, "PYTHONPATH": str(slot)}
+    with subprocess.Popen([sys.executable, "-m", "cli", "device", "player"], cwd=slot,
+                          env=environment, stdout=subprocess.PIPE, text=True) as child:
+        told = child.communicate(timeout=60)[0].split()
+    assert told == ["1.0", "True", str(child.pid), "device", "player"]
