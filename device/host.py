@@ -17,8 +17,10 @@ from device import messages as m
 from device.bus import Bus
 from device.paths import Places, repository_root
 from device.processes import BOX, Process
+from device.stage.keeper import somebody_presents
 from device.supervisor import Supervisor, python_command
-from device.witness import Witness
+from device.warmup import Warmup
+from device.witness import Health, Witness
 from ota.clock import monotonic_ns, monotonic_s
 from ota.daemon import make_parts
 from ota.errors import Retry
@@ -32,6 +34,7 @@ HEALTH_EACH_S = 0.5
 UPDATER_LOCK_S = 2.0
 SILENT_MAX_NS = 20_000_000_000
 # The player goes first: the new release has to prove its picture before anything else moves.
+PLAYER = next(process for process in BOX if process.name == "player")
 MOVE_ORDER = ("player", "ear", "eye", "agent", "preview", "safe")
 
 
@@ -76,6 +79,7 @@ class Host:
         self._witness = Witness()
         self._health_at_s = 0.0
         self._silence = Silence()
+        self._warmup: Warmup | None = None
         self.heard: list[m.Heard] = []
         self.happened: list[m.Happened] = []
 
@@ -89,8 +93,8 @@ class Host:
         self._make_switch_sound()
         for process in BOX:
             self._supervisor.start(
-                process, self._command(process), self._code, self._environment_of(process.name)
-            )
+                process, self._command(process), self._code,
+                self._environment_of(process.name, self._code))
 
     def poll(self, wait_s: float) -> None:
         """One turn: restarts, messages for up to `wait_s`, the switch, health."""
@@ -117,6 +121,8 @@ class Host:
 
     def close(self) -> None:
         """Stop the box."""
+        if self._warmup is not None:
+            self._warmup.cancel()
         for process in reversed(BOX):
             self._supervisor.stop(process.name)
         self._bus.close()
@@ -130,8 +136,8 @@ class Host:
     def _command(self, process: Process) -> tuple[str, ...]:
         return (*python_command(process), *self._extra.get(process.name, ()))
 
-    def _environment_of(self, name: str) -> dict[str, str]:
-        return {**self._environment, **self._own.get(name, {}), "PYTHONPATH": str(self._code)}
+    def _environment_of(self, name: str, code: Path) -> dict[str, str]:
+        return {**self._environment, **self._own.get(name, {}), "PYTHONPATH": str(code)}
 
     def _notice(self, message: m.Message) -> None:
         self._witness.note(message)
@@ -142,12 +148,27 @@ class Host:
 
     def _follow_switch(self) -> None:
         code = self.code_folder()
+        if self._warmup is not None and self._warmup.folder != code:
+            self._warmup.cancel()
+            self._warmup = None
         if code == self._code:
             return
-        self._code = code
-        crashes = self._crashes()
+        if self._warmup is None and somebody_presents(self._places):
+            environment = self._environment_of("player", code)
+            self._warmup = Warmup(self._places, self._supervisor, PLAYER, self._command(PLAYER),
+                                  code, environment)
+        if self._warmup is None or self._warmup.ready:
+            self._move(code)
+
+    def _move(self, code: Path) -> None:
+        """The player first, behind its last frame; everybody else after it."""
+        self._code, crashes = code, self._crashes()
         for name in MOVE_ORDER:
-            self._supervisor.move(name, code, self._environment_of(name))
+            if name == PLAYER.name and self._warmup is not None:
+                self._warmup.take_over(self._environment_of(name, code))
+            else:
+                self._supervisor.move(name, code, self._environment_of(name, code))
+        self._warmup = None
         self._witness.moved(crashes, monotonic_ns())
 
     def _end_silence(self) -> None:
@@ -162,6 +183,10 @@ class Host:
     def _write_health(self) -> None:
         now_ns = monotonic_ns()
         health = self._witness.health(str(self._code), self._crashes(), now_ns)
+        if self._warmup is not None:
+            # The new release is asked for, and has shown nothing yet.
+            health = Health(code=str(self._warmup.folder), crashes=self._warmup.crashes,
+                            at_s=now_ns / 1e9)
         self._write(HEALTH, msgspec.json.encode(health))
         self._write(SHOP, msgspec.json.encode(self._witness.shop(now_ns)))
 

@@ -140,6 +140,11 @@ def owns_screen() -> bool:
     return os.environ.get("VITRINE_SCREEN") == "kms"
 
 
+def starts_behind() -> bool:
+    """`VITRINE_BEHIND=1`: another player still presents; see device.warmup."""
+    return os.environ.get("VITRINE_BEHIND") == "1"
+
+
 def notify_socket() -> str | None:
     """systemd's notification socket, where it supervises this process."""
     return os.environ.get("NOTIFY_SOCKET")

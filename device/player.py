@@ -21,7 +21,7 @@ from device.bus import Bus
 from device.hal import Hal, open_box
 from device.hal.notify import Notifier
 from device.live.voice import LiveVoice
-from device.paths import Places, assets_dir, notify_socket
+from device.paths import Places, assets_dir, notify_socket, starts_behind
 from device.processes import EXIT_FROZEN, EXIT_RECAST, EXIT_WINDOW_CLOSED
 from device.render import pixels
 from device.render.bundle import Bundle, load_bundle
@@ -49,6 +49,7 @@ from device.stage.surroundings import canvas_size, go_first, open_sink, who
 from device.stage.ties import Ties
 from device.stage.warden import Warden
 from device.stage.wardrobe import Wardrobe
+from device.warmup import wait_behind
 from ota.clock import monotonic_ns, monotonic_s, process_cpu_s
 from ota.consent import NotAllowed
 from ota.errors import Broken, Refused, VitrineError
@@ -92,10 +93,12 @@ def run(places: Places, settings: PlayerSettings) -> int:
     pixels.use_one_thread()
     use_few_arenas()
     go_first(PRIORITY)
-    with Bus(places.run, "player") as bus:
-        # The sound's clock settles while the avatar is loaded.
-        speaker = Speaker(settings.sound_device, settings.sound).start()
+    behind = starts_behind()
+    with Bus(places.run, "player", bound=not behind) as bus:
+        speaker = Speaker(settings.sound_device, settings.sound)
         try:
+            if not behind:
+                speaker.start()  # the sound's clock settles while the avatar is loaded
             bundle = load_bundle(
                 settings.avatar or casting.chosen(places), FloorClock(places.var / "clock").now(),
                 who(places)[0], withdrawn=withdrawn_ids(places))
@@ -106,6 +109,9 @@ def run(places: Places, settings: PlayerSettings) -> int:
                 forget_face(places)
             _confess(places, bus, str(error))
             raise
+        if behind:
+            wait_behind(places)
+            bus.bind()
         return player.play()
 
 

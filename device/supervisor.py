@@ -114,6 +114,18 @@ class Supervisor:
         child.restarts.clear()
         self._spawn(child)
 
+    def take_over(self, name: str, newcomer: str, environment: Mapping[str, str]) -> None:
+        """Stop the child `name`; the one that runs as `newcomer` has its name, and its log's."""
+        child, new = self._children[name], self._children.pop(newcomer)
+        self._stop([child])
+        child.popen, child.folder, child.environment = new.popen, new.folder, dict(environment)
+        child.restarts.clear()
+        log = self._logs / f"{name}.log"
+        if log.exists():
+            log.replace(self._logs / f"{name}.old.log")
+        # Whoever writes to it goes on writing to it.
+        (self._logs / f"{newcomer}.log").replace(log)
+
     def kill(self, name: str) -> None:
         """End one that hangs, at once; `poll` notices and starts it again."""
         child = self._children.get(name)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import select
 import socket
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -31,8 +32,9 @@ class Bus:
     that were no valid message.
     """
 
-    def __init__(self, run: Path, name: str) -> None:
-        """Bind `<run>/<name>.bus`. Raises Broken when the path is too long or not writable."""
+    def __init__(self, run: Path, name: str, bound: bool = True) -> None:
+        """Bind `<run>/<name>.bus`, or with `bound` False only at `bind`: until then nothing is
+        received. Raises Broken when the path is too long or not writable."""
         self._run, self._name = run, name
         self.dropped = 0
         self.refused = 0
@@ -40,11 +42,18 @@ class Bus:
         self._encoder = msgspec.json.Encoder()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
-        path = self._address(name)
+        self._inode = 0
+        if bound:
+            self.bind()
+
+    def bind(self) -> None:
+        """Receive from now on, in the place of whoever had this name. Raises Broken."""
+        path = self._address(self._name)
         try:
-            run.mkdir(parents=True, exist_ok=True)
+            self._run.mkdir(parents=True, exist_ok=True)
             Path(path).unlink(missing_ok=True)
             self._socket.bind(path)
+            self._inode = Path(path).stat().st_ino
         except OSError as error:
             self._socket.close()
             raise Broken(
@@ -83,7 +92,11 @@ class Bus:
     def close(self) -> None:
         """Leave the bus; others' sends to this name are dropped from now on."""
         self._socket.close()
-        Path(self._address(self._name)).unlink(missing_ok=True)
+        path = Path(self._address(self._name))
+        # Another process may have this name by now: its socket is not ours to take away.
+        with suppress(OSError):
+            if path.stat().st_ino == self._inode:
+                path.unlink()
 
     def __enter__(self) -> Bus:
         return self
