@@ -46,7 +46,7 @@ class History:
         lines = self._lines(self._path)
         short = {key: value[:DETAIL_CHARS_MAX] for key, value in (detail or {}).items()}
         last = lines[-1] if lines else b""
-        number = _number(last) + 1
+        number = _count_to(lines, len(lines)) + 1
         body = {
             "n": number,
             "at": at.isoformat(timespec="seconds"),
@@ -88,15 +88,27 @@ class History:
 
 
 def first_break(lines: Sequence[bytes]) -> int | None:
-    """The number of the first line that breaks the chain, or None. Pure."""
+    """The number of the first line that breaks the chain, or None. Pure.
+
+    A line that cannot be read (torn, overwritten) has the number that it should have had.
+    """
     for index, line in enumerate(lines):
         parsed = _parsed(line)
         if parsed is None:
-            return index + 1
+            return _count_to(lines, index) + 1
         starts = index == 0 and (parsed["n"] != 1 or parsed["before"] == FIRST)
         if not starts and not _follows(lines[index - 1] if index else b"", line):
             return int(parsed["n"])
     return None
+
+
+def _count_to(lines: Sequence[bytes], end: int) -> int:
+    """The number of line `end - 1`: its own, or counted on from the last that can be read."""
+    for back in range(end):
+        number = _number(lines[end - 1 - back])
+        if number:
+            return number + back
+    return end
 
 
 def _follows(before: bytes, line: bytes) -> bool:

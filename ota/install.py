@@ -196,9 +196,11 @@ def install(parts: Parts, source: Source, offer: Offer, trial: bool = True) -> V
         parts.slots.mark_whole(slot, offer.manifest_bytes)
         # Its bytes are in the slot; a roll back must find room for its own few bytes.
         parts.artefacts.keep_only(())
-    except VitrineError as error:
+    except (VitrineError, OSError) as error:
         parts.take(Fail(str(error), bad=isinstance(error, Refused)))
         parts.note("failed", version=manifest.version, reason=str(error))
+        if isinstance(error, OSError):
+            raise Retry(f"The slot cannot be written ({error}); check the disk.") from error
         raise
     if trial and parts.waits() is not None:
         parts.take(Written())
@@ -240,7 +242,8 @@ def run_trial(parts: Parts) -> Verdict:
         parts.restart(state.slot)
         ended = _watch(parts, state.slot)
     except VitrineError as error:
-        return roll_back(parts, str(error))
+        # A disk that could not take the switch says nothing about the release.
+        return roll_back(parts, str(error), bad=not isinstance(error, Retry))
     if ended.verdict is Verdict.CONFIRM:
         confirm(parts, ended.reason)
     elif ended.verdict is Verdict.ROLLBACK:
@@ -260,12 +263,12 @@ def confirm(parts: Parts, reason: str) -> None:
     parts.tell("confirmed", 1, 1)
 
 
-def roll_back(parts: Parts, reason: str) -> Verdict:
-    """Back to the good slot; the release on trial is not tried again."""
+def roll_back(parts: Parts, reason: str, bad: bool = True) -> Verdict:
+    """Back to the good slot; a `bad` release is not tried again."""
     before = parts.state.load()
     if before.phase is not Phase.TRIAL:
         raise Refused("There is no release on trial; there is nothing to roll back.")
-    state = parts.take(Fail(reason, bad=True))
+    state = parts.take(Fail(reason, bad=bad))
     parts.slots.make_active(wanted_slot(state))
     parts.note("rolled back", version=before.version, slot=before.slot, reason=reason)
     parts.restart(wanted_slot(state))

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cli.benches.figure import Figure
 from device.paths import Places, assets_dir, child_environment, repository_root
+from device.preview.wire import read_packet, socket_path
 from device.stage.keeper import somebody_presents
 from ota.clock import Deadline, monotonic_s, sleep_s
 from ota.confirm import Verdict
@@ -39,7 +41,9 @@ GAP_S_MAX = 3.0
 BACK_S_MAX = 90.0
 START_S_MAX = 120.0
 GOOD_HOLD_S = 3.0
-LOOK_S = 0.005
+LOOK_S = 0.01
+FRAMES_A_SECOND, FRAME_S_MAX = 25, 5.0
+QUIET_S = 3.0
 # name: (file, its words, what they become) - each one fault in otherwise good code.
 FAULTS = {
     "crashes": ("device/player.py", "    pixels.use_one_thread()\n",
@@ -118,26 +122,32 @@ class Shop:
 
 
 class GapWatch(threading.Thread):
-    """When did a player hold the screen? `gaps` are the spans in which none did, in s."""
+    """Watches the picture as the preview page does: when was each frame presented?"""
 
     def __init__(self, places: Places) -> None:
         super().__init__(daemon=True)
-        self._places, self._leaving = places, threading.Event()
-        self.lost_s: list[float] = []
-        self.found_s: list[float] = []
+        self._path, self._leaving = socket_path(places), threading.Event()
+        self.frames_s: list[float] = []
 
     def run(self) -> None:
-        """Look often; a gap begins no later than its first look without a player."""
-        presents = somebody_presents(self._places)
+        """From one player to the next, as fast as it answers."""
         while not self._leaving.wait(LOOK_S):
-            now = somebody_presents(self._places)
-            if now != presents:
-                (self.found_s if now else self.lost_s).append(monotonic_s())
-            presents = now
+            with suppress(OSError, Refused), socket.socket(socket.AF_UNIX) as line:
+                line.settimeout(FRAME_S_MAX)
+                line.connect(str(self._path))
+                line.sendall(bytes((FRAMES_A_SECOND, 0)))
+                while not self._leaving.is_set() and read_packet(line) is not None:
+                    self.frames_s.append(monotonic_s())
 
     def close(self) -> None:
+        """Watch no longer."""
         self._leaving.set()
-        self.join(1.0)
+        self.join(FRAME_S_MAX)
+
+    def longest_s(self, since_s: float) -> float:
+        """The longest time without a frame after `since_s`."""
+        after = [at_s for at_s in self.frames_s if at_s >= since_s]
+        return max((b - a for a, b in zip(after, after[1:], strict=False)), default=START_S_MAX)
 
 
 @contextmanager
@@ -187,13 +197,13 @@ def measure() -> list[Figure]:
 def _gap(shop: Shop, version: str, slot: str) -> Figure:
     watch, shop.switched_s = GapWatch(shop.places), 0.0
     watch.start()
+    sleep_s(QUIET_S)
+    before_s = watch.longest_s(0.0)
     verdict = shop.install(version, Settings(hold_s=GOOD_HOLD_S))
     shop.wait_for(slot)
     watch.close()
-    # The old one presents until it is told to go, after the switch: from there is the most.
-    stood_s = watch.found_s[-1] - shop.switched_s if watch.found_s else START_S_MAX
-    dark_s = watch.found_s[-1] - watch.lost_s[-1] if watch.lost_s and watch.found_s else 0.0
-    note = f"of it {dark_s:.2f} s between the two players; trial: {verdict.value}; load {_load()}"
+    stood_s = watch.longest_s(shop.switched_s)
+    note = f"without an update {before_s:.2f} s; trial: {verdict.value}; load {_load()}"
     return Figure("picture stands still for an update", stood_s, "s", GAP_S_MAX, note=note)
 
 

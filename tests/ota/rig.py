@@ -21,6 +21,7 @@ from ota.slots import DirectorySlots
 from ota.state import StateFile
 from ota.store import Store
 from ota.trust import TrustClient
+from ota.window import Wait
 
 QUICK = Settings(show_s=0.3, hold_s=0.05, look_s=0.01)
 MIB = 1 << 20
@@ -71,6 +72,8 @@ class Kiosk:
     settings: Settings = QUICK
     restarts: list[str | None] = field(default_factory=list)
     told: list[tuple[str, int, int]] = field(default_factory=list)
+    wait: Wait | None = None
+    proven: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.slots = DirectorySlots(self.root / "opt")
@@ -89,6 +92,8 @@ class Kiosk:
             health=lambda: self.health(),
             settings=self.settings,
             tell=lambda what, done, whole: self.told.append((what, done, whole)),
+            waits=lambda: self.wait,
+            proven=lambda: self.proven,
         )
 
     def source(self, fetcher: Fetcher | None = None) -> Source:
