@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from device import messages as m
-from device.asr.decoder import Decoded, Decoder
+from device.asr.decoder import GIVEN_UP, Decoded, Decoder
 from device.asr.engines import expected
 from device.asr.engines import load as load_recogniser
 from device.asr.gate import EchoGate
@@ -280,7 +280,8 @@ class Ear:
         """A look at the words so far, or an utterance that is probably whole."""
         hearing, transcript = self._hearing, decoded.transcript
         if decoded.number is None:
-            if hearing.sketched_turn == hearing.turn and self._turns.speaking:
+            given_up = transcript.rejected == GIVEN_UP
+            if hearing.sketched_turn == hearing.turn and self._turns.speaking and not given_up:
                 self._show(self._partials.saw(
                     transcript.text, transcript.language, transcript.took_ms
                 ), self._partials.language)

@@ -1,7 +1,7 @@
 """The echo of the kiosk's own voice in a simulated room: how much goes, and is it ever answered?
 
-`python -m cli.benches.echo [SECONDS]` presents the sample programme for so long (default 60);
-`measure` is the short form for `vitrine bench`.
+`python -m cli.benches.echo [SECONDS]` presents the sample programme for so long (default 60) in a
+simulated room, about eight times faster than real time; `measure` is the short form for `bench`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from cli.benches.figure import Figure
 from cli.benches.room import Shop, walk
 from device.asr.gate import EchoGate
-from device.asr.turns import Began, Turns
+from device.asr.turns import Began, Sure, Turns
 from device.asr.vad import CHUNK_MS, Vad
 from device.audio.capture import Chunk
 from device.audio.echo import EchoCanceller
@@ -37,12 +37,14 @@ SHOP = Shop(drift_ppm=30.0)
 
 @dataclass
 class Presented:
-    """What came of it: ERLE of each sentence after the first 12 s, and turns that nobody began."""
+    """What came of it: ERLE of each sentence after the first 12 s, turns that nobody began, and
+    how often one of them was taken for a certain voice, which stops the avatar."""
 
     seconds: float = 0.0
     cancel_cpu_s: float = 0.0
     erle_db: list[float] = field(default_factory=list)
     began_s: list[float] = field(default_factory=list)
+    stops: int = 0
 
 
 def present(seconds: float, shop: Shop = SHOP, seed: int = 5) -> Presented:
@@ -65,6 +67,8 @@ def present(seconds: float, shop: Shop = SHOP, seed: int = 5) -> Presented:
                 continue
             events = turns.feed(chunk.samples, probability, chunk.end_ns)
             found.began_s += [found.seconds for event in events if isinstance(event, Began)]
+            found.stops += sum(isinstance(event, Sure) or (
+                isinstance(event, Began) and event.certain) for event in events)
         gate.close()
     for first_s, last_s in sentences:
         part = np.array(powers[int(first_s * 1e3 / CHUNK_MS) : int(last_s * 1e3 / CHUNK_MS) + 4])
@@ -88,6 +92,7 @@ def figures(found: Presented) -> list[Figure]:
                at_least=True),
         Figure("echo: turns begun by its own voice", len(found.began_s), "", 0.0,
                note=f"in {found.seconds / 60:.1f} min of presenting"),
+        Figure("echo: of them certain, which stops the avatar", found.stops, "", 0.0),
         Figure("echo: work for a second of sound", found.cancel_cpu_s / found.seconds, "s/s", 0.08),
     ]
 

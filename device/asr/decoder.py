@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from device.asr.along import along
 from device.asr.endings import Ending, Knows, judge
 from device.asr.partials import Sketching
 from device.asr.recogniser import Recogniser, Samples, Transcript
@@ -18,6 +19,7 @@ _WAITING_MAX = 4
 _HANGS_AFTER_S = 60.0
 _CLOSE_S = 4.0
 _NUMBERS_BACK = 32
+GIVEN_UP = "given up"
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,8 @@ class Decoder:
 
     def __init__(self, recogniser: Recogniser) -> None:
         self._recogniser = recogniser
-        self._sketcher = recogniser if isinstance(recogniser, Sketching) else None
+        self._sketcher: Sketching | None = (
+            recogniser if isinstance(recogniser, Sketching) else along(recogniser))
         self._jobs: queue.Queue[_Job | Callable[[], Knows] | None] = queue.Queue(_WAITING_MAX)
         # A loop that stops reading stops the recogniser too, by its full queue.
         self._results: queue.Queue[Decoded | VitrineError] = queue.Queue(2 * _WAITING_MAX)
@@ -156,7 +159,7 @@ class Decoder:
         found: Transcript | None
         if self._sketcher is None:
             if number in self._forgotten:
-                return Transcript("", job.languages[0], 0.0, rejected="given up")
+                return Transcript("", job.languages[0], 0.0, rejected=GIVEN_UP)
             found = self._recogniser.transcribe(job.samples, job.languages, job.prompt)
         elif number is None:
             found = self._sketcher.sketch(
@@ -167,7 +170,9 @@ class Decoder:
                 job.samples, job.languages, job.prompt,
                 lambda: self._closing or number in self._forgotten, self._is_known,
             )  # fmt: skip
-        return found or Transcript("", job.languages[0], 0.0, rejected="given up")
+        # A look that was given up knows no language.
+        return found or Transcript(
+            "", "" if number is None else job.languages[0], 0.0, rejected=GIVEN_UP)
 
     def _is_known(self, text: str, language: str) -> bool:
         return judge(text, language, self._knows) == "known"

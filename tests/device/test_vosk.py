@@ -5,9 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from device.asr.along import along
+from device.asr.decoder import GIVEN_UP, Decoder
+from device.asr.partials import Partials, Sketching
 from device.asr.recogniser import Samples, Streams
 from device.asr.vosk import Vosk, Words, _decode, judge, pcm16, read_words, written
 from device.audio.soundfiles import read
+from ota.clock import Deadline, sleep_s
 from ota.errors import Refused
 from tests.sim.speech import CLIPS, noise
 from tests.sim.vosk_korean import vosk_korean
@@ -49,6 +53,45 @@ def test_partial_words_come_while_it_is_said(korean: Vosk) -> None:
     stream.reset()
     assert stream.partial(np.zeros(1600, np.float32)) == ""
     assert korean.stream(("ko-KR", "en-US")) is None
+
+
+def test_the_ear_is_shown_the_words_of_a_turn_while_it_goes_on(korean: Vosk) -> None:
+    looks = along(korean)
+    assert looks is not None and isinstance(looks, Sketching)
+    order = np.concatenate([clip("coffee-ko"), np.zeros(16_000, np.float32)])
+    turn, never = [order[: int(16_000 * s)] for s in (0.8, 1.7, 2.6)], bool
+    whole = korean.stream(KO)
+    assert whole is not None
+    for at in range(0, len(turn[1]), 3200):
+        whole_text = whole.partial(turn[1][at : at + 3200])
+    partials, shown, texts = Partials(), [], []
+    for so_far in turn:
+        found = looks.sketch(so_far, KO, never)
+        assert found is not None and found.language == "ko-KR"
+        texts.append(found.text)
+        shown.append(partials.saw(found.text, found.language, found.took_ms))
+    assert "커피" in texts[-1] and any("커피" in text for text in shown if text)
+    assert texts[1] == whole_text, "every sample once, and in order"
+    # Another turn: nothing of the one before is heard into it; a look that nobody wants ends.
+    other = looks.sketch(noise(0.8, 0.0001), KO, never)
+    assert other is not None and "커피" not in other.text
+    assert looks.sketch(order, KO, lambda: True) is None
+    assert looks.sketch(order, ("ko-KR", "en-US"), never) is None, "it has no stream for both"
+
+
+def test_a_look_that_an_utterance_interrupts_tells_no_language(korean: Vosk) -> None:
+    decoder = Decoder(korean)
+    assert decoder.sketch(np.tile(clip("coffee-ko"), 8), KO)
+    assert decoder.submit(1, clip("coffee-ko"), KO, ORDER)
+    deadline, found = Deadline(60.0), []
+    while len(found) < 2 and not deadline.passed:
+        found += decoder.finished()
+        sleep_s(0.01)
+    decoder.close()
+    look, order = found
+    assert look.number is None and look.transcript.rejected == GIVEN_UP
+    assert look.transcript.language == "", "what was not heard is in no language"
+    assert order.transcript.text == "나 에게 커피 를 줘"
 
 
 def test_noise_and_english_are_none_of_the_orders(korean: Vosk) -> None:
