@@ -17,7 +17,7 @@ from device.conversation.reading import (
     units,
     written,
 )
-from device.conversation.sense import ACCEPT_PROBABILITY, Sense, options_agree
+from device.conversation.sense import Sense, options_agree
 from device.conversation.sizes import sizes
 from device.programme.names import called, options_called
 from device.programme.schema import Programme
@@ -85,7 +85,7 @@ class Matcher:
         if meaning is not None:
             first = zip(asked, phrases, strict=True)
             told = [(answer.id, text, phrase.reading) for (answer, text), phrase in first]
-            sense = Sense.of(meaning, told[:_MEANINGS_MAX])
+            sense = Sense.of(meaning, told[:_MEANINGS_MAX], names)
         return cls(phrases, names, known, options, own_sizes, sense)
 
     def match(self, text: str, language: str = "", showing: str | None = None) -> Match:
@@ -135,7 +135,7 @@ class Matcher:
     @staticmethod
     def _by_meaning(sense: Sense, text: str, asked: Reading, best: dict[str, float]) -> Match:
         guess = sense.guess(text[:TEXT_CHARS_MAX], asked, best)
-        if guess is None or guess.probability < ACCEPT_PROBABILITY:
+        if guess is None or not guess.is_sure:
             score, first = (guess.probability, guess.answer_id) if guess else (0.0, None)
             return Match(None, score, "no question is near", first)
         return Match(guess.answer_id, guess.probability, "", guess.runner_up)

@@ -16,8 +16,8 @@ WORD_WEIGHT = {"zh": 0.55, "en": 1.0}  # a Chinese word has about two syllables
 # A word that stands in none of the programme's questions speaks against all of them.
 UNKNOWN_WEIGHT = 2.0
 # These stand where a name or a word without weight was, and at the end.
-_NAMED, _LIGHT, _END = "\0", "\1", "\2"
-_NOTHING = (_NAMED, _LIGHT, _END)
+NAMED, _LIGHT, _END = "\0", "\1", "\2"
+_NOTHING = (NAMED, _LIGHT, _END)
 _PHRASE_FLOOR = {1: 1.0, 2: 0.92, 3: 0.9}  # by length; longer ones 0.85
 _ALIAS_FLOOR = {"zh": 0.84, "en": 0.74}
 
@@ -162,10 +162,10 @@ def _take(parts: list[Part], names: Names, family: Family, exact_only: bool = Fa
     """The ids of what is named; each name's parts give way to a mark."""
     found: set[str] = set()
     for is_exact in (True,) if exact_only else (True, False):
-        for name, item_id in _longest_first(names, family):
-            while (span := _find_name(parts, name, family, is_exact)) is not None:
+        for name, item_id in longest_first(names, family):
+            while (span := find_name(parts, name, family, is_exact)) is not None:
                 found.add(item_id)
-                parts[span[0] : span[1]] = [Part(_NAMED, _NAMED)]
+                parts[span[0] : span[1]] = [Part(NAMED, NAMED)]
     return found
 
 
@@ -183,7 +183,7 @@ def _points(text: str, sounds: set[str], family: Family) -> bool:
     return any(word in sounds for word in concepts.ENGLISH_POINTING.split())
 
 
-def _longest_first(names: Names, family: Family) -> list[tuple[tuple[str, ...], str]]:
+def longest_first(names: Names, family: Family) -> list[tuple[tuple[str, ...], str]]:
     found = [
         (name.units, product_id)
         for product_id, each in names.items()
@@ -193,7 +193,7 @@ def _longest_first(names: Names, family: Family) -> list[tuple[tuple[str, ...], 
     return sorted(found, key=lambda pair: -sum(len(part) for part in pair[0]))
 
 
-def _find_name(
+def find_name(
     parts: list[Part], wanted: tuple[str, ...], family: Family, is_exact: bool
 ) -> tuple[int, int] | None:
     """Where a product is named: letter by letter, or only by its sound."""

@@ -1,32 +1,45 @@
 """How likely an answer is the one that is meant: words and meaning weighed together.
 
-The words' score, the meaning's nearness and its lead over the next answer, and how much nearer
-the question is to the programme than to what strangers say make one probability (logistic
-regression). `python -m models.calibrate_answers` chose the weights and the threshold from the
-tuning questions of three shops; it prints them anew.
+A question is compared with the programme's in three ways: as it is, with product names taken out,
+and along the directions of meaning that count (`verdict.py`). Topics that the programme answers
+(`topics.py`) lend their wordings to its answers; the other topics and what strangers say speak
+against it. A logistic regression makes one probability of all that; its weights, and those of the
+directions, were learnt from shops that are none of those it is measured with.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from device.conversation.meaning import Meaning, Vectors
-from device.conversation.reading import Reading, is_unknown
+from device.conversation.reading import Names, Reading, is_unknown
+from device.conversation.rewriting import Lexicon, unnamed
 from device.conversation.strangers import strangers
+from device.conversation.topics import topics
+from device.conversation.verdict import Verdict, learnt
 
 # A stranger's question that the programme itself answers is none.
 _ITS_OWN = 0.75
+_TOPIC_FLOOR = 0.62  # an answer whose questions lie so near a topic on average is about it
 _OTHER_OPTION, _ANY_OPTION = 0.55, 0.92
-_LEAD_MAX, _NEARER_MAX = 0.4, 0.4
-RANK_WORDS = 0.3  # the words' share when answers are put in order; the meaning has the rest
-FEATURES = ("words", "meaning", "lead", "nearer", "unnamed", "strange", "lacks", "unknown")
-WEIGHTS = (2.93, 0.7, 3.74, 7.01, -4.27, -0.5, -4.48, -8.55)
-BIAS = -0.41
-ACCEPT_PROBABILITY = 0.65
+_LEAD_MAX, _TURNED_LEAD_MAX = 0.4, 0.6
+_SHARPNESS = 8.0
+_NONE = -1.0
+# The shares by which answers are put in order: words, as it is, unnamed, turned, the two nearest.
+_RANK = (0.3, 0.3, 0.3, 0.5, 0.2)
+_RANK_UNNAMED = 0.15
+FEATURES = (
+    "words", "meaning", "unnamed", "turned", "two", "lead", "turned_lead", "stranger_turned",
+    "stranger", "share", "strange", "lacks", "unknown", "short", "chinese", "ahead",
+)  # fmt: skip
+# These weigh otherwise where the answer is about a product that is named, or not named.
+_BY_PRODUCT = (
+    "words", "meaning", "turned", "stranger_turned", "stranger", "share", "unknown", "short",
+)  # fmt: skip
+CASES = ("no_name", "named")
 
 
 @dataclass(frozen=True)
@@ -39,87 +52,188 @@ class Known:
 
 @dataclass(frozen=True)
 class Guess:
-    """The likeliest answer, its probability, and the next one."""
+    """The likeliest answer, its probability, whether that is enough, and the next one."""
 
     answer_id: str
     probability: float
+    is_sure: bool
     runner_up: str | None
 
 
 @dataclass(frozen=True)
-class Sense:
-    """A programme's questions by their meaning, and those of strangers."""
+class Told:
+    """What compares with a question: as it is (c) and along the directions that count (t)."""
 
-    meaning: Meaning
-    questions: tuple[Known, ...]
-    vectors: Vectors
-    strange: Vectors
+    c: Vectors
+    t: Vectors
 
     @classmethod
-    def of(cls, meaning: Meaning, questions: Sequence[tuple[str, str, Reading]]) -> Sense:
-        """From (answer id, question, its reading) of every question; 5 ms each."""
-        vectors = meaning.vectors([text for _, text, _ in questions])
-        strange = _strange_vectors(meaning)
-        if len(vectors):
-            strange = strange[(strange @ vectors.T).max(axis=1) < _ITS_OWN]
+    def of(cls, vectors: Vectors, verdict: Verdict) -> Told:
+        """Both from the first."""
+        return cls(vectors, verdict.turned(vectors))
+
+    def nearest(self, other: Told) -> tuple[float, float]:
+        """The greatest likeness of any of these with the one `other`."""
+        if not len(self.c):
+            return 0.0, 0.0
+        return float((self.c @ other.c[0]).max()), float((self.t @ other.t[0]).max())
+
+
+@dataclass(frozen=True)
+class Sense:
+    """A programme's questions by their meaning, the topics of its answers, and strangers'."""
+
+    meaning: Meaning
+    names: Names
+    lexicon: Lexicon
+    verdict: Verdict
+    questions: tuple[Known, ...]
+    plain: Vectors
+    bare: Told
+    lent: Mapping[str, Told]
+    strange: Told
+
+    @classmethod
+    def of(
+        cls,
+        meaning: Meaning,
+        questions: Sequence[tuple[str, str, Reading]],
+        names: Names,
+    ) -> Sense:
+        """From (answer id, question, its reading) of every question; 5 to 10 ms each."""
+        verdict = learnt()
+        texts = [text for _, text, _ in questions]
+        plain = meaning.vectors(texts)
+        bare_texts = [unnamed(text, names) for text in texts]
+        bare = plain.copy()
+        changed = [i for i, text in enumerate(texts) if bare_texts[i] != text]
+        if changed:
+            bare[changed] = meaning.vectors([bare_texts[i] for i in changed])
         known = tuple(Known(answer_id, reading) for answer_id, _, reading in questions)
-        return cls(meaning, known, vectors, strange)
+        said = _said(meaning)
+        about = _topics_of(known, bare, said)
+        strange = np.concatenate([
+            _not_its_own(said[""], bare),
+            *(said[name] for name in topics() if name not in about.values()),
+        ])  # fmt: skip
+        lent = {answer_id: Told.of(said[name], verdict) for answer_id, name in about.items()}
+        return cls(
+            meaning, names, Lexicon.of(texts), verdict, known, plain, Told.of(bare, verdict),
+            lent, Told.of(strange, verdict),
+        )  # fmt: skip
+
+    def judged_by(self, verdict: Verdict) -> Sense:
+        """The same questions, judged by another verdict."""
+        return replace(
+            self, verdict=verdict, bare=Told.of(self.bare.c, verdict),
+            strange=Told.of(self.strange.c, verdict),
+            lent={name: Told.of(each.c, verdict) for name, each in self.lent.items()},
+        )  # fmt: skip
 
     def guess(self, text: str, asked: Reading, words: Mapping[str, float]) -> Guess | None:
         """The likeliest answer to `text`; `words` is the words' score of each answer."""
         ranked, features = self.features(text, asked, words)
         if not ranked:
             return None
-        exponent = BIAS + sum(w * f for w, f in zip(WEIGHTS, features, strict=True))
+        probability = self.verdict.probability(features)
         second = ranked[1] if len(ranked) > 1 else None
-        return Guess(ranked[0], 1.0 / (1.0 + math.exp(-exponent)), second)
+        return Guess(ranked[0], probability, probability >= self.verdict.accept, second)
+
+    def vectors_of(self, text: str) -> tuple[Vectors, Told]:
+        """A question as it is, and put right and without names."""
+        bare_text = unnamed(self.lexicon.corrected(text), self.names)
+        both = self.meaning.vectors([text] if bare_text == text else [text, bare_text])
+        return both[0], Told.of(both[-1:], self.verdict)
 
     def features(
         self, text: str, asked: Reading, words: Mapping[str, float]
-    ) -> tuple[list[str], tuple[float, ...]]:
+    ) -> tuple[list[str], dict[str, float]]:
         """The answers, likeliest first, and what speaks for the first one (see FEATURES)."""
-        vector = self.meaning.vectors([text])[0]
-        near: dict[str, float] = {}
-        for question, cosine in zip(self.questions, self.vectors @ vector, strict=True):
+        plain, bare = self.vectors_of(text)
+        near = self._near(plain, bare, asked)
+        if not near:
+            return [], {}
+        about = self._products()
+        scores = {
+            answer_id: words.get(answer_id, 0.0) * _RANK[0]
+            + float(np.dot(_RANK[1:], each))
+            - _RANK_UNNAMED * (not asked.products and bool(about[answer_id]))
+            for answer_id, each in near.items()
+        }
+        ranked = sorted(scores, key=lambda answer_id: -scores[answer_id])
+        first, nothing = ranked[0], (0.0, 0.0, 0.0, 0.0)
+        best, second = near[first], near[ranked[1]] if len(ranked) > 1 else nothing
+        ahead = scores[first] - (scores[ranked[1]] if len(ranked) > 1 else 0.0)
+        c, t = self.strange.nearest(bare)
+        other = self.strange.c @ plain
+        stranger = max(c, float(other.max()) if len(other) else 0.0)
+        powers = np.exp(_SHARPNESS * np.array([*(each[2] for each in near.values()), t]))
+        found = {
+            "words": words.get(first, 0.0), "meaning": best[0], "unnamed": best[1],
+            "turned": best[2], "two": best[3], "lead": min(_LEAD_MAX, best[0] - second[0]),
+            "turned_lead": min(_TURNED_LEAD_MAX, best[2] - second[2]),
+            "stranger_turned": t, "stranger": stranger,
+            "share": _SHARPNESS * best[2] - float(np.log(powers.sum())),
+            **self._misfits(asked, first), "ahead": min(1.0, ahead),
+        }  # fmt: skip
+        case = ""
+        if about[first]:
+            case = {frozenset(): "no_name", about[first]: "named"}.get(asked.products, "")
+        return ranked, with_cases(found, case)
+
+    def _near(
+        self, plain: Vectors, bare: Told, asked: Reading
+    ) -> dict[str, tuple[float, float, float, float]]:
+        """Of each answer that may be meant: as it is, unnamed, turned, the two nearest turned."""
+        c, u, t = self.plain @ plain, self.bare.c @ bare.c[0], self.bare.t @ bare.t[0]
+        places: dict[str, list[int]] = {}
+        for place, question in enumerate(self.questions):
             about = question.reading.products
             strange = asked.products and about and asked.products != about
             if not strange and options_agree(asked, question.reading) > _OTHER_OPTION:
-                answer_id = question.answer_id
-                near[answer_id] = max(near.get(answer_id, 0.0), float(cosine))
+                places.setdefault(question.answer_id, []).append(place)
+        found = {}
+        for answer_id, each in places.items():
+            lent = self.lent.get(answer_id)
+            topic = lent.nearest(bare) if lent else (_NONE, _NONE)
+            two = float(np.sort(t[each])[-2:].mean())
+            found[answer_id] = (
+                float(c[each].max()), max(float(u[each].max()), topic[0]),
+                max(float(t[each].max()), topic[1]), two,
+            )  # fmt: skip
+        return found
 
-        def rank(answer_id: str) -> float:
-            words_score = words.get(answer_id, 0.0)
-            return RANK_WORDS * words_score + (1.0 - RANK_WORDS) * near[answer_id]
+    def _products(self) -> dict[str, frozenset[str]]:
+        """The products that any question of each answer names."""
+        found: dict[str, frozenset[str]] = {}
+        for question in self.questions:
+            before = found.get(question.answer_id, frozenset())
+            found[question.answer_id] = before | question.reading.products
+        return found
 
-        ranked = sorted(near, key=rank, reverse=True)
-        if not ranked:
-            return [], ()
-        first = ranked[0]
-        lead = near[first] - (near[ranked[1]] if len(ranked) > 1 else 0.0)
-        stranger = float((self.strange @ vector).max()) if len(self.strange) else 0.0
-        nearer = max(-_NEARER_MAX, min(_NEARER_MAX, near[first] - stranger))
-        return ranked, (
-            words.get(first, 0.0),
-            near[first],
-            min(lead, _LEAD_MAX),
-            nearer,
-            *self._misfits(asked, first, words.get(first, 0.0)),
-        )
-
-    def _misfits(self, asked: Reading, answer_id: str, words: float) -> tuple[float, ...]:
-        """No product named where each question has one; a concept that none of them has; none of
-        the concept they all have; words that nobody knows beside those that fit."""
-        about = [q.reading for q in self.questions if q.answer_id == answer_id]
-        concepts = [reading.concepts for reading in about]
+    def _misfits(self, asked: Reading, answer_id: str) -> dict[str, float]:
+        """A concept that none of its questions has; none of the concept they all have; words
+        that no question has; few words; Chinese."""
+        concepts = [q.reading.concepts for q in self.questions if q.answer_id == answer_id]
         common = frozenset.intersection(*concepts)
         unknown = sum(t.weight for t in asked.tokens if is_unknown(t, asked.family))
         total = asked.weight + (1.0 if asked.products else 0.0)
-        return (
-            float(not asked.products and all(reading.products for reading in about)),
-            float(bool(asked.concepts - frozenset().union(*concepts))),
-            float(bool(common) and not common & asked.concepts),
-            words * unknown / max(total, 0.1),
-        )
+        return {
+            "strange": float(bool(asked.concepts - frozenset().union(*concepts))),
+            "lacks": float(bool(common) and not common & asked.concepts),
+            "unknown": unknown / max(total, 0.1),
+            "short": 1.0 / max(1, len(asked.tokens)),
+            "chinese": float(asked.family == "zh"),
+        }
+
+
+def with_cases(found: Mapping[str, float], case: str) -> dict[str, float]:
+    """The features, and once more those that weigh otherwise in a case."""
+    out = dict(found)
+    for each in CASES:
+        out[each] = float(each == case)
+        out.update({f"{each}.{name}": found[name] * out[each] for name in _BY_PRODUCT})
+    return out
 
 
 def options_agree(asked: Reading, question: Reading) -> float:
@@ -132,12 +246,37 @@ def options_agree(asked: Reading, question: Reading) -> float:
     return 0.0 if about_price or question.options else _ANY_OPTION
 
 
-_STRANGE: dict[int, Vectors] = {}
+def _topics_of(
+    known: Sequence[Known], bare: Vectors, said: Mapping[str, Vectors]
+) -> dict[str, str]:
+    """The topic of each answer that is about one."""
+    if not len(bare):
+        return {}
+    names = list(topics())
+    near = np.stack([(bare @ said[name].T).max(axis=1) for name in names], axis=1)
+    found = {}
+    for answer_id in dict.fromkeys(question.answer_id for question in known):
+        mean = near[[question.answer_id == answer_id for question in known]].mean(axis=0)
+        if mean.max() >= _TOPIC_FLOOR:
+            found[answer_id] = names[int(mean.argmax())]
+    return found
 
 
-def _strange_vectors(meaning: Meaning) -> Vectors:
-    """Worked out once for each loaded encoder (0.8 s)."""
-    if id(meaning.table) not in _STRANGE:
-        _STRANGE.clear()
-        _STRANGE[id(meaning.table)] = np.asarray(meaning.vectors(strangers()), np.float32)
-    return _STRANGE[id(meaning.table)]
+def _not_its_own(strange: Vectors, bare: Vectors) -> Vectors:
+    if not len(bare):
+        return strange
+    return np.asarray(strange[(strange @ bare.T).max(axis=1) < _ITS_OWN])
+
+
+_SAID: dict[int, dict[str, Vectors]] = {}
+
+
+def _said(meaning: Meaning) -> dict[str, Vectors]:
+    """What strangers say ("") and the wordings of each topic; once for each encoder (4 s)."""
+    if id(meaning.table) not in _SAID:
+        _SAID.clear()
+        _SAID[id(meaning.table)] = {
+            "": meaning.vectors(strangers()),
+            **{name: meaning.vectors(wordings) for name, wordings in topics().items()},
+        }
+    return _SAID[id(meaning.table)]
