@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-# Level 0: pairs of cuts of one flow (one in it, one in what follows); fewer are all tried.
-PAIRS = 40
-PAIRS_NIGHTLY = 2_000
-# Level 1: kills of real commands, of each command; at night every one is tried.
-KILLS = 8
-# Level 2: disks as after a power cut, of one flow on one file system, see `BLOCK_SHARE`.
-STATES_PUSH = 2_000
-STATES_NIGHTLY = 20_000
-# Which part of the states each flow has; the rest of 1 is nobody's.
+# Level 0: pairs of cuts of one flow (one in it, one in what follows it), after so many first cuts.
+PAIRS, FIRST_CUTS = 30, 3
+PAIRS_NIGHTLY, FIRST_CUTS_NIGHTLY = 2_000, 60
+# Level 0: evenings on each of which a box is switched off before it is done.
+EVENINGS = 40
+# Level 1: kills of each real command; at night every one is tried.
+KILLS = 6
+# Level 2: disks as after a power cut, over all flows and file systems.
+STATES = 2_100
+STATES_NIGHTLY = 21_000
+# Which part of the states each flow has.
 BLOCK_SHARE = {
-    "install": 0.30,
+    "install": 0.25,
     "take back": 0.10,
+    "confirm": 0.05,
     "go back": 0.05,
-    "content": 0.15,
-    "content without links": 0.05,
+    "content": 0.18,
+    "content without links": 0.07,
     "eviction": 0.05,
     "desired": 0.05,
-    "outbox": 0.10,
+    "outbox": 0.05,
     "enrol anew": 0.05,
     "follow new keys": 0.05,
     "publish and rotate": 0.05,
@@ -27,6 +30,8 @@ BLOCK_SHARE = {
 FILE_SYSTEMS = ("", "noauto_da_alloc", "data=writeback,noauto_da_alloc")
 # One state in so many is also gone on from on the very file system that was found.
 IN_PLACE_EACH = 25
+# States in which each sabotaged writer must be found out.
+SABOTAGE_STATES = 60
 SEED = 7
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ota.confirm import Health
 from ota.floor import FloorClock, RoleFloor
-from ota.install import Source, find_offer, go_back, install, recover, run_trial
+from ota.install import Source, confirm, find_offer, go_back, install, recover, run_trial
 from ota.keys import SigningKey
 from ota.repository import ROLES, Repository
 from ota.state import Phase
@@ -29,12 +29,12 @@ class Updates:
         self._home = home
         keys = {role: [SigningKey.generate()] for role in ROLES}
         self._repository = Repository.create(home / "tuf", keys)
-        self._tuf_root = self._repository.root_bytes()
+        self.tuf_root = self._repository.root_bytes()
         self._floors: dict[str, int] = {}
 
     def kiosk(self, root: Path) -> Kiosk:
         """The box, as its updater finds it after a start."""
-        return Kiosk(root, "stick:", self._tuf_root).with_settings(hold_s=0.0, show_s=0.0)
+        return Kiosk(root, "stick:", self.tuf_root).with_settings(hold_s=0.0, show_s=0.0)
 
     def prepare(self, root: Path) -> None:
         """OLD runs and is confirmed."""
@@ -107,7 +107,7 @@ class Updates:
         clock = FloorClock(root / "var" / "clock")
         store = root / "var" / "ota" / "trust"
         trust = TrustClient(store, "stick:/metadata", fetcher, clock)
-        trust.bootstrap(self._tuf_root)
+        trust.bootstrap(self.tuf_root)
         return Source(trust, fetcher, "stick:/targets")
 
     def _role_floors(self, root: Path) -> dict[str, int]:
@@ -151,6 +151,29 @@ class TakenBack(Updates):
     def finished(self, root: Path) -> None:
         """OLD runs, NEW is refused."""
         assert self._settled(root, OLD).refused == (NEW,)
+
+
+class Confirmed(Updates):
+    """NEW is on trial, and a person confirms it."""
+
+    name = "confirm"
+
+    def prepare(self, root: Path) -> None:
+        """The switch points at NEW."""
+        super().prepare(root)
+        source = self._source(root)
+        install(self.kiosk(root).parts(), source, find_offer(source), trial=False)
+
+    def run(self, root: Path, tell: Tell) -> None:
+        """The order of a person, as the command does it."""
+        parts = self.kiosk(root).parts()
+        recover(parts)
+        confirm(parts, "a person confirmed it")
+        tell("ended")
+
+    def judge(self, root: Path, told: Collection[str]) -> str:
+        """The trial is not lost, and the word is not."""
+        return super().judge(root, {"offered", "on trial", *told})
 
 
 class GoneBack(Updates):

@@ -1,0 +1,40 @@
+"""Level 2 as a test sees it: one drill in a process of its own, and what it found."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.power import mounts
+
+CHECKOUT = Path(__file__).resolve().parent.parent.parent
+RUN_S = 3600
+
+
+@cache
+def _missing() -> str | None:
+    return mounts.missing()
+
+
+def drill(flow: str, options: str, states: int, *more: str) -> dict[str, Any]:
+    """The drill's report. Skips the test, with the reason, where nothing can be mounted."""
+    if reason := _missing():
+        pytest.skip(f"no power cuts at the block level here: {reason}")
+    command = [
+        sys.executable, "-m", "tests.power.drill", "--flow", flow, f"--options={options}",
+        "--states", str(states), *more,
+    ]  # fmt: skip
+    done = subprocess.run(
+        command, cwd=CHECKOUT, text=True, capture_output=True, timeout=RUN_S, check=False,
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report
