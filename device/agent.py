@@ -86,7 +86,7 @@ def load_settings(places: Places) -> AgentSettings:
         return msgspec.json.decode(read_bounded(path, SETTINGS_BYTES_MAX), type=AgentSettings)
     except FileNotFoundError:
         return AgentSettings()
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(f"{path} cannot be read ({error}); correct or remove it.") from error
 
 

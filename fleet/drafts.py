@@ -66,7 +66,7 @@ def with_rest(document: Document, text: str) -> Document:
     """Replace the raw part by `text`; raises RestBroken with the line of the mistake."""
     try:
         rest = msgspec.json.decode(text[:REST_CHARS_MAX], type=dict[str, Any])
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         line = text[: _byte_of(str(error))].count("\n") + 1
         raise RestBroken(
             Fault(

@@ -130,7 +130,7 @@ class FleetPlaces:
                 f"{self.state} is no fleet server yet; start one with `vitrine fleet serve "
                 f"--state {self.state}`."
             ) from None
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise Refused(f"{self.settings} cannot be read ({error}); correct it.") from error
 
     def write_settings(self, settings: FleetSettings) -> None:

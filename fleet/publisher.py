@@ -113,7 +113,7 @@ class Publisher:
         data = self.draft_bytes(programme)
         try:
             return msgspec.json.decode(data, type=dict[str, Any])
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise Refused(f"The draft of {programme} is broken ({error}); correct it.") from error
 
     def draft_bytes(self, programme: str) -> bytes:
@@ -205,7 +205,7 @@ class Publisher:
             document = msgspec.json.decode(data, type=dict[str, Any])
         except FileNotFoundError:
             raise Refused(f"{folder} holds no programme.json; name a programme folder.") from None
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise Refused(f"{folder / 'programme.json'} cannot be read ({error}).") from error
         programme = str(document.get("id", ""))
         if not BOX_ID.fullmatch(programme):

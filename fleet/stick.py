@@ -85,7 +85,7 @@ def _named_in(leaf: str, data: bytes) -> set[str]:
         return {chunked.list for chunked in read_shortcuts(data).chunked.values()}
     try:
         body = msgspec.json.decode(data)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return set()
     if not isinstance(body, dict):
         return set()

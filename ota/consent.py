@@ -66,7 +66,7 @@ def read(envelope: Path, avatar: str, keys: Sequence[PublicKey]) -> Consent:
     payload = dsse.verify(read_bounded(envelope, dsse.ENVELOPE_BYTES_MAX), dsse.CONSENT, keys)
     try:
         return msgspec.json.decode(payload, type=Consent)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(f"The consent of avatar {avatar} cannot be read: {error}.") from error
 
 
@@ -107,7 +107,7 @@ def check_bundle(
     try:
         raw = read_bounded(folder / MANIFEST, MANIFEST_BYTES_MAX)
         shown = msgspec.json.decode(raw, type=_Shown)
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(f"{folder / MANIFEST} is not a valid avatar description: {error}.") from error
     trusted = tuple(keys) or (PublicKey.load(folder.parent / LIKENESS_ROOT),)
     consent = read(folder / shown.consent, shown.id, trusted)

@@ -70,7 +70,9 @@ def _read_copy(path: Path) -> tuple[int, dict[str, Any]] | None:
             return None
         parsed = json.loads(line)
         return int(parsed["count"]), dict(parsed["body"])
-    except (OSError, ValueError, KeyError, TypeError, Refused):
+    except (
+        OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError, Refused
+    ):
         return None
 
 

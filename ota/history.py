@@ -132,6 +132,6 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
         parsed = json.loads(line)
         int(parsed["n"]), str(parsed["before"]), dict(parsed["detail"])
         str(parsed["at"]), str(parsed["what"])
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
     return dict(parsed)

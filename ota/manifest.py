@@ -132,7 +132,7 @@ def parse_manifest(data: bytes) -> Manifest:
         raise Refused("The release's manifest is larger than 8 MiB; publish it again.")
     try:
         manifest = msgspec.json.decode(data, type=Manifest)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(f"The release's manifest is malformed ({error}).") from error
     fault = _fault(manifest)
     if fault:
@@ -144,7 +144,7 @@ def parse_newest(data: bytes) -> str:
     """The version in `releases/newest.json`. Raises Refused."""
     try:
         newest = msgspec.json.decode(data, type=Newest)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(f"The pointer to the newest release is malformed ({error}).") from error
     if newest.schema != 1 or version_key(newest.version) is None:
         raise Refused("The pointer to the newest release is of another schema; update by hand.")

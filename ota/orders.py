@@ -57,7 +57,9 @@ def take_order(run: Path) -> Order | None:
         order = Order(str(told["name"]), *rest)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, Refused):
+    except (
+        OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, Refused
+    ):
         order = None
     path.unlink(missing_ok=True)
     return order if order is not None and order.name in ORDERS else None
@@ -89,7 +91,7 @@ def read_progress(run: Path) -> dict[str, Any]:
     try:
         told: dict[str, Any] = json.loads(read_bounded(run / "ota-progress.json", FILE_BYTES_MAX))
         return told if isinstance(told, dict) else {}
-    except (OSError, ValueError, Refused):
+    except (OSError, ValueError, RecursionError, Refused):
         return {}
 
 

@@ -56,6 +56,7 @@ def _told_health(path: Path, now_s: float | None) -> tuple[Path, Health] | None:
             sound=told["sound"] if isinstance(told.get("sound"), bool) else None,
             plays=told["plays"] if isinstance(told.get("plays"), bool) else None,
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, Refused):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError,
+            RecursionError, Refused):
         return None
     return (code, health) if 0.0 <= age_s <= HEALTH_AGE_MAX_S else None

@@ -129,7 +129,7 @@ def read_identity(places: Places) -> tuple[BoxSettings, bytes]:
         return msgspec.json.decode(data, type=BoxSettings), certificate
     except OSError as error:
         raise Refused("This box is not enrolled; run `vitrine provision enrol` first.") from error
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(f"The box's identity is damaged ({error}); enrol it again.") from error
 
 

@@ -45,7 +45,7 @@ def check_box(only: tuple[str, ...] = ()) -> dict[str, Any]:
         raise Retry(f"The self-test took over {CHECK_S:.0f} s; restart the box.") from error
     try:
         report: dict[str, Any] = msgspec.json.decode(done.stdout, type=dict[str, Any])
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         last = (done.stderr.strip().splitlines() or ["no output"])[-1]
         raise Retry(f"The self-test broke off ({last}); send this to support.") from error
     if "checks" not in report:

@@ -79,7 +79,7 @@ def open_folder(path: Path) -> tuple[Manifest, bool]:
         manifest = msgspec.json.decode(
             read_bounded(path / MODEL_FILE, _MANIFEST_BYTES_MAX), type=Manifest
         )
-    except (msgspec.MsgspecError, OSError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OSError) as error:
         raise Refused(f"{path / MODEL_FILE} cannot be read ({error}); add the model again.") from (
             error
         )

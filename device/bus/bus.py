@@ -83,7 +83,7 @@ class Bus:
                 return None
             message: m.Message = self._decoder.decode(self._socket.recv(_RECEIVE_BYTES_MAX))
             return message
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             self.refused += 1
             return None
         except BlockingIOError:

@@ -178,7 +178,7 @@ class LiveVoice:
             elif kind == VOICE:
                 self._hear(voice_of(data))
                 self._voice_at_s = at_s
-        except (Refused, msgspec.DecodeError):
+        except (Refused, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return False
         self._came_s = monotonic_s()
         return True

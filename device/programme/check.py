@@ -124,7 +124,7 @@ def _strictly_read(data: bytes) -> list[Fault]:
     """The box's own reader has the last word."""
     try:
         msgspec.json.decode(data, type=Programme)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return [Fault((), f"播放器无法读取:{error}", f"the player cannot read it: {error}")]
     return []
 

@@ -68,7 +68,7 @@ def wished_avatar(folder: Path) -> AvatarWish | None:
     try:
         data = read_bounded(folder / PROGRAMME_FILE, PROGRAMME_BYTES_MAX)
         return msgspec.json.decode(data, type=_Named).avatar
-    except (OSError, Refused, msgspec.MsgspecError):
+    except (OSError, Refused, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
 
 

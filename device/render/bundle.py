@@ -195,7 +195,7 @@ def _manifest(folder: Path) -> Manifest:
         if schema != SCHEMA:
             raise Refused(f"{path} has schema {schema!r}, this release reads {SCHEMA}; update it.")
         manifest = msgspec.json.decode(raw, type=Manifest)
-    except (msgspec.DecodeError, AttributeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, AttributeError) as error:
         raise Refused(f"{path} is not a valid avatar description: {error}.") from error
     lacking = _lacking(manifest)
     if lacking:

@@ -31,7 +31,7 @@ def chosen(places: Places) -> Path:
     """The bundle to open: the last one that a programme named, else the default one."""
     try:
         found = msgspec.json.decode(read_bounded(_note(places), BYTES_MAX), type=_Cast).id
-    except (OSError, VitrineError, msgspec.DecodeError):
+    except (OSError, VitrineError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         found = DEFAULT
     return avatars_dir() / (found if is_here(found) else DEFAULT)
 

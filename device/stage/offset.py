@@ -73,7 +73,7 @@ def on_box(places: Places) -> float | None:
             read_bounded(path, FILE_BYTES_MAX), type=_PlayerFile).av_offset_ms
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(f"{path} cannot be used ({error}); calibrate again with "
                       "`vitrine device calibrate`.") from error
 

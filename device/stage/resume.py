@@ -120,7 +120,7 @@ class Bookmark:
     def _read(self) -> Note | None:
         try:
             return msgspec.json.decode(read_bounded(self._path, NOTE_BYTES_MAX), type=Note)
-        except (OSError, VitrineError, msgspec.DecodeError):
+        except (OSError, VitrineError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
 
 

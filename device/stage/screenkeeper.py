@@ -125,5 +125,5 @@ class ScreenKeeper:
 def _recalled(path: Path) -> _Memory:
     try:
         return msgspec.json.decode(read_bounded(path, MEMORY_BYTES_MAX), type=_Memory)
-    except (OSError, Refused, msgspec.MsgspecError):
+    except (OSError, Refused, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _Memory()

@@ -51,5 +51,5 @@ def who(places: Places) -> tuple[str, str]:
         data = read_bounded(places.identity / "box.json", BOX_BYTES_MAX)
         box = msgspec.json.decode(data, type=m.BoxSettings)
         return box.chain, box.box
-    except (OSError, VitrineError, msgspec.DecodeError):
+    except (OSError, VitrineError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return "*", ""

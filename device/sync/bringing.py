@@ -191,7 +191,7 @@ def files_of(folder: Path) -> dict[str, IndexedFile]:
     try:
         data = read_bounded(folder / INDEX_FILE, INDEX_BYTES_MAX)
         return msgspec.json.decode(data, type=Index).files
-    except (OSError, Refused, msgspec.MsgspecError):
+    except (OSError, Refused, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return {}
 
 

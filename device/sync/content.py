@@ -148,7 +148,7 @@ class Content:
         try:
             data = read_bounded(self._places.held, HELD_BYTES_MAX)
             return msgspec.json.decode(data, type=Held)
-        except (OSError, msgspec.MsgspecError, Refused):
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError, Refused):
             return None
 
     def _held_folder(self) -> set[str]:
@@ -352,7 +352,7 @@ def _programme_id(draft: Path, wanted: ProgrammeWanted) -> str:
     try:
         data = read_bounded(draft / PROGRAMME_FILE, INDEX_BYTES_MAX)
         head = msgspec.json.decode(data, type=_Head)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(f"{PROGRAMME_FILE} is malformed ({error}); publish it again.") from error
     if wanted.target != f"programmes/{head.id}/{head.version}.json" or (
         head.version != wanted.version

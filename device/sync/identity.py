@@ -60,7 +60,7 @@ def load_identity(folder: Path) -> Identity:
         ) from error
     try:
         box = msgspec.json.decode(data, type=BoxSettings)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         path = folder / "box.json"
         raise Refused(f"{path} is damaged ({error}); enrol this box again.") from error
     if box.schema != 1:

@@ -62,5 +62,5 @@ def is_whole(folder: Path, index_sha256: str) -> bool:
             sha256_file(folder / PurePosixPath(name)) == entry.sha256
             for name, entry in index.files.items()
         )
-    except (OSError, Refused, msgspec.MsgspecError):
+    except (OSError, Refused, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return False

@@ -53,7 +53,7 @@ class LocalOrders:
             found: Json = msgspec.json.decode(done.stdout, type=dict[str, object])
         except subprocess.TimeoutExpired as error:
             raise Retry(f"The self-test took longer than {SELFTEST_S:.0f} s.") from error
-        except (OSError, msgspec.MsgspecError) as error:
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise Retry(f"The self-test could not be run ({error}).") from error
         return found
 

@@ -60,7 +60,7 @@ def _held(places: Places) -> dict[str, Any] | None:
     try:
         data = read_bounded(places.var / "held.json", HELD_BYTES_MAX)
         held = msgspec.json.decode(data, type=Held)
-    except (OSError, VitrineError, msgspec.MsgspecError):
+    except (OSError, VitrineError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
     return {"target": held.target, "version": held.version, "folder": held.folder}
 
@@ -70,7 +70,7 @@ def _running(places: Places) -> dict[str, Any] | None:
     try:
         data = read_bounded(places.run / "health.json", HEALTH_BYTES_MAX)
         health: dict[str, Any] = msgspec.json.decode(data, type=dict[str, Any])
-    except (OSError, VitrineError, msgspec.MsgspecError):
+    except (OSError, VitrineError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
     at_s = health.get("at_s")
     if not isinstance(at_s, (int, float)) or abs(monotonic_s() - at_s) > HEALTH_FRESH_S:

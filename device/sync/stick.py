@@ -149,7 +149,7 @@ def _take(path: Path) -> StickOrder | None:
         order = msgspec.json.decode(read_bounded(path, FILE_BYTES_MAX), type=StickOrder)
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.MsgspecError, Refused):
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError, Refused):
         order = None
     path.unlink(missing_ok=True)
     return order
@@ -158,5 +158,5 @@ def _take(path: Path) -> StickOrder | None:
 def _told(path: Path) -> Told | None:
     try:
         return msgspec.json.decode(read_bounded(path, FILE_BYTES_MAX), type=Told)
-    except (OSError, msgspec.MsgspecError, Refused):
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError, Refused):
         return None

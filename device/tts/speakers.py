@@ -54,7 +54,7 @@ def endpoints(path: Path) -> dict[str, Engine]:
             read_bounded(path, SETTINGS_BYTES_MAX), type=dict[str, _Server])
     except OSError as error:
         raise Refused(f"{path} cannot be read ({error.strerror}); see docs/speech.md.") from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(f"{path} is no settings file of speech servers: {error}.") from error
     return {language: _engine(path, language, server) for language, server in servers.items()}
 

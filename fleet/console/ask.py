@@ -57,7 +57,7 @@ class Ask:
         """The JSON body as `kind`; raises Refused with the field that is wrong."""
         try:
             return msgspec.json.decode(self.body or b"{}", type=kind)
-        except (msgspec.MsgspecError, RecursionError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise Refused(f"The request's JSON is not as documented: {error}.") from error
 
 

@@ -144,7 +144,7 @@ class _Takeover:
         """The audit begins when the box says that the voice is on the air."""
         try:
             state = msgspec.json.decode(data[9:], type=LiveState)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return
         if state.phase == "on" and self._on_since_s is None:
             self._on_since_s = monotonic_s()
@@ -208,7 +208,7 @@ async def _hello(socket: WebSocket) -> Hello | None:
         text = await asyncio.wait_for(socket.receive_text(), HELLO_S)
         return msgspec.json.decode(text[:HELLO_CHARS_MAX], type=Hello)
     except (asyncio.TimeoutError, WebSocketDisconnect, KeyError, RuntimeError,
-            msgspec.MsgspecError):
+            msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
 
 

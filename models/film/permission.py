@@ -78,7 +78,7 @@ def read_permission(path: Path, avatar: str, source_sha256: str, key: Path | Non
 def _read(raw: bytes, path: Path) -> dict[str, Any]:
     try:
         found = msgspec.json.decode(raw)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(f"The consent {path} is not JSON ({error}); correct it.") from error
     if not isinstance(found, dict):
         raise Refused(f"The consent {path} must be a JSON object with {', '.join(FIELDS)}.")
