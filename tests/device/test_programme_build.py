@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import shutil
+import threading
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +21,7 @@ from device.programme.load import load, load_index
 from device.programme.ogg import with_serial
 from device.programme.voices import VoiceOnDemand
 from ota.errors import Refused
-from tests.sim.hummer import SMALL, Hummer, write
+from tests.sim.hummer import SMALL, Hummer, Speech, write
 
 ROOT = Path(__file__).resolve().parents[2]
 TEA_SHOP = ROOT / "programmes" / "tea-shop"
@@ -93,6 +96,75 @@ def test_two_machines_build_the_same_bytes(shop: Path, tmp_path: Path) -> None:
     build(shop, Hummer())
     build(other, Hummer())
     assert contents(shop) == contents(other)
+
+
+@dataclass
+class Together(Hummer):
+    """Hums only when another one hums beside it, and never two sentences at once."""
+
+    gate: threading.Barrier = field(default_factory=lambda: threading.Barrier(1))
+    busy: threading.Lock = field(default_factory=threading.Lock)
+
+    def synthesise(
+        self, text: str, language: str, speed: float = 1.0, voice: str | None = None
+    ) -> Speech:
+        assert self.busy.acquire(blocking=False), "not for two threads at once"
+        with contextlib.suppress(threading.BrokenBarrierError):
+            self.gate.wait(5.0)
+            self.gate.abort()  # they have met: the rest as it comes
+        try:
+            return super().synthesise(text, language, speed, voice)
+        finally:
+            self.busy.release()
+
+
+def test_several_speak_at_once_and_the_bytes_are_those_of_one(
+    shop: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    copy_source(shop, other)
+    build(shop, Hummer())
+    gate = threading.Barrier(2)
+    crew = [Together(gate=gate) for _ in range(3)]
+    seen: list[tuple[int, int]] = []
+    build(other, crew[0], lambda done, total: seen.append((done, total)), more=crew[1:])
+    assert contents(shop) == contents(other)
+    assert gate.broken and [bool(each.said) for each in crew] == [True, True, False], (
+        "ten sentences are worth two")
+    assert seen == [(done, 10) for done in range(11)]
+    write(other, edited("在这里。", "在后面。"))
+    again = [Hummer() for _ in range(3)]
+    build(other, again[0], more=again[1:])
+    assert [each.said for each in again] == [["在后面。"], [], []], "one line, one synthesis"
+
+
+def test_when_one_of_several_breaks_the_rest_is_kept_and_nothing_more_is_begun(shop: Path) -> None:
+    crew = [Hummer(breaks_at=1), Hummer(breaks_at=1)]
+    with pytest.raises(Refused, match="unplugged"):
+        build(shop, crew[0], more=crew[1:])
+    assert not (shop / "index.json").exists()
+    kept = len(list((shop / "speech").glob("*.opus")))
+    assert 1 <= kept <= 2
+    voice = Hummer()
+    build(shop, voice)
+    assert len(voice.said) == 10 - kept
+
+
+def test_stock_prices_and_sold_out_lines_are_built_for_every_store(shop: Path) -> None:
+    data = edited("¥128", "{price}")
+    assert isinstance(data, dict)
+    data["variables"] |= {"price": {"type": "price", "default": "¥128"},
+                          "left": {"type": "stock", "default": "9"}}
+    data["products"][0]["stock"] = "left"
+    data["sold_out"] = {"say": {"zh-CN": "{product.name}卖完了。", "en-US": "No {product.name}."}}
+    write(shop, data)
+    voice = Hummer()
+    index = build(shop, voice, stores=[{"price": "¥99"}, {"price": "soon"}, {"left": "0"}])
+    assert index.speech["sold-out/tea/zh-CN/0"].text == "龙井卖完了。"
+    assert {"龙井128元。", "龙井99元。", "No Longjing."} <= set(voice.said)
+    assert not any("soon" in each for each in voice.said), "what is no price is not spoken"
+    own = Script.load(shop, {"price": "¥99"})
+    assert [s.text for s in own.sentences(own.programme.segments[1], "zh-CN")] == ["龙井99元。"]
 
 
 def test_a_build_that_breaks_leaves_the_old_programme_playable(shop: Path) -> None:

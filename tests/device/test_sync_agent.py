@@ -217,6 +217,8 @@ def test_a_signed_emergency_notice_reaches_the_player_and_ends(
     chain.desire(BOX, 2, programme=wanted, override=notice)
     said = box.heard(Override)
     assert isinstance(said, Override) and said.say == {"zh-CN": "请离店"}
+    box.plays("", 0)  # the player began anew and knows of nothing
+    assert box.heard(Override) == said
     chain.desire(BOX, 3, programme=wanted)
     ended = box.heard(Override)
     assert isinstance(ended, Override) and ended.say is None

@@ -237,5 +237,20 @@ def test_a_notice_ends_by_its_own_time() -> None:
     assert later == (Announce(None),)
 
 
+def test_an_emergency_reaches_a_box_that_was_away_if_it_still_stands(tmp_path: Path) -> None:
+    """What the broker keeps is the newest word; the box judges its end when it comes back."""
+    override = {"until": "2026-11-21T12:30Z", "show": "exit", "say": {"en-US": "Please leave."}}
+    for comes_back, stands in ((NOW + timedelta(minutes=29), True),
+                               (NOW + timedelta(minutes=31), False)):
+        folder = tmp_path / str(stands)
+        box = Following(folder / "d", folder / "f", [KEY.public], "tea", "b-1")
+        assert box.offer(signed({"seq": 3, "override": override}), comes_back)
+        steps = plan(box.desired, Actual(), comes_back, 0.0)
+        assert [isinstance(step, Announce) for step in steps] == ([True] if stands else [])
+        again = Following(folder / "d", folder / "f", [KEY.public], "tea", "b-1")
+        again.load()  # the power went, and there is no network
+        assert plan(again.desired, Actual(), comes_back, 0.0) == steps
+
+
 def test_no_wish_means_no_change() -> None:
     assert plan(None, Actual(), utc_now(), 0.0) == ()
