@@ -17,6 +17,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 from cli.benches.figure import Figure
@@ -147,7 +148,7 @@ class GapWatch(threading.Thread):
     def longest_s(self, since_s: float) -> float:
         """The longest time without a frame after `since_s`."""
         after = [at_s for at_s in self.frames_s if at_s >= since_s]
-        return max((b - a for a, b in zip(after, after[1:], strict=False)), default=START_S_MAX)
+        return max((b - a for a, b in pairwise(after)), default=START_S_MAX)
 
 
 @contextmanager
