@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from device.calibrate import add_calibrate
+from device.said import add_said
 from device.talk import add_talk
 
 _Commands = argparse._SubParsersAction
@@ -59,6 +60,7 @@ def register(commands: _Commands[argparse.ArgumentParser]) -> None:
                        help="screen, sound, microphone, recogniser, network, disk or clock")
     check.add_argument("--json", action="store_true", help="for programs")
     add_calibrate(verbs)
+    add_said(verbs)
     add_talk(verbs)
     status = _verb(verbs, "status", _run_status, "what this box does now",
                    "vitrine device status --json")

@@ -116,6 +116,7 @@ def test_a_notice_is_noted_each_time_it_is_said(monkeypatch: pytest.MonkeyPatch)
     assert notices[0]["notice"] == "override" and notices[0]["said"] == "请马上离店。"
     assert notices[0]["complete"] is True and notices[0]["label"]
     monkeypatch.setattr(record, "SILENT_S", -1.0)
+    stand.record.ends()
     stand.record.turn()  # taken back: the last one is noted without anything after it
     stand.perform([])
     said = [row["notice"] for row in stand.rows if "notice" in row]
