@@ -21,16 +21,19 @@ PATCHED_FROM = 3
 WAYS_BYTES_MAX = 1 << 20
 
 
-def add_ways(repository: Repository, release: Release) -> None:
+def add_ways(
+    repository: Repository, release: Release, patched_from: int = PATCHED_FROM
+) -> None:
     """Add the release's `.ways.json`, to be signed with the next `publish`. Its artefact lies in
-    the repository. Older releases whose artefact was removed are left out."""
+    the repository; patches are made from the last `patched_from` ones before it. Older releases
+    whose artefact was removed are left out."""
     new = release.manifest
     older = _older(repository, new)
     path = repository.content_path(new.artefact.sha256)
     chunked = cut(repository, new.artefact.sha256)
     listed = _list(repository, chunked, new)
     patches = []
-    for manifest in older[:PATCHED_FROM]:
+    for manifest in older[:patched_from]:
         was = Packed(manifest, repository.content_path(manifest.artefact.sha256))
         data, ram_bytes = make_patch(was, Packed(new, path))
         if is_worth(data, new):

@@ -48,6 +48,7 @@ from ota.steer import Steering, look
 from ota.stick import SCHEME, StickFetcher
 from ota.store import Store
 from ota.trust import TrustClient
+from ota.updater import renew, settled
 from ota.window import Shop, Wait, read_shop, waits
 from ota.words import wait_sentence
 
@@ -120,6 +121,10 @@ def run(
                 # The same trouble every five minutes is said once.
                 if spoken or failed != before:
                     say(spoken or failed or "the fleet answers again")
+                settled(places.opt)
+                if renew(places.opt, parts.slots, parts.state.load()):
+                    say("the updater itself is of the new release now, and starts again")
+                    return 0
             sleep_s(parts.settings.look_s)
     return 0
 

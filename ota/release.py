@@ -35,7 +35,9 @@ from ota.manifest import (
 from ota.repository import Repository
 from ota.sbom import AVATAR, AVATARS, make_sbom
 from ota.state import version_key
-from ota.wheels import WheelSet, check_pinned, read_wheels, unpacked
+from ota.updater import CODE
+from ota.updater import PACKAGES as UPDATER_PACKAGES
+from ota.wheels import WheelSet, check_pinned, folders_of, read_wheels, unpacked
 
 PACKAGES = ("cli", "device", "fleet", "models", "ota", "programmes", "provisioning")
 REQUIREMENTS = Path("requirements/run.txt")
@@ -106,6 +108,7 @@ def build(
         notes=notes,
         environment="" if brought is None else brought.tag,
         sbom=files[SBOM_FILE].sha256,
+        updater=(*CODE, *(folders_of(brought, UPDATER_PACKAGES) if brought else ())),
     )
     release = Release(artefact, manifest, sbom)
     # What the box would refuse must not be published.

@@ -1,14 +1,15 @@
 """Differences of tuned networks: each number of the old tensor plus a small one. Pure, bit-exact.
 
 Numbers are taken as unsigned integers of their width and added modulo 2^(8 width), floats by
-their bits: nothing is rounded. Differences travel in planes (all low bytes, then all next ones):
-of a slightly tuned float the high planes are nearly all zero. The sums of many numbers are one
+their bits: nothing is rounded. Differences travel zigzag (0, -1, 1, -2, ... as 0, 1, 2, 3, ...)
+and in planes (all low bytes, then all next ones), so that of slightly tuned numbers the high
+planes are nearly all zero. The sums of many numbers are one
 sum of a long integer whose carries are kept apart, so a box needs no numpy for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -37,8 +38,8 @@ def difference(new: bytes, old: bytes, spans: Sequence[Span]) -> tuple[bytes, by
     for span in spans:
         rest += new[at : span.new]
         at = span.new + span.length_bytes
-        changed = _lanes(new[span.new : at], old[span.old : span.old + span.length_bytes],
-                         span.width, minus=True)
+        before = old[span.old : span.old + span.length_bytes]
+        changed = _lanes(_minus, new[span.new : at], before, span.width)
         for plane in range(span.width):
             moved += changed[plane :: span.width]
     rest += new[at:]
@@ -63,7 +64,8 @@ def tuned(
         woven = bytearray(span.length_bytes)
         for plane in range(span.width):
             woven[plane :: span.width] = planes[plane * one : (plane + 1) * one]
-        new += _lanes(old[span.old : span.old + span.length_bytes], bytes(woven), span.width)
+        before = old[span.old : span.old + span.length_bytes]
+        new += _lanes(_plus, before, bytes(woven), span.width)
         done += span.length_bytes
     return bytes(new + others[len(new) - done :])
 
@@ -85,19 +87,40 @@ def _checked(spans: Sequence[Span], old_bytes: int, new_bytes: int) -> int:
     return inside
 
 
-def _lanes(a: bytes, b: bytes, width: int, minus: bool = False) -> bytes:
-    """Sums (or differences) of little-endian numbers of `width` bytes, each modulo its range."""
+class _Lanes:
+    """Masks for many numbers of `width` bytes that lie side by side in one long integer."""
+
+    def __init__(self, width: int, size: int) -> None:
+        self.bits = 8 * width
+        self.top = int.from_bytes((b"\0" * (width - 1) + b"\x80") * (size // width), "little")
+        self.one = self.top >> (self.bits - 1)
+        self.low = ((1 << 8 * size) - 1) ^ self.top
+
+    def filled(self, ones: int) -> int:
+        """Numbers of which the lowest bit is set, with all bits set."""
+        return (ones << self.bits) - ones
+
+
+def _minus(lanes: _Lanes, x: int, y: int) -> int:
+    """x - y in zigzag. The top bit of each is put in without its borrow."""
+    d = ((x | lanes.top) - (y & lanes.low)) ^ ((x ^ y ^ lanes.top) & lanes.top)
+    return ((d & lanes.low) << 1) ^ lanes.filled((d & lanes.top) >> (lanes.bits - 1))
+
+
+def _plus(lanes: _Lanes, x: int, y: int) -> int:
+    """x plus a zigzag difference. The top bit of each is put in without its carry."""
+    d = ((y >> 1) & lanes.low) ^ lanes.filled(y & lanes.one)
+    return ((x & lanes.low) + (d & lanes.low)) ^ ((x ^ d) & lanes.top)
+
+
+def _lanes(work: Callable[[_Lanes, int, int], int], a: bytes, b: bytes, width: int) -> bytes:
+    """`work` on the little-endian numbers of `a` and `b`, block by block."""
     found = bytearray()
+    size, lanes = 0, _Lanes(width, 0)
     for at in range(0, len(a), BLOCK_BYTES):
         left, right = a[at : at + BLOCK_BYTES], b[at : at + BLOCK_BYTES]
-        size = len(left)
-        # The top bit of each number is left out of the long sum and put in without its carry.
-        top = int.from_bytes((b"\0" * (width - 1) + b"\x80") * (size // width), "little")
-        low = ((1 << 8 * size) - 1) ^ top
+        if size != len(left):
+            size, lanes = len(left), _Lanes(width, len(left))
         x, y = int.from_bytes(left, "little"), int.from_bytes(right, "little")
-        if minus:
-            total = ((x | top) - (y & low)) ^ ((x ^ y ^ top) & top)
-        else:
-            total = ((x & low) + (y & low)) ^ ((x ^ y) & top)
-        found += total.to_bytes(size, "little")
+        found += work(lanes, x, y).to_bytes(size, "little")
     return bytes(found)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.message import Message
 from email.parser import BytesParser
 from pathlib import Path
@@ -140,6 +140,14 @@ def unpacked(wheels: WheelSet) -> Iterator[tuple[str, Body]]:
                 if name not in seen:
                     yield name, _reader(wheel.path, info.filename)
                 seen[name] = mark
+
+
+def folders_of(wheels: WheelSet, names: Sequence[str]) -> list[str]:
+    """The beginnings of the paths of some packages in the slot, those that are there."""
+    chosen = tuple(wheel for wheel in wheels.wheels if wheel.name in names)
+    found = {name.split("/")[1] + ("/" if name.count("/") > 1 else "")
+             for name, _ in unpacked(replace(wheels, wheels=chosen))}
+    return sorted(f"{PACKAGES_FOLDER}/{name}" for name in found)
 
 
 def normal(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Updates: what durability and verification cost against a plain write and a plain hash."""
+"""Updates: what a release costs on the line, and what durability and verification cost."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from cli.benches.figure import Figure, median_ms
+from cli.benches.ota_delta import networks, releases
 from ota import dsse
 from ota.files import write_durable
 from ota.keys import SigningKey
@@ -17,7 +18,7 @@ BLOCK_BYTES = 8 << 20
 
 
 def measure() -> list[Figure]:
-    """A durable write, a verified file, a verified signature."""
+    """Releases as deltas, a durable write, a verified file, a verified signature."""
     data = os.urandom(BLOCK_BYTES)
     key = SigningKey.generate()
     kind = "application/vnd.vitrine.desired+json"
@@ -30,7 +31,10 @@ def measure() -> list[Figure]:
         verify_ms = median_ms(lambda: store.verify(name))
     hash_ms = median_ms(lambda: hashlib.sha256(data).digest())
     trust_ms = median_ms(lambda: dsse.verify(envelope, kind, [key.public]))
+    with tempfile.TemporaryDirectory(prefix="vitrine-bench-") as folder:
+        deltas = [*networks(Path(folder)), *releases(Path(folder))]
     return [
+        *deltas,
         Figure("durable write of 4 kB", durable_ms, "ms", 100.0),
         Figure("stored file verified, against its bare hash", verify_ms / hash_ms, "x", 2.0),
         Figure("signature of the desired state verified", trust_ms, "ms", 5.0),
