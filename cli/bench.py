@@ -17,10 +17,12 @@ FRAMES_MIN, FRAMES_MAX = 100, 10_000_000
 SUITES = (RENDERER, "stage", "live", "speech", "voice", "sync", "content", "ota", "fleet")
 SYNC = "sync"
 SOAK = "soak"  # only when asked for: it takes as long as it is told
+UPDATE = "update"  # only when asked for: bad releases have minutes to show themselves
 EPILOG = """examples:
   ./vitrine bench                   all suites
   ./vitrine bench renderer --json   one suite, for programs
   ./vitrine bench soak --minutes 30 --out /tmp   the stage's memory over 10,000 sentences
+  ./vitrine bench update            good and bad releases in a running shop (ten minutes)
   ./vitrine bench renderer --frames 100000   watch the renderer's memory for an hour of speech
 """
 
@@ -34,8 +36,8 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("suite", nargs="?", choices=(*SUITES, SOAK),
-                        help="one suite; by default all but the soak")
+    parser.add_argument("suite", nargs="?", choices=(*SUITES, SOAK, UPDATE),
+                        help="one suite; by default all but soak and update")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     parser.add_argument(
         "--frames", type=int, metavar="N",

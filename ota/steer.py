@@ -38,8 +38,7 @@ class SmallFiles(Protocol):
 class Signed(Protocol):
     """What is needed of `ota.trust.TrustClient`."""
 
-    def refresh(self) -> None: ...
-    def known(self, path: str) -> Target | None: ...
+    def listed(self, *paths: str) -> list[Target | None]: ...
 
 
 @dataclass(frozen=True)
@@ -80,10 +79,10 @@ class Steering:
 
 def look(trust: Signed, fetcher: SmallFiles, targets_url: str, kept: Path) -> Steering:
     """Ask the fleet. `kept` is a folder for what was fetched. Raises Refused, Retry."""
-    trust.refresh()
-    newest = _signed(trust, fetcher, targets_url, kept, NEWEST)
-    plan = _signed(trust, fetcher, targets_url, kept, PLAN)
-    rollout = _signed(trust, fetcher, targets_url, kept, ROLLOUT)
+    newest, plan, rollout = (
+        None if target is None else _body(target, fetcher, targets_url, kept)
+        for target in trust.listed(NEWEST, PLAN, ROLLOUT)
+    )
     return Steering(
         None if newest is None else parse_newest(newest),
         None if plan is None else parse_plan(plan),
@@ -91,15 +90,10 @@ def look(trust: Signed, fetcher: SmallFiles, targets_url: str, kept: Path) -> St
     )
 
 
-def _signed(
-    trust: Signed, fetcher: SmallFiles, targets_url: str, kept: Path, path: str
-) -> bytes | None:
-    target = trust.known(path)
-    if target is None:
-        return None
+def _body(target: Target, fetcher: SmallFiles, targets_url: str, kept: Path) -> bytes:
     if target.length_bytes > STEER_BYTES_MAX:
-        raise Refused(f"{path} is longer than 64 KiB; sign a shorter one.")
-    copy = kept / path.replace("/", "-")
+        raise Refused(f"{target.path} is longer than 64 KiB; sign a shorter one.")
+    copy = kept / target.path.replace("/", "-")
     try:
         body = read_bounded(copy, STEER_BYTES_MAX)
         if hashlib.sha256(body).hexdigest() == target.sha256:
@@ -108,8 +102,8 @@ def _signed(
         pass  # not there, or torn: fetched again
     body = fetcher.bytes(target.url(targets_url), target.length_bytes)
     if len(body) != target.length_bytes:
-        raise Retry(f"{path} came incomplete; it is fetched again.")
+        raise Retry(f"{target.path} came incomplete; it is fetched again.")
     if hashlib.sha256(body).hexdigest() != target.sha256:
-        raise Refused(f"{path} was changed after it was signed; it was not used.")
+        raise Refused(f"{target.path} was changed after it was signed; it was not used.")
     write_durable(copy, body)
     return body

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,18 @@ class TrustClient:
             info = None if self._updater is None else self._lookup(self._updater, path)
         return None if info is None else _target_of(info)
 
+    def listed(self, *paths: str) -> list[Target | None]:
+        """Learn the newest state once, and what is signed under each name, None: nothing.
+
+        Raises Retry (no network) or Refused (bad, old, expired).
+        """
+        with self._alone():
+            updater = self._refresh(judge=False)
+            found = [judged(partial(updater.get_targetinfo, path)) for path in paths]
+            self._accept(self._delegated())
+            self._updater = updater
+        return [None if info is None else _target_of(info) for info in found]
+
     def _lookup(self, updater: Updater, path: str) -> TargetFile | None:
         info = judged(lambda: updater.get_targetinfo(path))
         self._accept(self._delegated())
@@ -127,7 +140,8 @@ class TrustClient:
         with locked(self._store / "lock"):
             yield
 
-    def _refresh(self) -> Updater:
+    def _refresh(self, judge: bool = True) -> Updater:
+        """With `judge` False the caller judges, and only then keeps the updater for others."""
         self._updater = None
         try:
             first_root = read_bounded(self._root_path, ROOT_BYTES_MAX)
@@ -137,8 +151,9 @@ class TrustClient:
         self._cache.mkdir(parents=True, exist_ok=True)
         updater = new_updater(self._cache, self._url, self._fetch, first_root)
         judged(updater.refresh)
-        self._accept(self._top_level())
-        self._updater = updater
+        if judge:
+            self._accept(self._top_level())
+            self._updater = updater
         return updater
 
     def _drop_sunken_cache(self) -> None:
@@ -148,7 +163,7 @@ class TrustClient:
         except Refused:
             shutil.rmtree(self._cache, ignore_errors=True)
             return
-        floors = self._floor.versions(self._signers().keys)
+        floors = self._floor.versions(self._signers(found.get("root")).keys)
         if sunk(floors, {role: data.signed.version for role, data in found.items()}):
             shutil.rmtree(self._cache, ignore_errors=True)
 
@@ -157,7 +172,7 @@ class TrustClient:
         versions = {role: data.signed.version for role, data in found.items()}
         snapshot = found.get("snapshot")
         offered = {**({} if snapshot is None else listed(snapshot)), **versions}
-        signers = self._signers()
+        signers = self._signers(found.get("root"))
         floors = self._floor.versions(signers.keys)
         fallen = sunk(floors, offered)
         if fallen:
@@ -202,12 +217,8 @@ class TrustClient:
             return None
         return parse(data, role)
 
-    def _signers(self) -> Signers:
+    def _signers(self, root: Metadata[Any] | None) -> Signers:
         """Which root holds, and a name for the set of keys that sign timestamp and snapshot."""
-        try:
-            root = self._cached("root")
-        except Refused:
-            root = None
         if root is None:
             root = parse(read_bounded(self._root_path, ROOT_BYTES_MAX), "root")
         roles = [sorted(root.signed.roles[name].keyids) for name in ("timestamp", "snapshot")]

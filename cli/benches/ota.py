@@ -7,6 +7,7 @@ import os
 import tempfile
 from pathlib import Path
 
+from cli.benches import steer
 from cli.benches.figure import Figure, median_ms
 from cli.benches.ota_delta import networks, releases
 from ota import dsse
@@ -38,4 +39,5 @@ def measure() -> list[Figure]:
         Figure("durable write of 4 kB", durable_ms, "ms", 100.0),
         Figure("stored file verified, against its bare hash", verify_ms / hash_ms, "x", 2.0),
         Figure("signature of the desired state verified", trust_ms, "ms", 5.0),
+        *steer.measure(),
     ]
