@@ -158,6 +158,9 @@ class TrustClient:
 
     def _drop_sunken_cache(self) -> None:
         """A cache behind the floor was torn or tampered with: let it be fetched again."""
+        # python-tuf writes through such files; after a cut nobody takes them away.
+        for left in self._cache.glob("tmp*"):
+            left.unlink(missing_ok=True)
         try:
             found = self._top_level()
         except Refused:

@@ -41,6 +41,7 @@ def test_the_camera_shows_what_a_killed_process_leaves() -> None:
             develop(before, root)
             assert run_cut(lambda: flow.run(root, lambda said: None), at) == CUT
             assert shape(photograph(root)) in shapes, f"cut {at}"
+        develop(before, root)
         assert run_cut(lambda: flow.run(root, lambda said: None), camera.calls + 1) == DONE
 
 
