@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ota import keys_cli
 from ota.errors import Refused, Retry
+from ota.system import cli as system_cli
 
 if TYPE_CHECKING:
     from ota.daemon import Roots
@@ -121,6 +122,7 @@ def _register_box(orders: Any) -> None:
     )
     daemon.add_argument("--show-s", type=float, help="longest time without a picture in a trial")
     daemon.add_argument("--hold-s", type=float, help="how long a trial must be healthy")
+    system_cli.register(orders, keys_cli.tell)
 
 
 def _add(

@@ -1,0 +1,1 @@
+"""The operating system's own two slots: who boots, what RAUC writes, who keeps them bootable."""

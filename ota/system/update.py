@@ -1,0 +1,229 @@
+"""One update of the operating system from beginning to end:
+
+    plan, check, (RAUC: mark bad, write, verify), wait, mark active, restart, trial, confirm
+
+The trial begins in the start after the restart. A firmware that fell back tells nothing of why: a
+pulled plug looks like a system that cannot start. So what fell back is tried again, three times in
+all, and only then taken for bad. Every step is durable before the next begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from enum import Enum
+from pathlib import Path
+from typing import Any, Protocol
+
+from ota.clock import monotonic_s, sleep_s
+from ota.confirm import Health, Trial, Verdict, lacks
+from ota.errors import Broken, Refused, Retry
+from ota.floor import TwoCopies
+from ota.install import Settings
+from ota.state import REFUSED_MAX, version_key
+from ota.system.boot import SYSTEMS, BootControl, other
+from ota.system.configuration import RAUC_AT_LEAST
+from ota.system.rauc import Bundle, System
+
+TRIES_MAX = 3
+
+
+class Phase(str, Enum):
+    """Where an update of the system stands."""
+
+    IDLE = "idle"
+    WRITING = "writing"
+    READY = "ready"
+    TRIAL = "trial"
+
+
+@dataclass(frozen=True)
+class State:
+    """All that must survive a power cut; `floor` is the highest version that was confirmed,
+    `condemned` the system that holds what failed its trial."""
+
+    phase: Phase = Phase.IDLE
+    system: str = ""
+    version: str = ""
+    tries: int = 0
+    floor: str = "0"
+    refused: tuple[str, ...] = ()
+    reason: str = ""
+    condemned: str = ""
+
+
+class Writer(Protocol):
+    """What is needed of `ota.system.rauc.Rauc`."""
+
+    def version(self) -> tuple[int, ...]: ...
+    def inspect(self, bundle: Path) -> Bundle: ...
+    def install(self, bundle: Path, progress: Callable[[int, int], None]) -> None: ...
+    def mark_active(self, name: str) -> None: ...
+    def systems(self) -> dict[str, System]: ...
+
+
+class StateFile:
+    """The state in two durable copies under `path`."""
+
+    def __init__(self, path: Path) -> None:
+        self._copies = TwoCopies(path)
+
+    def load(self) -> State:
+        """What was saved; idle where nothing is."""
+        told = self._copies.read() or {}
+        try:
+            known: dict[str, Any] = {k: told[k] for k in asdict(State()) if k in told}
+            known["phase"] = Phase(known.get("phase", "idle"))
+            known["refused"] = tuple(known.get("refused", ()))
+            return State(**known)
+        except (TypeError, ValueError):
+            return State()
+
+    def save(self, state: State) -> State:
+        """Durable when it returns. Raises Retry (disk full)."""
+        self._copies.write({**asdict(state), "phase": state.phase.value})
+        return state
+
+
+@dataclass(frozen=True)
+class Parts:
+    """All that an update of the system touches, passed in. `restart()` restarts the machine."""
+
+    state: StateFile
+    control: BootControl
+    rauc: Writer
+    note: Callable[..., None]
+    restart: Callable[[], None]
+    waits: Callable[[], bool] = lambda: False
+    health: Callable[[], Health | None] = lambda: None
+    proven: Callable[[], tuple[str, ...]] = lambda: ()
+    tell: Callable[[str, int, int], None] = lambda what, done, whole: None
+    settings: Settings = field(default_factory=Settings)
+    rauc_at_least: tuple[int, ...] = RAUC_AT_LEAST
+
+
+def objection(
+    state: State, bundle: Bundle, rauc: tuple[int, ...], least: tuple[int, ...], primary_runs: bool
+) -> str | None:
+    """Why this bundle is not to be written now, as a sentence, or None. Pure."""
+    if rauc < least:
+        return (f"this box has RAUC {'.'.join(map(str, rauc)) or '?'}; its system needs "
+                f"{'.'.join(map(str, least))} or newer, by an update of the application")
+    if state.phase is not Phase.IDLE:
+        return f"system {state.version} is {state.phase.value} already; wait for its end"
+    if not primary_runs:
+        return "the system that runs is not the one that starts next; restart the box first"
+    wanted = version_key(bundle.version)
+    if wanted is None:
+        return f"{bundle.version[:40]!r} is not a version; write dotted numbers like 36.5.1"
+    if bundle.version in state.refused:
+        return f"system {bundle.version} failed here before; sign a newer one"
+    if wanted <= (version_key(state.floor) or (0,)):
+        return f"system {bundle.version} is not newer than {state.floor}, which this box has run"
+    return None
+
+
+def install(parts: Parts, bundle: Path) -> State:
+    """Write a bundle into the idle system; it lies ready then, and `go_on` begins its trial.
+
+    Raises Refused (bad bundle, or not now), Retry, Broken; the running system runs on.
+    """
+    state = parts.state.load()
+    offer = parts.rauc.inspect(bundle)
+    booted = parts.control.booted()
+    against = objection(state, offer, parts.rauc.version(), parts.rauc_at_least,
+                        parts.control.primary() == booted)
+    if against:
+        raise Refused(f"Nothing was installed: {against}.")
+    state = parts.state.save(replace(
+        state, phase=Phase.WRITING, system=other(booted), version=offer.version, tries=0,
+        reason="", condemned=""))
+    parts.note("system install", version=offer.version, system=state.system)
+    try:
+        parts.rauc.install(bundle, lambda done, whole: parts.tell("write", done, whole))
+    except (Refused, Retry, Broken) as error:
+        fail(parts, str(error), bad=isinstance(error, Refused))
+        raise
+    return parts.state.save(replace(state, phase=Phase.READY))
+
+
+def go_on(parts: Parts) -> bool:
+    """What lies ready is begun once its moment has come: mark active, restart. False: not yet."""
+    state = parts.state.load()
+    if state.phase is not Phase.READY or parts.waits():
+        return False
+    state = parts.state.save(replace(state, phase=Phase.TRIAL, tries=state.tries + 1))
+    parts.note("system trial", version=state.version, system=state.system, start=str(state.tries))
+    parts.rauc.mark_active(parts.rauc.systems()[state.system].name)
+    parts.restart()
+    return True
+
+
+def after_start(parts: Parts, stop: Callable[[], bool] = lambda: False) -> Verdict:
+    """After each start of the machine, whatever came before. WAIT: nothing was decided."""
+    state = parts.state.load()
+    if state.phase is Phase.WRITING:
+        fail(parts, "writing was interrupted; it is begun again", bad=False)
+    elif state.phase is Phase.READY:
+        go_on(parts)
+    elif state.phase is Phase.TRIAL and parts.control.booted() != state.system:
+        return _fell_back(parts, state)
+    elif state.phase is Phase.TRIAL:
+        return _tried(parts, state, stop)
+    return Verdict.WAIT
+
+
+def fail(parts: Parts, reason: str, bad: bool) -> State:
+    """Not this one; a `bad` version is not written again."""
+    state = parts.state.load()
+    refused = (*state.refused, state.version)[-REFUSED_MAX:] if bad else state.refused
+    parts.note("system failed", version=state.version, system=state.system, reason=reason)
+    condemned = state.system if bad and state.phase is Phase.TRIAL else ""
+    return parts.state.save(replace(
+        state, phase=Phase.IDLE, system="", version="", tries=0, reason=reason, refused=refused,
+        condemned=condemned))
+
+
+def _fell_back(parts: Parts, state: State) -> Verdict:
+    """The firmware started the old system: a cut, or a system that cannot start?"""
+    if state.tries < TRIES_MAX:
+        parts.state.save(replace(state, phase=Phase.READY))
+        go_on(parts)
+        return Verdict.WAIT
+    fail(parts, "the machine fell back to the old system each time it was tried", bad=True)
+    return Verdict.ROLLBACK
+
+
+def _tried(parts: Parts, state: State, stop: Callable[[], bool]) -> Verdict:
+    settings, proven = parts.settings, parts.proven()
+    trial = Trial(monotonic_s(), settings.show_s, settings.hold_s)
+    while trial.verdict is Verdict.WAIT and not stop():
+        seen = parts.health() or Health(slot="")
+        trial = trial.observe(seen.player_presented, seen.ear_ready, seen.crashed, monotonic_s(),
+                              lacks(seen, proven))
+        sleep_s(settings.look_s)
+    if trial.verdict is Verdict.CONFIRM:
+        parts.control.confirm()
+        parts.note("system confirmed", version=state.version, system=state.system)
+        parts.state.save(replace(
+            state, phase=Phase.IDLE, floor=state.version, system="", version="", tries=0))
+    elif trial.verdict is Verdict.ROLLBACK:
+        # First the way back, then the mark: a cut in between tries the bad one once more.
+        parts.control.set_primary(other(state.system))
+        fail(parts, trial.reason, bad=True)
+        parts.control.set_good(state.system, False)
+        parts.restart()
+    return trial.verdict
+
+
+def whole(rauc: Writer, sha256_of: Callable[[Path, int], str], system: str) -> bool | None:
+    """Is a system's content as RAUC wrote it? None: RAUC knows of nothing written there.
+
+    `sha256_of` reads so many bytes of a device; a system of 2 GB takes some ten seconds.
+    """
+    if system not in SYSTEMS:
+        return None
+    found = rauc.systems().get(system)
+    if found is None or not found.sha256 or found.length_bytes <= 0:
+        return None
+    return sha256_of(Path(found.device), found.length_bytes) == found.sha256
