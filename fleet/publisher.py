@@ -28,6 +28,7 @@ from fleet.store.boxes import Boxes
 from fleet.store.journal import Journal
 from fleet.store.programmes import Programmes, Version
 from fleet.studio import Fault, Preparing, Studio
+from fleet.unspoken import has_unspoken
 from fleet.wishes import Wishes
 from ota.clock import monotonic_s, utc_now
 from ota.errors import Refused, Retry, VitrineError
@@ -88,6 +89,7 @@ class Publisher:
         self._soon = threading.Event()
         self._stop = threading.Event()
         self._changed: list[str] = []
+        self._values: dict[str, str] = {}
         self._last_pages: dict[str, str] = {}
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
         self.preparing = Preparing()
@@ -216,6 +218,11 @@ class Publisher:
         self._tables.programmes.add(programme)
         return programme
 
+    def values_changed(self, programme: str, who: str) -> None:
+        """A store has other values now: what they change in its lines is spoken and published."""
+        self._values[programme] = who
+        self._soon.set()
+
     def wanted(self, programme: str) -> ProgrammeWanted | None:
         """What a box of this programme shall play now, None before the first publish."""
         known = self._tables.programmes.get(programme)
@@ -339,6 +346,8 @@ class Publisher:
             self._soon.clear()
             while self._changed and not self._stop.is_set():
                 self._work("building", partial(self._build_ahead, self._changed.pop()))
+            while self._values and not self._stop.is_set():
+                self._work("building", partial(self._speak_values, *self._values.popitem()))
 
     def _work(self, state: str, work: Callable[[], object], then: str = "ready") -> None:
         self.preparing.state = state
@@ -357,6 +366,15 @@ class Publisher:
         known = self._tables.programmes.get(programme)
         if known is not None and known.version == 0:
             self.publish(programme, "system", "first start")
+
+    def _speak_values(self, programme: str, who: str) -> None:
+        """A version with new speech; not over a draft whose changes nobody has published."""
+        self._build_ahead(programme)
+        newest = self._tables.programmes.versions(programme, 1)
+        if not newest or differences(newest[0].document, self.draft(programme)):
+            return
+        if has_unspoken(self._places.draft(programme), newest[0].version):
+            self.publish(programme, who, "new values of a store")
 
     def _build_ahead(self, programme: str) -> None:
         """Speak changed lines while the editor still reads: publishing then has little to do."""

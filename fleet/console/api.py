@@ -134,6 +134,8 @@ def put_box(console: Console, ask: Ask) -> Answer:
         except Refused:
             console.boxes.set_wishes(box.id, box.settings, box.variables, box.notice)
             raise
+    if wanted.variables is not None and wanted.variables != box.variables:
+        console.publisher.values_changed(wanted.programme or box.programme, ask.person.name)
     changed = {k: v for k, v in msgspec.to_builtins(wanted).items() if v is not None}
     console.journal.note(ask.person.name, "box.changed", box.id, utc_now(), changed)
     console.hub.announce("box", box.id)

@@ -239,6 +239,8 @@ def save_screen(console: Console, ask: Ask) -> Answer:
     except VitrineError as error:
         console.boxes.set_wishes(box.id, box.settings, box.variables, box.notice)
         return _screen(console, ask, str(error), 422)
+    if variables != box.variables:
+        console.publisher.values_changed(programme or box.programme, ask.person.name)
     detail = {"settings": settings, "variables": variables, "programme": programme}
     console.journal.note(ask.person.name, "box.changed", box.id, utc_now(), detail)
     return see_other(f"/screens/{box.id}")

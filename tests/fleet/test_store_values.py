@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from rig import Fleet, SimBox
+from rig import Fleet, SimBox, wait_until
 
 from fleet.drafts import with_fields
 from fleet.store_values import checked, fields, groups_of, posted, until_of
@@ -105,14 +105,30 @@ def test_a_price_set_in_the_stores_form_reaches_its_box_signed_and_with_its_end(
     assert status == 422 and "不是一个价格" in shown and "not a price such as" in shown
     assert page(fleet, {"var/price": "¥99", "var/left": "0", "groups": "flagship"})[0] == 200
     desired = box.follow()
+    assert desired.programme is not None and desired.programme.version == 4
     assert desired.variables == {"price": "¥99", "left": "0"}
     assert desired.settings.groups == ["flagship"]
     until = datetime.fromisoformat(desired.settings.variables_until["price"])
     assert timedelta(hours=23) < until - utc_now() <= timedelta(hours=24)
+    spoken = box.follow()
+    assert spoken.programme is not None and spoken.programme.version == 5
+    assert spoken.variables == desired.variables
+    assert any("99" in line for line in fleet.studio.voice.said), "the new price can be said"
     api = f"/api/v1/boxes/{box.box}"
     status, answer = fleet.ask(api, {"variables": {"left": "-1"}}, "PUT")
     assert status == 422 and "件数" in answer["error"]
     assert fleet.ask(api, {"variables": {"price": "¥97"}}, "PUT")[0] == 200
     assert box.follow().variables == {"price": "¥97"}
+    assert box.follow().programme.version == 6  # type: ignore[union-attr]
     status, shown = page(fleet)
     assert "¥97" in shown and "flagship" in shown
+    document = fleet.ask(path)[1]["document"]
+    document["segments"][0]["say"]["zh-CN"] = "还没定下来。"
+    assert fleet.ask(path, {"document": document}, "PUT")[0] == 200
+    assert fleet.ask(api, {"variables": {"price": "¥96", "left": "4"}}, "PUT")[0] == 200
+    assert box.follow().variables == {"price": "¥96", "left": "4"}
+    assert fleet.console is not None
+    wait_until(lambda: fleet.console and fleet.console.publisher.preparing.ready
+               and any("96" in line for line in fleet.studio.voice.said))
+    assert fleet.console.programmes.get("tea-shop").version == 6, (  # type: ignore[union-attr]
+        "a draft that somebody is writing is not published by a till")
