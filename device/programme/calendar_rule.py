@@ -9,7 +9,7 @@ from device.programme import times
 from device.programme.playable import local_zone
 from device.programme.problems import Fault, near
 from device.programme.rules import Checked
-from device.programme.schema import Answer, Hours, Segment, Slot, Valid
+from device.programme.schema import Answer, Hours, Product, Programme, Segment, Slot, Valid
 
 YEAR_DAYS = 366
 STEP_MINUTES = 15
@@ -38,8 +38,12 @@ def holidays(checked: Checked) -> Iterator[Fault]:
         elif len(days) == 2 and days["until"] < today:
             yield Fault(checked.path(each, "until"), f"假日“{each.id}”已经过去,请写明年的日期",
                         f'the holiday "{each.id}" is over; write next year\'s days', "warning")
-    for slot in (*programme.opening_hours, *programme.schedule):
+    for slot in _slots(programme):
         yield from _named(checked, slot, known)
+
+
+def _slots(programme: Programme) -> tuple[Slot | Hours, ...]:
+    return (*programme.opening_hours, *programme.schedule)
 
 
 def _named(checked: Checked, slot: Slot | Hours, known: list[str]) -> Iterator[Fault]:
@@ -57,7 +61,9 @@ def _named(checked: Checked, slot: Slot | Hours, known: list[str]) -> Iterator[F
 
 def languages(checked: Checked) -> Iterator[Fault]:
     """A limit of a line in a language that the line does not have."""
-    for item in (*checked.programme.segments, *checked.programme.answers):
+    items: tuple[Segment | Answer, ...] = (
+        *checked.programme.segments, *checked.programme.answers)
+    for item in items:
         for language in item.valid_in or {}:
             if language not in item.say:
                 zh, en = near(language, list(item.say))
@@ -74,7 +80,7 @@ def summer_time(checked: Checked) -> Iterator[Fault]:
             if text is not None and (found := _trap(text, zone)):
                 yield Fault(checked.path(valid, name), *found, "warning")
     gaps = list(skipped(zone, checked.now.astimezone(zone).date()))
-    for slot in (*checked.programme.opening_hours, *checked.programme.schedule):
+    for slot in _slots(checked.programme):
         try:
             starts, until = times.slot_minutes(slot)
             days = times.day_numbers(slot.days)
@@ -90,8 +96,9 @@ def summer_time(checked: Checked) -> Iterator[Fault]:
 
 def _limits(checked: Checked) -> Iterator[Valid]:
     programme = checked.programme
-    parts = (programme, *programme.products, *programme.segments, *programme.answers,
-             *programme.schedule)
+    parts: tuple[Programme | Product | Segment | Answer | Slot, ...] = (
+        programme, *programme.products, *programme.segments, *programme.answers,
+        *programme.schedule)
     for part in parts:
         if part.valid is not None:
             yield part.valid

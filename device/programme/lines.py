@@ -17,12 +17,11 @@ from device.programme.schema import (
     Product,
     Programme,
     Segment,
-    VariableValue,
 )
 from device.programme.variables import Plain, kind_of, values
 from device.tts.sentences import sayable
 
-Variables = Mapping[str, VariableValue]
+Variables = Mapping[str, Plain]
 SOLD_OUT = "sold-out"
 # In the line that says so: the product that was asked for.
 _ASKED_FOR = "{product."
@@ -109,7 +108,7 @@ def _value(
         return in_language(texts, language)
     value = variables.get(name)
     if isinstance(value, dict):
-        return in_language({k: v for k, v in value.items() if isinstance(v, str)}, language)
+        return in_language(value, language)
     if value is not None and spoken and kind_of(programme, name) == "price":
         return spoken_price(value, language)
     return value

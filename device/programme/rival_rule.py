@@ -14,9 +14,11 @@ from device.programme.problems import Fault
 from device.programme.rules import Checked, meet
 from device.programme.schema import Answer
 
-PHRASES_MAX = 3000
-# Less than half in common is never as near as the question itself.
-SHARED_MIN = 0.5
+# Three seconds at the worst, while an editor waits; a larger programme's last ones are not compared.
+PHRASES_MAX = 1200
+# With less in common by the very same words, no other question is as near as the question itself.
+SHARED_MIN = 0.7
+Group = tuple[str, frozenset[str]]
 
 
 @dataclass(frozen=True)
@@ -27,18 +29,23 @@ class _Asked:
     text: str
     answer: Answer
     phrase: Phrase
-    parts: frozenset[str]
+    weights: dict[str, float]
+
+    @property
+    def group(self) -> Group:
+        """The language and the products: questions that differ in these are never near enough."""
+        return self.phrase.reading.family, self.phrase.reading.products
 
 
 def rivals(checked: Checked) -> Iterator[Fault]:
     """A question to which another answer of the same store is as near: nobody gets either."""
     asked = _asked(checked)
-    by_part: dict[str, list[_Asked]] = {}
+    by_word: dict[tuple[Group, str], list[_Asked]] = {}
     for each in asked:
-        for part in each.parts:
-            by_part.setdefault(part, []).append(each)
+        for word in each.weights:
+            by_word.setdefault((each.group, word), []).append(each)
     for each in asked:
-        rival = _rival(each, by_part)
+        rival = _rival(each, by_word)
         if rival is not None:
             yield Fault(
                 each.path,
@@ -59,27 +66,25 @@ def _asked(checked: Checked) -> list[_Asked]:
     phrases = Matcher.of(programme).phrases
     found = []
     for (path, text, answer), phrase in list(zip(places, phrases, strict=True))[:PHRASES_MAX]:
-        reading = phrase.reading
-        parts = {token.text for token in reading.tokens} | {f"={x}" for x in reading.products}
-        found.append(_Asked(path, text, answer, phrase, frozenset(parts)))
+        weights = {token.text: token.weight for token in phrase.reading.tokens}
+        found.append(_Asked(path, text, answer, phrase, weights))
     return found
 
 
-def _rival(asked: _Asked, by_part: dict[str, list[_Asked]]) -> _Asked | None:
+def _rival(asked: _Asked, by_word: dict[tuple[Group, str], list[_Asked]]) -> _Asked | None:
     """The first question of another answer that is within the matcher's lead of this one."""
-    shared: dict[int, int] = {}
+    shared: dict[int, float] = {}
     others: dict[int, _Asked] = {}
-    for part in asked.parts:
-        for other in by_part[part]:
-            if other.answer is not asked.answer:
-                shared[id(other)] = shared.get(id(other), 0) + 1
-                others[id(other)] = other
+    for word, weight in asked.weights.items():
+        for other in by_word[asked.group, word]:
+            shared[id(other)] = shared.get(id(other), 0.0) + weight
+            others[id(other)] = other
     own = similarity(asked.phrase.reading, asked.phrase.reading)
     for key, other in others.items():
-        most = max(len(asked.parts), len(other.parts))
-        if shared[key] < SHARED_MIN * most or not meet(asked.answer, other.answer):
+        most = max(sum(asked.weights.values()), sum(other.weights.values()))
+        if shared[key] < SHARED_MIN * most or other.answer is asked.answer:
             continue
-        if other.phrase.reading.family != asked.phrase.reading.family or _same(asked, other):
+        if not meet(asked.answer, other.answer) or _same(asked, other):
             continue
         score = similarity(asked.phrase.reading, other.phrase.reading)
         if score > own - LEAD and own >= ACCEPT_SCORE:

@@ -82,7 +82,7 @@ class Withheld:
     why: str
 
 
-def values(programme: Programme, own: Mapping[str, VariableValue] | None) -> dict[str, Plain]:
+def values(programme: Programme, own: Mapping[str, Plain] | None) -> dict[str, Plain]:
     """The store's values over the programme's defaults.
 
     A value that is none of its type leaves the name without any: an older price is no price.
@@ -99,7 +99,7 @@ def values(programme: Programme, own: Mapping[str, VariableValue] | None) -> dic
         if typed and not good:
             found.pop(name, None)
         else:
-            found[name] = msgspec.convert(set_here, str | dict[str, str])
+            found[name] = set_here
     return found
 
 
