@@ -148,7 +148,8 @@ def _good_heads(
                 str(row["detail"]["certificate"]), datetime.fromisoformat(str(row["at"])))
             envelope = str(row["detail"]["envelope"]).encode()
             body = json.loads(dsse.verify_with(envelope, dsse.PROOF, [key]))
-            if (body["box"], body["log"], body["n"]) != (box, log, n):
+            told = (row["detail"].get("log"), row["at"])
+            if (body["box"], body["log"], body["n"]) != (box, log, n) or told != (log, body["at"]):
                 raise Refused("it was signed for another place")
         except (Refused, ValueError, KeyError, TypeError) as error:
             findings.append(Finding(n, True, f"The signature over row {n} is not good: {error}"))

@@ -28,6 +28,7 @@ class Teller:
         self._acknowledged = False
         self._again = Deadline(AGAIN_S)
         self._missed = 0
+        self._retelling = False
 
     @property
     def waiting(self) -> int:
@@ -49,8 +50,12 @@ class Teller:
         self._publish(happened)
 
     def kept(self, kept: Kept) -> None:
-        """The agent has these on the disk."""
+        """The agent has these on the disk; without any it has just begun, and may lack all."""
         self._acknowledged = True
+        # What is told again goes as fast as the agent takes it.
+        if self._retelling or not kept.ids:
+            self._again = Deadline(0.0)
+        self._retelling = False
         for event_id in kept.ids:
             self._held.pop(event_id, None)
 
@@ -58,6 +63,6 @@ class Teller:
         """Now and then: what is not known to be kept goes once more, the oldest first."""
         if not self._acknowledged or not self._held or not self._again.passed:
             return
-        self._again = Deadline(AGAIN_S)
+        self._again, self._retelling = Deadline(AGAIN_S), True
         for happened in list(self._held.values())[:AGAIN_AT_ONCE]:
             self._publish(happened)

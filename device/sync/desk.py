@@ -138,6 +138,7 @@ class Desk:
         self._look_at_release()
         self._follower.begin()
         self._follower.turn()
+        self._parts.say(Kept(ids=[]))  # here is an agent that says what it keeps
 
     def take(self, event: LineEvent | Message | JobDone) -> None:
         """One event. Bad input never raises: it becomes an error in `reported`."""

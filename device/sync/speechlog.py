@@ -116,7 +116,9 @@ class SpeechLog:
         to tell: all of it for the outbox, before this is called again. An event that is in the log
         already is left out. `sign` signs all rows now.
         """
-        fresh = [event for event in events if event.id not in self._known]
+        # A player that tells again may do so within one batch.
+        once = {event.id: event for event in events}
+        fresh = [event for event in once.values() if event.id not in self._known]
         rows = [event for event in fresh if event.kind in KINDS]
         out = [event for event in fresh if event.kind not in KINDS]
         again, self._again = self._again, []

@@ -186,6 +186,18 @@ def test_what_a_dead_agent_did_not_hear_is_told_when_it_is_back(
     assert stage.waiting == 0 and len(agent.got) == 5
 
 
+def test_an_agent_that_begins_is_told_what_happened_before_it() -> None:
+    agent = Agent()
+    stage = Teller(agent.publish)
+    agent.alive = False
+    stage.tell("played", {}, "1")
+    stage.turn()
+    agent.alive = True
+    stage.kept(m.Kept(ids=[]))
+    stage.turn()
+    assert agent.got == ["1"]
+
+
 def test_an_older_agent_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(teller, "AGAIN_S", 0.0)
     agent = Agent()

@@ -168,6 +168,7 @@ def test_what_was_written_and_not_yet_handed_on_is_told_again(tmp_path: Path) ->
     box.open()
     assert box.log.chain([])[: len(lost)] == lost
     assert box.log.chain([spoken(5)]) == [], "the player tells it again: it is known"
+    assert len(box.log.chain([spoken(7), spoken(7), spoken(7)])) == 1
 
 
 def test_rows_that_the_full_box_dropped_are_a_named_gap(tmp_path: Path) -> None:
