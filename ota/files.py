@@ -153,7 +153,9 @@ class GrowingFile:
     def __enter__(self) -> GrowingFile:
         with _disk_errors_for(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+            if self.path.is_symlink():  # whoever laid it there wants us to write elsewhere
+                self.path.unlink()
             self._descriptor = os.open(self.path, flags, 0o644)
         return self
 

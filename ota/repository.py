@@ -40,16 +40,7 @@ from ota.metadata import (
     parse,
     serialised,
 )
-from ota.roles import (
-    DELEGATED,
-    LIFE,
-    OFFLINE,
-    ONLINE,
-    ROLES,
-    delegations,
-    delegator,
-    keys_of,
-)
+from ota.roles import DELEGATED, LIFE, OFFLINE, ONLINE, ROLES, delegations, delegator, keys_of
 
 __all__ = ["DELEGATED", "LIFE", "OFFLINE", "ONLINE", "ROLES", "Repository"]
 

@@ -38,7 +38,10 @@ class Store:
         """Where the content of this hash lies or will lie. Raises Refused: not a hash."""
         if not SHA256.fullmatch(sha256):
             raise Refused(f"{sha256[:80]!r} is not a sha256 in lower-case hex.")
-        return self._directory / sha256[:2] / sha256
+        folder = self._directory / sha256[:2]
+        if folder.is_symlink():
+            raise Refused(f"{folder} is a link, which no part of the store is; remove it.")
+        return folder / sha256
 
     def chunks_path(self, sha256: str) -> Path:
         """Where the list of the chunks of this content lies, if it has one."""
@@ -46,7 +49,8 @@ class Store:
 
     def has(self, sha256: str) -> bool:
         """True when it is here (it was verified when it came)."""
-        return self.path(sha256).is_file()
+        path = self.path(sha256)
+        return path.is_file() and not path.is_symlink()
 
     def put(self, source: bytes | Path, sha256: str | None = None) -> str:
         """Store bytes or a file's bytes; returns the hash. Idempotent, durable.
@@ -58,7 +62,7 @@ class Store:
         if sha256 is not None and found != sha256:
             raise Refused(f"The content is {found[:12]}, not the signed {sha256[:12]}.")
         path = self.path(found)
-        if path.is_file():
+        if self.has(found):
             return found
         self.make_room(len(source) if isinstance(source, bytes) else source.stat().st_size)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -111,7 +115,7 @@ class Store:
         """
         path = self.path(sha256)
         try:
-            if sha256_file(path, from_disk) == sha256:
+            if not path.is_symlink() and sha256_file(path, from_disk) == sha256:
                 return True
         except FileNotFoundError:
             return False

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from device.render.picture_size import size_px
 from ota.errors import Refused
 
 Picture = npt.NDArray[np.uint8]
@@ -233,8 +234,12 @@ def picture_from_bytes(data: bytes, name: str) -> Picture:
 
     Raises Refused when the bytes are no picture, or its side is over IMAGE_SIDE_PX_MAX.
     """
+    size = size_px(data)
+    if size is not None and max(size) > IMAGE_SIDE_PX_MAX:
+        raise Refused(f"{name} is larger than {IMAGE_SIDE_PX_MAX} px; make it smaller.")
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        image = None if size is None else cv2.imdecode(
+            np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:
         image = None
     if image is None:
