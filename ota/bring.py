@@ -100,10 +100,9 @@ class Bringing:
     listed: Ways | None
     ways: tuple[Way, ...]
 
-    @property
-    def wire_bytes(self) -> int:
-        """What will travel if the cheapest way goes well."""
-        return self.ways[0].wire_bytes
+    def told(self) -> dict[str, str]:
+        """The cheapest way and what it weighs, for the audit log."""
+        return {"way": self.ways[0].name, "bytes": str(self.ways[0].wire_bytes)}
 
     def go(self, tell: Progress = lambda done, whole: None) -> Path:
         """The artefact, whole and verified, in the store. Raises Retry (network, disk), Refused

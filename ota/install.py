@@ -186,7 +186,7 @@ def install(parts: Parts, source: Source, offer: Offer, trial: bool = True) -> V
     slot = free_slot(state)
     bringing = _plan(parts, source, manifest, slot, state.good)
     parts.take(Begin(manifest.version))
-    parts.note("install", version=manifest.version, slot=slot)
+    parts.note("install", version=manifest.version, slot=slot, **bringing.told())
     try:
         parts.slots.mark_bad(slot)
         path = bringing.go(lambda done, whole: parts.tell("download", done, whole))

@@ -96,6 +96,9 @@ def test_the_next_release_comes_as_a_patch(box: Kiosk, fleet: Fleet, tmp_path: P
     assert patch.stat().st_size < release.manifest.artefact.bytes * 0.005
     active = str(box.slots.active())
     assert box.slots.verified(active) and box.slots.version(active) == "1.1"
+    begun = [line for line in box.parts().history.entries() if line.what == "install"][-1]
+    assert begun.detail["way"] == "patch"
+    assert begun.detail["bytes"] == str(patch.stat().st_size)
     assert box.parts().artefacts.used_bytes() == 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import subprocess
@@ -22,7 +23,8 @@ from ota.install import find_offer, install
 from ota.layout import SlotTar, artefact_bytes, layout
 from ota.machine import facts_of, memory_free_bytes
 from ota.manifest import SBOM_FILE, Machine, misfit, parse_manifest
-from ota.release import build, publish, read_needs
+from ota.release import build, members, publish, read_needs
+from ota.slots import DirectorySlots
 from tests.ota.conftest import Fleet
 from tests.ota.rig import Kiosk, release_to, source_tree
 from tests.ota.wheelhouse import NATIVE, wheel, wheelhouse
@@ -311,6 +313,24 @@ def test_a_manifest_of_a_million_files_is_not_even_read() -> None:
     many = b'"file":{},' * 1_000_000
     with pytest.raises(Refused, match="8 MiB"):
         parse_manifest(b'{"files":{' + many + b'"f":{}}}')
+
+
+def test_a_truncated_artefact_never_becomes_a_slot(tmp_path: Path) -> None:
+    """Cut within a header, a body, between two files; and one with a million names of its own."""
+    tree = source_tree(tmp_path / "tree", "1.0")
+    release = build(tree, "1.0", tmp_path / "1.tar")
+    whole = (tmp_path / "1.tar").read_bytes()
+    slots = DirectorySlots(tmp_path / "opt")
+    cuts = [0, 100, 600, *(member.end for member in layout(release.manifest.files)[:-1])]
+    for cut in cuts:
+        (tmp_path / "cut.tar").write_bytes(whole[:cut])
+        with pytest.raises(Refused):
+            slots.write("a", release.manifest, members(tmp_path / "cut.tar"))
+            slots.mark_whole("a", release.manifest_bytes)
+        assert slots.version("a") is None
+    many = (((f"x{number}"), io.BytesIO()) for number in range(1_000_000))
+    with pytest.raises(Refused, match="'x0', which its manifest does not"):
+        slots.write("a", release.manifest, many)
 
 
 def test_a_disk_too_small_for_slot_and_artefact_is_told_before_the_download(
