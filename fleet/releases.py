@@ -17,7 +17,8 @@ from ota.shortcuts import OLDER_MAX, Chunked, Patch, Ways, read_ways, ways_of
 from ota.state import version_key
 
 ROLE = "releases"
-PATCHED_FROM = 3
+# A patch is some MB on the server; from older releases chunks cost three times as much.
+PATCHED_FROM = 5
 WAYS_BYTES_MAX = 1 << 20
 
 

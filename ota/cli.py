@@ -174,8 +174,9 @@ def _run_publish(args: argparse.Namespace) -> int:
         release = build(tree, args.version, artefact, notes=args.notes, wheels=args.wheels,
                         needs=read_needs(args.needs))
         plan = plan_of(args, utc_now())
+        # What makes the ways lies above this folder; the dispatcher hands it in.
         publish(repository, release, newest=plan is None and not args.not_newest,
-                shorten=args.shorten)
+                shorten=getattr(args, "shorten", None))
         if plan is not None or not args.not_newest:
             sign_plan(repository, plan)
     finally:

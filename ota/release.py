@@ -120,7 +120,7 @@ def publish(
     repository: Repository,
     release: Release,
     newest: bool = True,
-    shorten: Shorten = lambda repository, release: None,
+    shorten: Shorten | None = None,
 ) -> None:
     """Sign the release; with `newest`, also as the one that every box should run.
 
@@ -135,7 +135,8 @@ def publish(
             "give this one a higher version."
         )
     repository.put_content(release.artefact)
-    shorten(repository, release)
+    if shorten is not None:
+        shorten(repository, release)
     repository.add("releases", name, data)
     if newest:
         pointer = msgspec.json.encode(Newest(1, release.manifest.version), order="deterministic")
