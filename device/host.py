@@ -153,12 +153,19 @@ class Host:
             self._warmup = None
         if code == self._code:
             return
-        if self._warmup is None and somebody_presents(self._places):
+        if self._warmup is None and self._does_its_job():
             environment = self._environment_of("player", code)
             self._warmup = Warmup(self._places, self._supervisor, PLAYER, self._command(PLAYER),
                                   code, environment)
         if self._warmup is None or self._warmup.ready:
             self._move(code)
+
+    def _does_its_job(self) -> bool:
+        """Who works is not disturbed until the newcomer is ready; who does not (a bad release on
+        its way out) is replaced at once."""
+        seen = self._witness.health("", self._crashes(), monotonic_ns())
+        works = seen.player_presented and seen.ear_ready
+        return works and somebody_presents(self._places)
 
     def _move(self, code: Path) -> None:
         """The player first, behind its last frame; everybody else after it."""

@@ -48,11 +48,11 @@ SYSTEM = "system"
 LONE_FAILURE_OF = 10
 REASON_CHARS_MAX = 200
 TRIED = """
-select id, coalesce(json_extract(reported,'$.release'),'') release,
- coalesce(json_extract(reported,'$.update.phase'),'idle') phase,
- coalesce(json_extract(reported,'$.update.version'),'') trying,
- exists(select 1 from json_each(reported,'$.update.failed') where value=?) failed
- from box where retired=0 and reported<>''
+select id, coalesce(json_extract(said,'$.release'),'') release,
+ coalesce(json_extract(said,'$.update.phase'),'idle') phase,
+ coalesce(json_extract(said,'$.update.version'),'') trying,
+ exists(select 1 from json_each(said,'$.update.failed') where value=?) failed
+ from (select id, coalesce(nullif(reported,''),'{}') said from box where retired=0)
 """
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 # A bad release is back on the old one within 90 s: so long to show itself, the rest to restart.
-SHOW_S = 60.0
+SHOW_S = 50.0
 # One that did its job and stops: a process that was started again is well long before.
 LOST_S = 30.0
 HOLD_S = 600.0
@@ -69,7 +69,8 @@ class Trial:
     """A trial that began at `started_s` (monotonic). Each `observe` returns the trial after it.
 
     `show_s`: how long it may be unhealthy at the start, `lost_s` (or `show_s`, if that is less)
-    after it was healthy. `hold_s`: how long it must be healthy without a break to be confirmed.
+    after it was once healthy, all breaks together: one that hangs and is started again and again
+    looks well in between. `hold_s`: how long it must be healthy without a break.
     """
 
     started_s: float
@@ -79,6 +80,7 @@ class Trial:
     bad_since_s: float | None = None
     lost_s: float = LOST_S
     was_good: bool = False
+    lost_before_s: float = 0.0
     verdict: Verdict = Verdict.WAIT
     reason: str = ""
 
@@ -97,7 +99,9 @@ class Trial:
             return self._ended(Verdict.ROLLBACK, "a process of the new release crashed")
         if player_presented and ear_ready and not lacks:
             since = now_s if self.good_since_s is None else self.good_since_s
-            after = replace(self, good_since_s=since, bad_since_s=None, was_good=True)
+            lost_s = now_s - self.bad_since_s if self.was_good and self.bad_since_s else 0.0
+            after = replace(self, good_since_s=since, bad_since_s=None, was_good=True,
+                            lost_before_s=self.lost_before_s + lost_s)
             if now_s - since >= self.hold_s:
                 return after._ended(Verdict.CONFIRM, "picture and recogniser held")
         else:
@@ -105,7 +109,7 @@ class Trial:
             since = bad if self.bad_since_s is None else self.bad_since_s
             after = replace(self, good_since_s=None, bad_since_s=since)
             allowed_s = min(self.lost_s, self.show_s) if self.was_good else self.show_s
-            if now_s - since >= allowed_s:
+            if self.lost_before_s + now_s - since >= allowed_s:
                 why = _missing(player_presented, ear_ready, lacks)
                 return after._ended(Verdict.ROLLBACK, why)
         if now_s - self.started_s >= FLAPPING_FACTOR * (self.show_s + self.hold_s):

@@ -57,6 +57,7 @@ def test_a_rollout_is_begun_and_held_back_from_page_and_command(
         page.get_by_role("button", name="开始推送").click()
         expect(page.locator("#state")).to_have_text("推送中")
         expect(page.locator("#phases tbody tr")).to_have_count(2)
+        expect(page.locator("#rollout")).to_contain_text("1 块屏")
         page.locator("input[name=reason]").fill("画面闪烁")
         page.get_by_role("button", name="暂停").click()
         expect(page.locator("#state")).to_have_text("已暂停")

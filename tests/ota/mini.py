@@ -9,26 +9,70 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
+import numpy as np
+
+from device.stage.liveness import is_black
 from tests.ota.rig import write_health
 
-# A player shows a frame by touching a file, as its real brother by its state on the bus.
-PLAYER_GOOD = """
-import pathlib, sys, time
+FRESH_S = 0.6
+# A player shows a frame by writing its pixels (32 of them) to a file, as its real brother into
+# the screen's memory; the supervisor looks at them with the real player's own eyes.
+_SHOWS = """
+import os, pathlib, sys, time
 run = pathlib.Path(sys.argv[1])
+def show(value):
+    part = run / f".presented.{VERSION}"
+    part.write_bytes(bytes([value]) * 128)
+    os.replace(part, run / f"presented.{VERSION}")
+"""
+PLAYER_GOOD = _SHOWS + """
 while True:
-    (run / f"presented.{VERSION}").write_text(str(time.monotonic()))
+    show(200)
     time.sleep(0.05)
 """
 PLAYER_CRASHES = "raise SystemExit('no graphics driver')\n"
-PLAYER_BLACK = "import time\nwhile True: time.sleep(0.05)\n"
+PLAYER_HANGS = _SHOWS + """
+for _ in range(8):
+    show(200)
+    time.sleep(0.05)
+time.sleep(3600)
+"""
+PLAYER_BLACK = _SHOWS + """
+while True:
+    for value in range(7):
+        show(value)
+        time.sleep(0.05)
+"""
+# The head of a library for another machine (s390x): the loader refuses it.
+PLAYER_FOREIGN = _SHOWS + """
+import ctypes
+library = run / "native.so"
+library.write_bytes(bytes.fromhex("7f454c4602020100") + bytes(8) + bytes([0, 3, 0, 22]) + bytes(99))
+ctypes.CDLL(str(library))
+"""
+EAR_DEAF = "import time\nwhile True: time.sleep(0.05)\n"
 EAR_GOOD = """
 import pathlib, sys, time
 run = pathlib.Path(sys.argv[1])
 (run / f"ready.{VERSION}").write_text("yes")
 while True: time.sleep(0.05)
 """
+
+
+def presents(run: Path) -> bool:
+    """Is there a fresh frame, and is it not black?"""
+    for path in run.glob("presented.*"):
+        try:
+            age_s = time.time() - path.stat().st_mtime
+            pixels = np.frombuffer(path.read_bytes(), np.uint8).reshape(8, 4, 4)
+        except (OSError, ValueError):
+            continue
+        if age_s < FRESH_S and not is_black(pixels):
+            return True
+    return False
 
 
 def product(version: str, player: str = PLAYER_GOOD, ear: str = EAR_GOOD) -> dict[str, str]:
@@ -65,7 +109,7 @@ class MiniSupervisor(threading.Thread):
                 self.restarts_of.append(code)
             for name in ("player", "ear"):
                 self._keep(name, code)
-            presented = any(self._run_dir.glob("presented.*"))
+            presented = presents(self._run_dir)
             ready = any(self._run_dir.glob("ready.*"))
             write_health(self._run_dir, code, presented, ready, self._crashes)
 
