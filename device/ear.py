@@ -34,6 +34,7 @@ from device.bus import Bus
 from device.hal.notify import Notifier
 from device.paths import Places, assets_dir, notify_socket
 from device.programme.load import load
+from device.stage.heap import give_back
 from ota.clock import Deadline, monotonic_ns, utc_now
 from ota.errors import VitrineError
 
@@ -47,6 +48,7 @@ _SPEAK_AFTER_S = 2.0
 _SPEAK_ANYWAY_AFTER_S = 30.0
 _MONOLOGUE_GAP_NS = 5_000_000_000
 _HEARING_EVERY_S = 0.25
+_GIVE_BACK_EVERY_S = 60.0  # long utterances leave 80 MB of free pages behind
 _ANSWERING = ("answering", "fallback", "listening")
 _STATM = Path("/proc/self/statm")
 
@@ -88,6 +90,7 @@ class Ear:
         self._hearing_due = Deadline(0)
         self._state_due = Deadline(0)
         self._waiting_to_speak = Deadline(_SPEAK_ANYWAY_AFTER_S)
+        self._give_back_due = Deadline(_GIVE_BACK_EVERY_S)
 
     def step(self) -> bool:
         """Read the bus, one chunk of sound and what the recogniser finished.
@@ -110,6 +113,9 @@ class Ear:
         if self._state_due.passed:
             self._state_due = Deadline(_STATE_EVERY_S)
             self.publish_state(True)
+        if self._give_back_due.passed and not self._decoder.awaited:
+            self._give_back_due = Deadline(_GIVE_BACK_EVERY_S)
+            give_back()
         if self._waiting_to_speak.passed and isinstance(self._source, FileSource):
             self._source.start()
         return chunk is not None or self._source.fault is not None

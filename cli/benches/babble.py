@@ -28,7 +28,7 @@ from device.paths import repository_root
 from device.programme.load import load_index
 from ota.errors import Broken
 
-HOURS, SHORT_S = 2.0, 8 * 60.0
+HOURS, SHORT_S, SHORT_EACH = 2.0, 8 * 60.0, 3
 ROW_S, SHORT_ROW_S = 60.0, 15.0
 SETTLE_SHARE, SETTLE_S_MAX = 0.25, 1800.0  # buffers, caches and the heap grow to their size
 ROWS_MIN = 10
@@ -54,14 +54,14 @@ class Listened:
 
 def measure() -> list[Figure]:
     """Eight minutes of the shop."""
-    return figures(listen(SHORT_S, SHORT_ROW_S))
+    return figures(listen(SHORT_S, SHORT_ROW_S, SHORT_EACH))
 
 
-def listen(seconds: float, row_s: float) -> Listened:
+def listen(seconds: float, row_s: float, each: int = 1) -> Listened:
     """Let the ear hear so many seconds of the shop. Raises Broken when it ends by itself."""
     with tempfile.TemporaryDirectory(prefix="vitrine-babble-") as name:
         folder, root = Path(name), Path(name) / "box"
-        save(build(), folder / "sounds.npz")
+        save(build(each), folder / "sounds.npz")
         log = root / "var" / "log" / "ear.log"
         log.parent.mkdir(parents=True)
         rows, last = _run(root, folder / "sounds.npz", seconds, row_s, log)
@@ -86,12 +86,14 @@ def _run(
         command, cwd=repository_root(), stdout=subprocess.PIPE, stderr=file, text=True,
         start_new_session=True, env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
     ) as child:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: child.terminate())
+        before = {number: signal.signal(number, lambda *_: child.terminate())
+                  for number in (signal.SIGTERM, signal.SIGINT)}
         for line in child.stdout or ():
             rows.append(json.loads(line))
             if len(rows) % 10 == 0:
                 print(f"vitrine: {line.strip()[:150]}", file=sys.stderr, flush=True)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     if child.returncode != 0 or len(rows) < ROWS_MIN or "heard" not in rows[-1]:
         raise Broken(f"The ear ended with {child.returncode}; its last words: "
                      f"{log.read_text(errors='replace')[-500:]}")
@@ -148,9 +150,9 @@ def figures(found: Listened) -> list[Figure]:
 
 
 def _more(rows: Rows, key: str) -> float:
-    """How much the second half's least is over the first half's most: queues fill and empty."""
-    half = len(rows) // 2
-    return max(0.0, float(min(row[key] for row in rows[half:]) -
+    """The last quarter's least over the first half's most: queues fill and empty."""
+    half, quarter = len(rows) // 2, max(1, len(rows) // 4)
+    return max(0.0, float(min(row[key] for row in rows[-quarter:]) -
                           max(row[key] for row in rows[:half])))
 
 

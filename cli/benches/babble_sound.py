@@ -115,7 +115,7 @@ class Street:
         sayings = self._present() if kind.startswith("own") else []
         asks = bool(random.random() < QUESTION_SHARE)
         if asks:
-            self._talk(library.questions, 1, (-24.0, -18.0))
+            self._ask(library.questions)
         np.clip(self._heard, -1.0, 1.0, out=self._heard)
         return Scene(kind, self._heard, self._played, sayings, asks)
 
@@ -131,14 +131,21 @@ class Street:
         """So many people who speak on end, cut where the scene is cut."""
         for _ in range(rows):
             gain = 10 ** (self._random.uniform(*dbfs) / 20) / VOICE_RMS
-            at = 0 if len(voices) > len(QUESTIONS) else int(self._random.integers(HEARD // 2))
+            at = 0
             while at < HEARD:
-                voice = voices[int(self._random.integers(len(voices)))]
-                piece = voice[: HEARD - at]
-                self._heard[at : at + len(piece)] += gain * piece
-                at += len(piece) + int(self._random.uniform(0.1, 0.8) * HEARD_HZ)
-                if len(voices) <= len(QUESTIONS):
-                    return
+                at += self._say(voices, at, gain)
+                at += int(self._random.uniform(0.1, 0.8) * HEARD_HZ)
+
+    def _ask(self, questions: Sequence[Samples]) -> None:
+        """A visitor before the screen, once."""
+        gain = 10 ** (self._random.uniform(-24.0, -18.0) / 20) / VOICE_RMS
+        self._say(questions, int(self._random.integers(HEARD // 2)), gain)
+
+    def _say(self, voices: Sequence[Samples], at: int, gain: float) -> int:
+        """Any of them from `at` on; how long it is."""
+        piece = voices[int(self._random.integers(len(voices)))][: HEARD - at]
+        self._heard[at : at + len(piece)] += gain * piece
+        return len(piece)
 
     def _present(self) -> list[tuple[int, int, str]]:
         """Own lines one after the other, as many as are whole within the scene."""
@@ -154,18 +161,19 @@ class Street:
             at = end + int(self._random.uniform(*OWN_PAUSE_S) * HEARD_HZ)
 
 
-def build() -> Library:
-    """Speak and filter everything once (a minute and a half of one core)."""
+def build(each: int = 1) -> Library:
+    """Speak and filter everything once (a minute and a half of one core); with `each` only every
+    so-manieth line that must be synthesised."""
     voice = Voice.load(assets_dir(), threads=1)
-    talk = [spoken(voice, *each) for each in TALK]
-    questions = [spoken(voice, *each) for each in QUESTIONS]
+    talk = [spoken(voice, *line) for line in TALK[::each]]
+    questions = [spoken(voice, *line) for line in QUESTIONS[::each]]
     orders = sorted((repository_root() / "models" / "recordings" / "orders").glob("*.opus"))
     people = [levelled(read(path, HEARD_HZ)) for path in orders[:PEOPLE]]
     room = response(SHOP)
-    wet = [levelled(np.convolve(each, room)[: len(each)]) for each in (*talk, *people)]
+    wet = [levelled(np.convolve(voiced, room)[: len(voiced)]) for voiced in (*talk, *people)]
     noise = read(repository_root() / "models" / "recordings" / "kitchen.opus", HEARD_HZ)
     return Library(
-        voices=wet, questions=questions, radio=[levelled(_band(each)) for each in talk],
+        voices=wet, questions=questions, radio=[levelled(_band(line)) for line in talk],
         own=_own_lines(), music=levelled(music(11)), noise=levelled(noise))
 
 

@@ -1,12 +1,12 @@
 """Voice and ear: what a second of sound costs, and the whole way from a question to its answer.
 
-By ear (`answers`), turn-taking (`turns`), the echo (`echo`), and what is understood (`understand`):
-seven minutes in all.
+By ear (`answers`), turn-taking (`turns`), the echo (`echo`), hours of noise in a few minutes
+(`babble`), and what is understood (`understand`): ten minutes in all.
 """
 
 from __future__ import annotations
 
-from cli.benches import answers, echo, turns, understand
+from cli.benches import answers, babble, echo, turns, understand
 from cli.benches.figure import Figure, median_ms
 from device.asr.vocabulary import vocabulary
 from device.asr.whisper import Whisper
@@ -25,7 +25,7 @@ def measure() -> list[Figure]:
     """All of it; what is spoken and heard is kept in memory only."""
     people = repository_root() / "models" / "recordings" / "orders"
     return [*costs(), *answers.measure(), *turns.measure(people), *echo.measure(),
-            *understand.measure(SPOKEN, ORDERS)]
+            *babble.measure(), *understand.measure(SPOKEN, ORDERS)]
 
 
 def costs() -> list[Figure]:
