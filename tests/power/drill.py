@@ -3,7 +3,7 @@
 Runs a flow once on a real ext4 over a logged disk, makes the disks that a power cut may have left,
 mounts each as a box would, and judges what lies there. Equal trees are gone on from once, in
 memory; one state in `IN_PLACE_EACH` also on the very file system that was found. Prints one line
-of JSON. Needs root; mounts in a namespace of its own.
+of JSON for each file system. Needs root; mounts in a namespace of its own.
 """
 
 from __future__ import annotations
@@ -161,16 +161,18 @@ def main() -> int:
     """The command."""
     parser = argparse.ArgumentParser(prog="drill", description=__doc__)
     parser.add_argument("--flow", choices=sorted(FLOWS), required=True)
-    parser.add_argument("--options", default="", help="mount options of ext4")
-    parser.add_argument("--states", type=int, default=200)
+    parser.add_argument(
+        "--options", action="append", help="mount options of ext4; may repeat: one report each")
+    parser.add_argument("--states", type=int, default=200, help="of each")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--sabotage", choices=sorted(SABOTAGES), default="")
     parser.add_argument("--settle-s", type=float, default=0.0, help="wait before the end")
     args = parser.parse_args()
     mounts.apart()
-    report = drilled(
-        args.flow, args.options, args.states, args.seed, args.sabotage, args.settle_s)
-    print(json.dumps(vars(report)))
+    for options in args.options or [""]:
+        report = drilled(
+            args.flow, options, args.states, args.seed, args.sabotage, args.settle_s)
+        print(json.dumps(vars(report)), flush=True)
     return 0
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,18 +24,20 @@ def _missing() -> str | None:
     return mounts.missing()
 
 
-def drill(flow: str, options: str, states: int, *more: str) -> dict[str, Any]:
-    """The drill's report. Skips the test, with the reason, where nothing can be mounted."""
+def drill(flow: str, file_systems: Sequence[str], states: int, *more: str) -> list[dict[str, Any]]:
+    """The drill's reports, one for each file system (mount options) and `states` of each.
+
+    Skips the test, with the reason, where nothing can be mounted.
+    """
     if reason := _missing():
         pytest.skip(f"no power cuts at the block level here: {reason}")
     command = [
-        sys.executable, "-m", "tests.power.drill", "--flow", flow, f"--options={options}",
-        "--states", str(states), *more,
+        sys.executable, "-m", "tests.power.drill", "--flow", flow, "--states", str(states), *more,
+        *(f"--options={options}" for options in file_systems),
     ]  # fmt: skip
     done = subprocess.run(
         command, cwd=CHECKOUT, text=True, capture_output=True, timeout=RUN_S, check=False,
         env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
-    report: dict[str, Any] = json.loads(done.stdout)
-    return report
+    return [json.loads(line) for line in done.stdout.splitlines()]

@@ -81,8 +81,8 @@ def test_the_death_of_a_process_does_not_find_a_writer_without_fsync(
 def test_a_writer_that_is_wrong_on_purpose_fails_at_the_level_of_blocks(
     sabotage: str, name: str
 ) -> None:
-    report = drill(
-        name, "noauto_da_alloc", SABOTAGE_STATES, "--sabotage", sabotage, "--settle-s", "2")
+    (report,) = drill(
+        name, ["noauto_da_alloc"], SABOTAGE_STATES, "--sabotage", sabotage, "--settle-s", "2")
     assert sum(report["bad"].values()) > 0, report
     print(sabotage, name, report["states"], report["bad"])
 
