@@ -40,6 +40,11 @@ def process_cpu_s() -> float:
     return time.process_time()
 
 
+def thread_cpu_s() -> float:
+    """CPU seconds this thread has used."""
+    return time.thread_time()
+
+
 def sleep_s(seconds: float) -> None:
     """Wait; a negative or zero time returns at once."""
     if seconds > 0:

@@ -75,6 +75,8 @@ class TrustClient:
         self._clock = clock
         self._floor = RoleFloor(store / "roles")
         self._updater: Updater | None = None
+        # What a list said, by its bytes: most looks find them as they were.
+        self._parsed: dict[str, tuple[bytes, Metadata[Any]]] = {}
 
     @property
     def floor_lost(self) -> bool:
@@ -218,7 +220,11 @@ class TrustClient:
             data = read_bounded(path, METADATA_BYTES_MAX)
         except FileNotFoundError:
             return None
-        return parse(data, role)
+        before, known = self._parsed.get(role, (b"", None))
+        if known is None or before != data:
+            known = parse(data, role)
+            self._parsed[role] = data, known
+        return known
 
     def _signers(self, root: Metadata[Any] | None) -> Signers:
         """Which root holds, and a name for the set of keys that sign timestamp and snapshot."""

@@ -46,7 +46,12 @@ class SilentStudio:
 class LiveShop:
     """with LiveShop(folder, programme, avatar) as shop: a box on the air and its console."""
 
-    def __init__(self, folder: Path, programme: Path, avatar: Path, *player: str) -> None:
+    studio: Any = SilentStudio()
+
+    def __init__(
+        self, folder: Path, programme: Path | None, avatar: Path, *player: str
+    ) -> None:
+        """Without a programme the player waits for what the console publishes."""
         self.folder, self._programme, self._avatar = folder, programme, avatar
         self._more = player
         self.places = Places(folder / "box")
@@ -64,9 +69,10 @@ class LiveShop:
             self._serve()
             self._enrol()
             self.agent = self._process("agent", "device", "agent")
+            given = ("--programme", str(self._programme)) if self._programme else ()
             self.player = self._process(
-                "player", "device", "player", "--headless", "--programme", str(self._programme),
-                "--avatar", str(self._avatar), "--report", str(self.report), *self._more)
+                "player", "device", "player", "--headless", *given, "--avatar",
+                str(self._avatar), "--report", str(self.report), *self._more)
             assert self.console is not None
             box = self.console.boxes
             self.wait("the box", lambda: (b := box.get(BOX)) and b.player.get("saying"))
@@ -122,7 +128,7 @@ class LiveShop:
         thread = threading.Thread(target=serve.run, daemon=True, kwargs={
             "state": self.folder / "fleet", "http_port": ports[0], "https_port": ports[1],
             "broker_port": ports[2], "with_broker": True, "first": self.folder / "none",
-            "studio": SilentStudio(), "started": started})
+            "studio": self.studio, "started": started})
         thread.start()
         self.wait("the server", up.is_set)
         self._stack.callback(thread.join, 10)

@@ -1,4 +1,5 @@
-"""Sound and picture in step (flash and beep), and box and fleet: outbox, bus, programme check."""
+"""Sound and picture in step (flash and beep), and box and fleet: outbox, bus, programme check,
+an idle box's look at the chain, a publish until it is said."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ import tempfile
 from itertools import count
 from pathlib import Path
 
-from cli.benches import flash
+from cli.benches import flash, idle, publish
 from cli.benches.figure import Figure, median_ms
 from device import messages as m
 from device.bus import Bus
@@ -41,4 +42,6 @@ def measure(out: Path | None = None) -> list[Figure]:
         Figure("one event kept durably in the outbox", keep_ms, "ms", 20.0),
         Figure("one message between two processes", bus_ms, "ms", 1.0),
         Figure("one programme checked", check_ms, "ms", 1000.0),
+        *idle.measure(),
+        *publish.measure(),
     ]
