@@ -34,9 +34,9 @@ from device.bus import Bus
 from device.hal.notify import Notifier
 from device.paths import Places, assets_dir, notify_socket
 from device.programme.load import load
-from device.stage.heap import give_back
 from ota.clock import Deadline, monotonic_ns, utc_now
 from ota.errors import VitrineError
+from ota.heap import give_back
 
 _LOG = logging.getLogger("vitrine.ear")
 TURNS = TurnSettings(is_judged=True)

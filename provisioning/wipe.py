@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 
 from device.paths import Places
+from device.sync import anew
 from ota.errors import Retry
 from provisioning import identity_store as store
 
@@ -16,7 +17,7 @@ def wipe(places: Places) -> list[str]:
     cannot be removed.
     """
     removed = []
-    if store.is_enrolled(places) or (places.etc / store.FOLDER).exists():
+    if store.is_enrolled(places) or (places.etc / anew.FOLDER).exists():
         store.forget(places)
         removed.append("identity")
     for folder, name in ((places.var, "content and state"), (places.run, "sockets")):

@@ -149,7 +149,8 @@ class Street:
 
     def _present(self) -> list[tuple[int, int, str]]:
         """Own lines one after the other, as many as are whole within the scene."""
-        sayings, at = [], int(self._random.uniform(*OWN_PAUSE_S) * HEARD_HZ)
+        sayings: list[tuple[int, int, str]] = []
+        at = int(self._random.uniform(*OWN_PAUSE_S) * HEARD_HZ)
         while True:
             line = self._library.own[int(self._random.integers(len(self._library.own)))]
             end = at + len(line.played) // 3
