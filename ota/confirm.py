@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 # A bad release is back on the old one within 90 s: so long to show itself, the rest to restart.
-SHOW_S = 50.0
+SHOW_S = 60.0
 # One that did its job and stops: a process that was started again is well long before.
 LOST_S = 30.0
 HOLD_S = 600.0

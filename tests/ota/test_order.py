@@ -192,9 +192,9 @@ def test_a_release_that_hangs_later_is_given_less_time_than_one_that_starts() ->
     again = lost.observe(True, True, False, 30.0).observe(False, True, False, 35.0)
     assert again.observe(False, True, False, 44.0).verdict is Verdict.WAIT
     assert again.observe(False, True, False, 45.0).verdict is Verdict.ROLLBACK, "20 s, and 10 more"
-    never = Trial(0.0).observe(False, True, False, 49.0)
+    never = Trial(0.0).observe(False, True, False, 59.0)
     assert never.verdict is Verdict.WAIT
-    assert never.observe(False, True, False, 50.0).verdict is Verdict.ROLLBACK
+    assert never.observe(False, True, False, 60.0).verdict is Verdict.ROLLBACK
 
 
 def test_a_torn_tail_of_the_log_is_named_and_does_not_stop_it(tmp_path: Path) -> None:
