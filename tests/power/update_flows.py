@@ -30,7 +30,14 @@ class Updates:
         keys = {role: [SigningKey.generate()] for role in ROLES}
         self._repository = Repository.create(home / "tuf", keys)
         self.tuf_root = self._repository.root_bytes()
-        self._floors: dict[str, int] = {}
+        self.floors: dict[str, int] = {}
+
+    @classmethod
+    def known(cls, home: Path, tuf_root: bytes, floors: dict[str, int]) -> Updates:
+        """The same flow in another process, after `prepare`: its publisher is no longer there."""
+        self = cls.__new__(cls)
+        self._home, self.tuf_root, self.floors = home, tuf_root, floors
+        return self
 
     def kiosk(self, root: Path) -> Kiosk:
         """The box, as its updater finds it after a start."""
@@ -41,7 +48,7 @@ class Updates:
         release_to(self._repository, self._home / "work", OLD)
         Updates.again(self, root)
         assert self._bootable(root) == OLD
-        self._floors = self._role_floors(root)
+        self.floors = self._role_floors(root)
         release_to(self._repository, self._home / "work", NEW)
 
     def run(self, root: Path, tell: Tell) -> None:
@@ -117,7 +124,7 @@ class Updates:
         """No role may be older than it was; after a look at NEW the stick's lists count."""
         floors = self._role_floors(root)
         more = 1 if version == NEW else 0
-        for role, before in self._floors.items():
+        for role, before in self.floors.items():
             wanted = before + (more if role in ("releases", "snapshot", "timestamp") else 0)
             assert floors.get(role, 0) >= wanted, f"the floor of {role} sank"
 
@@ -185,7 +192,7 @@ class GoneBack(Updates):
         """NEW runs, OLD is in the other slot."""
         super().prepare(root)
         Updates.again(self, root)
-        self._floors = self._role_floors(root)
+        self.floors = self._role_floors(root)
 
     def run(self, root: Path, tell: Tell) -> None:
         """The order of a person."""
