@@ -55,7 +55,8 @@ def heard(state: State, event: events.Heard, now_s: float) -> Moved:
     answer = _answer_now(state, resolved.match, now_s)
     if answer is None and (gone := _sold_out(state, resolved.match, language, now_s)) is not None:
         asked = _asked(resolved.match, None, language, "sold out")
-        state = replace(state, voices=_after(state.voices, True, now_s))
+        talk = replace(state.talk, last_s=now_s)
+        state = replace(state, voices=_after(state.voices, True, now_s), talk=talk)
         state, stopped = hush(state)
         state, more = begin_line(state, gone, now_s)
         return state, (*louder, *cues, *stopped, caption, asked, *more)

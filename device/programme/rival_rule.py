@@ -14,7 +14,7 @@ from device.programme.problems import Fault
 from device.programme.rules import Checked, meet
 from device.programme.schema import Answer
 
-# Three seconds at the worst, while an editor waits; the last ones of more are not compared.
+# Three seconds at the worst, while an editor waits: the last ones of more are not compared.
 PHRASES_MAX = 1200
 # With less in common by the very same words, no other question is as near as the question itself.
 SHARED_MIN = 0.7
