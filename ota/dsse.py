@@ -19,8 +19,8 @@ from ota.keys import PublicKey, SigningKey
 
 __all__ = [
     "CONSENT", "DESIRED", "LIVE", "PROOF", "TICKET", "HSMSigner", "Key", "Signer", "Signing",
-    "TokenError", "ecdsa_key", "foreign_key", "key_of", "public_key", "sign", "sign_with",
-    "signer", "verify", "verify_with",
+    "TokenError", "ecdsa_key", "foreign_key", "is_signature", "key_of", "public_key", "sign",
+    "sign_with", "signer", "verify", "verify_with",
 ]
 
 # Who signs lists: a key from a file, or a token that never gives its key away (ota.tokens).
@@ -109,6 +109,15 @@ def foreign_key(crypto: Any) -> SSlibKey:
         return SSlibKey.from_crypto(crypto)
     except (ValueError, SslibError) as error:
         raise Refused("This kind of key signs nothing here.") from error
+
+
+def is_signature(key: Key, mark: Any, data: bytes) -> bool:
+    """Is `mark` this key's signature of `data`?"""
+    try:
+        key.verify_signature(mark, data)
+    except (SslibError, ValueError):
+        return False
+    return True
 
 
 def ecdsa_key(note: dict[str, Any]) -> Key:

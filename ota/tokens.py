@@ -7,6 +7,7 @@ A keyring holds `<role>.token.json`: where the key is, and its public half.
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -70,10 +71,18 @@ class _Guarded(Signer):
     def sign(self, payload: bytes) -> Any:
         try:
             return self._inner.sign(payload)
-        # A maker's library fails in its own ways: wrong PIN, token pulled out, locked.
-        except Exception as error:
+        except _faults() as error:
             what = str(error) or type(error).__name__
             raise Refused(f"The token did not sign ({what}); check its PIN, and {HELP}.") from error
+
+
+def _faults() -> tuple[type[Exception], ...]:
+    """How a maker's library fails: wrong PIN, token pulled out, locked."""
+    try:
+        found: type[Exception] = importlib.import_module("pkcs11.exceptions").PKCS11Error
+    except ImportError:
+        return TokenError
+    return (*TokenError, found)
 
 
 def _read(path: Path) -> tuple[str, Key]:
