@@ -59,10 +59,7 @@ def _register_publisher(orders: Any) -> None:
         help="the Python packages to ship, as `pip wheel -r requirements/run.txt -w FOLDER` makes "
         "them on such a box; without it a box must have them already",
     )
-    publish.add_argument(
-        "--needs", type=Path, metavar="FILE",
-        help="JSON list of what a box must be, beyond platform and Python",
-    )
+    publish.add_argument("--needs", type=Path, metavar="FILE", help="JSON list of what it runs on")
     publish.add_argument("--notes", default="", help="one line for the fleet's admin")
     keys_cli.change_options(publish)
     publish.add_argument(
@@ -186,12 +183,7 @@ def _run_publish(args: argparse.Namespace) -> int:
     manifest = release.manifest
     size_mb = manifest.artefact.bytes / 1e6
     told = {
-        "version": manifest.version,
-        "sha256": manifest.artefact.sha256,
-        "bytes": manifest.artefact.bytes,
-        "files": len(manifest.files),
-        "environment": manifest.environment or None,
-        "sbom_sha256": manifest.sbom,
+        **release.told(),
         "newest": not args.not_newest,
         "waves": args.waves,
         "at": utc_now().isoformat(timespec="seconds"),

@@ -64,6 +64,18 @@ class Release:
         """The manifest as it is signed: one line of JSON with sorted keys."""
         return msgspec.json.encode(self.manifest, order="deterministic")
 
+    def told(self) -> dict[str, Any]:
+        """What programs are told of it."""
+        manifest = self.manifest
+        return {
+            "version": manifest.version,
+            "sha256": manifest.artefact.sha256,
+            "bytes": manifest.artefact.bytes,
+            "files": len(manifest.files),
+            "environment": manifest.environment or None,
+            "sbom_sha256": manifest.sbom,
+        }
+
     @property
     def target(self) -> str:
         """The name it is signed under."""
