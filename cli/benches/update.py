@@ -41,7 +41,8 @@ from ota.trust import TrustClient
 GAP_S_MAX = 3.0
 BACK_S_MAX = 90.0
 START_S_MAX = 120.0
-GOOD_HOLD_S = 3.0
+# A good release is not what is timed here: a machine that does much else may start it slowly.
+GOOD = Settings(show_s=START_S_MAX, hold_s=3.0)
 LOOK_S = 0.01
 FRAMES_A_SECOND, FRAME_S_MAX = 25, 5.0
 QUIET_S = 3.0
@@ -185,7 +186,7 @@ def measure() -> list[Figure]:
     figures = []
     with opened() as shop:
         shop.publish("1.0.0")
-        shop.install("1.0.0", Settings(hold_s=GOOD_HOLD_S))
+        shop.install("1.0.0", GOOD)
         shop.wait_for("a")
         shop.publish("1.1.0")
         figures.append(_gap(shop, "1.1.0", "b"))
@@ -200,7 +201,7 @@ def _gap(shop: Shop, version: str, slot: str) -> Figure:
     watch.start()
     sleep_s(QUIET_S)
     before_s = watch.longest_s(0.0)
-    verdict = shop.install(version, Settings(hold_s=GOOD_HOLD_S))
+    verdict = shop.install(version, GOOD)
     shop.wait_for(slot)
     watch.close()
     stood_s = watch.longest_s(shop.switched_s)

@@ -6,6 +6,7 @@ It keeps the contract of the box's host: it reads only `<opt>/current` and write
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import threading
@@ -92,6 +93,8 @@ class MiniSupervisor(threading.Thread):
         self._crashes = 0
         self.versions: list[str] = []
         self.restarts_of: list[Path] = []
+        # What it tells of the shop (`ota.window.Shop`); None: an older supervisor.
+        self.shop: dict[str, object] | None = None
 
     def run(self) -> None:
         code: Path | None = None
@@ -112,6 +115,10 @@ class MiniSupervisor(threading.Thread):
             presented = presents(self._run_dir)
             ready = any(self._run_dir.glob("ready.*"))
             write_health(self._run_dir, code, presented, ready, self._crashes)
+            if self.shop is not None:
+                part = self._run_dir / ".shop.json"
+                part.write_text(json.dumps({**self.shop, "at_s": time.monotonic()}))
+                part.replace(self._run_dir / "shop.json")
 
     def close(self) -> None:
         self._leaving.set()

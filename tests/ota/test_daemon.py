@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -21,7 +22,7 @@ from ota.keyring import make_keyring
 from ota.orders import Order, give_order, release_and_slot, take_order
 from ota.seen import read_health
 from ota.slots import DirectorySlots
-from ota.state import State, StateFile
+from ota.state import Phase, State, StateFile
 from tests.ota.mini import (
     EAR_DEAF,
     EAR_GOOD,
@@ -191,6 +192,28 @@ def test_five_bad_releases_are_taken_back_unattended(shop: Shop) -> None:
     # None is tried again, and the command that asks for one says why.
     done = vitrine("install", "--root", shop.places.root)
     assert done.returncode == 1 and "failed here before" in done.stderr
+
+
+def test_an_open_shop_is_updated_in_the_evening_or_when_a_person_says_now(shop: Shop) -> None:
+    shop.supervisor.shop = {"open": True, "changes_at": "2031-01-01T13:00:00+00:00"}
+    shop.wait_for("word of the shop", (shop.places.run / "shop.json").exists)
+    shop.start_updater()
+    shop.wait_for("the release to lie ready", lambda: shop.state().phase is Phase.WAITING)
+    shop.wait_for("the reason", lambda: shop.status()["waits"] is not None)
+    told = shop.status()
+    assert told["running"] is None and shop.shows("factory")
+    waits = cast("dict[str, str]", told["waits"])
+    assert waits["en-US"] == "the shop is open, until 01-01 13:00 (UTC)"
+    assert "营业" in waits["zh-CN"]
+    assert not shop.shows("1.0.0")
+    done = vitrine("install", "--now", "--root", shop.places.root)
+    assert done.returncode == 0 and "confirmed" in done.stderr, done.stderr
+    # A release in the evening: nobody says anything, the door closes.
+    shop.publish("1.1.0")
+    done = vitrine("install", "--root", shop.places.root)
+    assert done.returncode == 0 and "lies ready; the shop is open" in done.stderr, done.stderr
+    shop.supervisor.shop = {"open": False}
+    shop.wait_for("the evening", lambda: shop.state().good_version == "1.1.0")
 
 
 def test_the_updater_is_killed_in_the_trial_and_goes_on_after_its_restart(shop: Shop) -> None:
