@@ -3,8 +3,9 @@
     python -m models.calibrate_answers [--write] [--check]
 
 From the made-up shops in models/questions/training (`shop_questions.py`): first the directions of
-meaning, then a logistic regression (L2, Newton's method) over `sense.FEATURES`, each shop's
-features being made with directions that were learnt from other shops. The threshold is where as
+meaning, then a logistic regression (L2, Newton's method) over the features of `sense`, each shop's
+being made with directions that were learnt from other shops. What speaks for an answer may not
+weigh against it: such a feature is left out, and so the other way round. The threshold is where as
 many false answers are left as FALSE_SHARE_MAX, half of the questions being near misses and half
 chatter, each shop again judged by what was learnt from others. Without `--write` the file is only
 compared. `--check` counts the shops that nothing was learnt from.
@@ -25,7 +26,7 @@ from numpy.typing import NDArray
 
 from device.conversation.match import Matcher
 from device.conversation.meaning import Meaning, Vectors
-from device.conversation.sense import Sense
+from device.conversation.sense import AGAINST, FOR, Sense
 from device.conversation.topics import topics
 from device.conversation.verdict import FILE, Verdict, directions_from
 from device.paths import assets_dir, repository_root
@@ -194,6 +195,25 @@ def fitted(rows: Sequence[Row], names: Sequence[str]) -> tuple[Array, float]:
     """Weights and bias of the regression: is the guessed answer the wanted one?"""
     x, y = _table(rows, names), np.array([float(row.is_right) for row in rows])
     count = np.array([_COUNT[row.asked.kind] for row in rows])
+    sign = np.array([_sign(name) for name in names])
+    kept = np.ones(len(names), np.bool_)
+    while True:
+        weights, bias = _regression(x[:, kept], y, count)
+        wrong = weights * sign[kept] < 0.0
+        if not wrong.any():
+            found = np.zeros(len(names))
+            found[kept] = weights
+            return found, bias
+        kept[np.flatnonzero(kept)[wrong]] = False
+
+
+def _sign(name: str) -> float:
+    """1 for what speaks for an answer, -1 against it, 0 for either."""
+    name = name.split(".")[-1]
+    return float(name in FOR) - float(name in AGAINST)
+
+
+def _regression(x: Array, y: Array, count: Array) -> tuple[Array, float]:
     middle, spread = x.mean(axis=0), x.std(axis=0) + 1e-6
     z = np.c_[(x - middle) / spread, np.ones(len(x))]
     ridge = _RIDGE * np.eye(z.shape[1])

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from device.conversation.meaning import Meaning, Vectors
-from device.conversation.reading import Names, Reading, is_unknown
+from device.conversation.reading import Names, Reading, is_unknown, units
 from device.conversation.rewriting import Lexicon, unnamed
 from device.conversation.strangers import strangers
 from device.conversation.topics import topics
@@ -31,15 +31,14 @@ _NONE = -1.0
 # The shares by which answers are put in order: words, as it is, unnamed, turned, the two nearest.
 _RANK = (0.3, 0.3, 0.3, 0.5, 0.2)
 _RANK_UNNAMED = 0.15
-FEATURES = (
-    "words", "meaning", "unnamed", "turned", "two", "lead", "turned_lead", "stranger_turned",
-    "stranger", "share", "strange", "lacks", "unknown", "short", "chinese", "ahead",
+FOR = ("words", "meaning", "unnamed", "turned", "two", "lead", "turned_lead", "share", "ahead")
+AGAINST = ("stranger_turned", "stranger", "strange", "lacks", "unknown", "beside", "short")
+# These weigh otherwise where the answer is about no product, one that is named, or is not named.
+BY_CASE = (
+    "words", "meaning", "turned", "two", "stranger_turned", "stranger", "unknown", "beside",
+    "short",
 )  # fmt: skip
-# These weigh otherwise where the answer is about a product that is named, or not named.
-_BY_PRODUCT = (
-    "words", "meaning", "turned", "stranger_turned", "stranger", "share", "unknown", "short",
-)  # fmt: skip
-CASES = ("no_name", "named")
+CASES = ("general", "named", "no_name")
 
 
 @dataclass(frozen=True)
@@ -148,7 +147,7 @@ class Sense:
     def features(
         self, text: str, asked: Reading, words: Mapping[str, float]
     ) -> tuple[list[str], dict[str, float]]:
-        """The answers, likeliest first, and what speaks for the first one (see FEATURES)."""
+        """The answers, likeliest first, and what speaks FOR and AGAINST the first."""
         plain, bare = self.vectors_of(text)
         near = self._near(plain, bare, asked)
         if not near:
@@ -174,12 +173,13 @@ class Sense:
             "turned_lead": min(_TURNED_LEAD_MAX, best[2] - second[2]),
             "stranger_turned": t, "stranger": stranger,
             "share": _SHARPNESS * best[2] - float(np.log(powers.sum())),
-            **self._misfits(asked, first), "ahead": min(1.0, ahead),
+            "ahead": min(1.0, ahead), "short": 1.0 / max(1, len(units(text, asked.family))),
+            **self._misfits(asked, first, words.get(first, 0.0)),
         }  # fmt: skip
-        case = ""
+        case = "general"
         if about[first]:
-            case = {frozenset(): "no_name", about[first]: "named"}.get(asked.products, "")
-        return ranked, with_cases(found, case)
+            case = "named" if asked.products else "no_name"
+        return ranked, by_case(found, case)
 
     def _near(
         self, plain: Vectors, bare: Told, asked: Reading
@@ -211,28 +211,27 @@ class Sense:
             found[question.answer_id] = before | question.reading.products
         return found
 
-    def _misfits(self, asked: Reading, answer_id: str) -> dict[str, float]:
+    def _misfits(self, asked: Reading, answer_id: str, words: float) -> dict[str, float]:
         """A concept that none of its questions has; none of the concept they all have; words
-        that no question has; few words; Chinese."""
+        that no question has, and such beside others that fit."""
         concepts = [q.reading.concepts for q in self.questions if q.answer_id == answer_id]
         common = frozenset.intersection(*concepts)
         unknown = sum(t.weight for t in asked.tokens if is_unknown(t, asked.family))
-        total = asked.weight + (1.0 if asked.products else 0.0)
+        share = unknown / max(asked.weight + (1.0 if asked.products else 0.0), 0.1)
         return {
             "strange": float(bool(asked.concepts - frozenset().union(*concepts))),
             "lacks": float(bool(common) and not common & asked.concepts),
-            "unknown": unknown / max(total, 0.1),
-            "short": 1.0 / max(1, len(asked.tokens)),
-            "chinese": float(asked.family == "zh"),
+            "unknown": share,
+            "beside": words * share,
         }
 
 
-def with_cases(found: Mapping[str, float], case: str) -> dict[str, float]:
-    """The features, and once more those that weigh otherwise in a case."""
-    out = dict(found)
+def by_case(found: Mapping[str, float], case: str) -> dict[str, float]:
+    """The features, with those of BY_CASE apart for each case."""
+    out = {name: value for name, value in found.items() if name not in BY_CASE}
+    out.update({each: float(each == case) for each in CASES[1:]})
     for each in CASES:
-        out[each] = float(each == case)
-        out.update({f"{each}.{name}": found[name] * out[each] for name in _BY_PRODUCT})
+        out.update({f"{each}.{name}": found[name] * (each == case) for name in BY_CASE})
     return out
 
 

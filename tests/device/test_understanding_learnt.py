@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from functools import lru_cache
 
 import numpy as np
@@ -12,18 +13,12 @@ from device.conversation.match import Matcher
 from device.conversation.meaning import Meaning
 from device.conversation.reading import Name
 from device.conversation.rewriting import Lexicon, unnamed
-from device.conversation.sense import CASES, FEATURES
+from device.conversation.sense import AGAINST, CASES, FOR
 from device.conversation.topics import topics
 from device.conversation.verdict import FILE, directions_from, learnt, read_verdict
 from device.paths import assets_dir, repository_root
 from models.calibrate_answers import Learner, Remembering, learn, rows_of
-from models.shop_questions import (
-    homophones,
-    misheard,
-    read_chatter,
-    read_shop,
-    read_shops,
-)
+from models.shop_questions import homophones, misheard, read_chatter, read_shop, read_shops
 from ota.errors import Refused
 
 NAMES = {"longjing": (Name.of("龙井"), Name.of("longjing"), Name.of("longjing green tea"))}
@@ -74,7 +69,10 @@ def test_a_line_that_is_none_is_refused() -> None:
 def test_the_verdict_file_is_whole_and_reads_as_it_was_written() -> None:
     verdict = learnt()
     assert verdict.directions.shape[0] == 512
-    assert {name.split(".")[-1] for name in verdict.weights} == {*FEATURES, *CASES}
+    assert {name.split(".")[-1] for name in verdict.weights} == {*FOR, *AGAINST, *CASES[1:]}
+    for name, weight in verdict.weights.items():
+        assert weight >= 0.0 or name.split(".")[-1] not in FOR, name
+        assert weight <= 0.0 or name.split(".")[-1] not in AGAINST, name
     assert 0.3 < verdict.accept < 1.0
     again = read_verdict(verdict.written())
     assert again.written() == verdict.written() == FILE.read_text(encoding="utf-8")
@@ -147,8 +145,6 @@ def test_names_give_way_to_this_and_misheard_words_are_put_right() -> None:
 
 
 def test_a_recogniser_s_errors_are_made_up_alike_each_time() -> None:
-    import random
-
     pool = homophones(["是试事市", "钱前"])
     made = [misheard("试试多少钱", pool, random.Random(3)) for _ in range(2)]
     assert made[0] == made[1] and len(made[0]) == 5
