@@ -20,7 +20,7 @@ from device.sync.content import Content, is_whole
 from device.sync.follower import Follower, FollowerParts
 from device.sync.following import Following
 from device.sync.inbox import JobDone, Worker
-from device.sync.keeping import Lying, Scrub, choose
+from device.sync.keeping import Lying, Scrub, choose, make_room
 from device.sync.report import Faults
 from ota import store as store_module
 from ota.errors import Retry
@@ -96,6 +96,19 @@ def test_what_is_needed_is_never_chosen_and_nothing_goes_in_vain(
     assert not names & set(chosen)
     free = sum(each.length_bytes for each in lying if each.sha256 not in names)
     assert bool(chosen) == (0 < over <= free)
+
+
+def test_half_a_file_is_not_wanted_twice_and_nothing_needs_no_room(tmp_path: Path) -> None:
+    store, sha256 = Store(tmp_path, 100), "ab" * 32
+    half = store.path(sha256).with_name(f".{sha256}.grown")
+    half.parent.mkdir()
+    half.write_bytes(b"x" * 70)  # a power cut left it
+    assert store.loaded_bytes(sha256) == 70
+    make_room(store, 100 - store.loaded_bytes(sha256), [], (), {sha256})
+    with pytest.raises(Retry, match="full"):
+        make_room(store, 100, [], (), {sha256})
+    half.write_bytes(b"x" * 101)  # what room was made for, and a little list beside it
+    make_room(store, 0, [], (), {sha256})
 
 
 def test_the_scrub_comes_round_and_finds_what_rotted(tmp_path: Path) -> None:
