@@ -14,7 +14,7 @@ STATES = 2_100
 STATES_NIGHTLY = 21_000
 # Which part of the states each flow has.
 BLOCK_SHARE = {
-    "install": 0.25,
+    "install": 0.22,
     "take back": 0.10,
     "confirm": 0.05,
     "go back": 0.05,
@@ -23,6 +23,7 @@ BLOCK_SHARE = {
     "eviction": 0.05,
     "desired": 0.05,
     "outbox": 0.05,
+    "enrol": 0.03,
     "enrol anew": 0.05,
     "follow new keys": 0.05,
     "publish and rotate": 0.05,

@@ -158,3 +158,26 @@ class EnrolledAnew:
 
     def _role_floors(self, root: Path) -> dict[str, int]:
         return RoleFloor(Places(root).var / "trust" / "roles").versions("")
+
+
+class EnrolledFirst(EnrolledAnew):
+    """A box out of its carton is enrolled with `coffee`."""
+
+    name = "enrol"
+
+    def prepare(self, root: Path) -> None:
+        """Nothing is there."""
+
+    def judge(self, root: Path, told: Collection[str]) -> str:
+        """No identity, or a whole one."""
+        if Places(root).identity.exists():
+            return super().judge(root, told)
+        assert "enrolled" not in told
+        return "nothing"
+
+    def again(self, root: Path) -> None:
+        """The technician tries again where it is still nobody's."""
+        if Places(root).identity.exists():
+            settle(Places(root))
+        else:
+            self._enrol(root, "coffee")

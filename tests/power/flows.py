@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.power.box_flows import DesiredState, Events, NewKeys, Publishing
 from tests.power.content_flows import Copies, Eviction, Programmes
-from tests.power.enrol_flow import EnrolledAnew
+from tests.power.enrol_flow import EnrolledAnew, EnrolledFirst
 from tests.power.flow import Flow
 from tests.power.update_flows import Confirmed, GoneBack, TakenBack, Updates
 
@@ -15,7 +15,6 @@ FLOWS: dict[str, Callable[[Path], Flow]] = {
     made.name: made
     for made in (
         Updates, TakenBack, Confirmed, GoneBack, Programmes, Copies, Eviction, DesiredState,
-        Events,
-        EnrolledAnew, NewKeys, Publishing,
+        Events, EnrolledFirst, EnrolledAnew, NewKeys, Publishing,
     )
 }  # fmt: skip
