@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from device.programme.positions import Path
 from device.programme.problems import Fault, near
 from device.programme.rules import Checked, lines
-from device.programme.schema import PLACEHOLDER, Answer, Product, Programme, Segment, Slot
+from device.programme.schema import (
+    NAME_CHARS_MAX,
+    PLACEHOLDER,
+    Answer,
+    Product,
+    Programme,
+    Segment,
+    Slot,
+)
 from device.programme.variables import declared, is_typed, kind_of, wrong
 
 
@@ -77,6 +85,8 @@ def types(checked: Checked) -> Iterator[Fault]:
     """A default that is none of its type, and a variable that every store has to set."""
     for name, value in checked.programme.variables.items():
         found = declared(value)
+        if isinstance(value, dict) and not is_typed(value):
+            yield from _texts(name, value)
         if found is None or not is_typed(value):
             continue
         path: Path = ("variables", name, "default")
@@ -94,6 +104,15 @@ def types(checked: Checked) -> Iterator[Fault]:
         elif isinstance(found.default, str) and (good := wrong(found.type, found.default)):
             yield Fault(path, f"“{found.default}”不是{good[0]}",
                         f'"{found.default}" is not {good[1]}')
+
+
+def _texts(name: str, value: Mapping[str, object]) -> Iterator[Fault]:
+    """The texts of a plain variable, one a language."""
+    for language, text in value.items():
+        if not isinstance(text, str) or not 0 < len(text) <= NAME_CHARS_MAX:
+            yield Fault(("variables", name, language),
+                        f"这里应该是一段文字,1 到 {NAME_CHARS_MAX} 个字",
+                        f"this must be a text of 1 to {NAME_CHARS_MAX} characters")
 
 
 def stock(checked: Checked) -> Iterator[Fault]:

@@ -31,9 +31,9 @@ def declared(value: VariableValue | TypedVariable) -> TypedVariable | None:
     """What `variables` says of one name; None for a type that this version cannot read."""
     if isinstance(value, TypedVariable):
         return value
-    if isinstance(value, str) or "type" not in value:
-        return TypedVariable(type="text", default=msgspec.convert(value, str | dict[str, str]))
     try:
+        if isinstance(value, str) or "type" not in value:
+            return TypedVariable(type="text", default=msgspec.convert(value, str | dict[str, str]))
         return msgspec.convert(value, TypedVariable)
     except msgspec.ValidationError:
         return None

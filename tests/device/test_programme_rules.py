@@ -11,14 +11,20 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from device.conversation.ask import unspoken_index
+from device.conversation.script import Script
 from device.programme.build import build
 from device.programme.check import Presenter, check, check_bytes
 from device.programme.load import PROGRAMME_BYTES_MAX, load
 from device.programme.problems import Problem
-from device.programme.schema import programme_json_schema
+from device.programme.schema import Programme, programme_json_schema
 from device.programme.window_rule import estimated_s
+from device.stage.withheld import WithheldNews
 from ota import dsse
 from ota.errors import Refused
 from ota.keys import SigningKey
@@ -124,6 +130,10 @@ TABLE: list[tuple[Edit, str, str, str, bool]] = [
      "variables.idle", "没有被任何台词用到", "no line uses", False),
     (lambda d: d["variables"]["tea_price"].update(default="128 or so"),
      "variables.tea_price.default", "不是一个价格", "not a price", True),
+    (lambda d: d["variables"]["store"].update({"zh-CN": 3}),
+     "variables.store.zh-CN", "一段文字", "must be a text", True),
+    (lambda d: d["variables"]["store"].update({"zh-CN": ""}),
+     "variables.store.zh-CN", "一段文字", "must be a text", True),
     (lambda d: d["variables"]["tea_price"].update(type="prize"),
      "variables.tea_price.type", "“price”", '"price"', True),
     (lambda d: d["variables"]["tea_price"].update(fresh_h=0),
@@ -284,3 +294,45 @@ def test_a_programme_behind_a_link_is_none(tmp_path: Path) -> None:
     (tmp_path / "here" / "programme.json").symlink_to(tmp_path / "there" / "programme.json")
     (told,) = check(tmp_path / "here", NOW)
     assert "symbolic link" in told.sentence_en and told.sentence_zh
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=12) | st.sampled_from(
+        ["price", "2027-02-30", "25:00", "{x}", "tea", "zh-CN", "airport", "¥1", "0"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
+        st.sampled_from(["type", "default", "from", "until", "zh-CN", "id"]), inner, max_size=3),
+    max_leaves=6)  # fmt: skip
+
+
+def _paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    items = list(value.items() if isinstance(value, dict) else
+                 enumerate(value) if isinstance(value, list) else ())
+    return [path, *(found for key, inner in items for found in _paths(inner, (*path, key)))]
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(path=st.sampled_from(_paths(shop())[1:]), value=JSON_VALUES, own=st.text(max_size=8),
+       until=st.text(max_size=12) | st.just("2026-11-25T00:00Z"))  # fmt: skip
+def test_fuzz_whatever_stands_anywhere_the_check_and_the_box_cope(
+    path: tuple[Any, ...], value: Any, own: str, until: str
+) -> None:
+    data = shop()
+    around: Any = data
+    for key in path[:-1]:
+        around = around[key]
+    around[path[-1]] = value
+    for told in found_in(data):
+        assert told.line >= 1 and told.sentence_zh and told.sentence_en
+    try:
+        programme = msgspec.convert(data, Programme)
+    except msgspec.ValidationError:
+        return  # a box refuses it
+    values = {"tea_price": own, "tea_stock": own, "store": own}
+    ends = dict.fromkeys(values, until)
+    store = Script.of(
+        programme, unspoken_index(programme, values), Path("/v"), values, ends, [own])
+    for language in ("zh-CN", "en-US"):
+        for segment in store.playable(NOW, language).segments:
+            said = "".join(each.text for each in store.sentences(segment, language, NOW))
+            assert "{" not in said or "{" in own, "a brace is never said"
+    WithheldNews().news(store, NOW)
