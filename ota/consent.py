@@ -14,7 +14,7 @@ import msgspec
 
 from ota import dsse
 from ota.errors import Refused
-from ota.files import read_bounded, sha256_file
+from ota.files import is_file, read_bounded, sha256_file
 from ota.keys import PublicKey
 
 MANIFEST = "avatar.json"
@@ -58,12 +58,14 @@ class _Shown(msgspec.Struct, frozen=True):
 
 def read(envelope: Path, avatar: str, keys: Sequence[PublicKey]) -> Consent:
     """The statement in a signed envelope. Raises Refused: missing, forged, unreadable."""
-    if not envelope.is_file():
+    try:
+        signed = read_bounded(envelope, dsse.ENVELOPE_BYTES_MAX)
+    except (OSError, ValueError) as error:
         raise Refused(
-            f"Avatar {avatar} has no likeness consent ({envelope.name}) and must not be "
+            f"Avatar {avatar} has no likeness consent ({envelope.name[:80]}) and must not be "
             "shown; have the owner of the likeness sign one."
-        )
-    payload = dsse.verify(read_bounded(envelope, dsse.ENVELOPE_BYTES_MAX), dsse.CONSENT, keys)
+        ) from error
+    payload = dsse.verify(signed, dsse.CONSENT, keys)
     try:
         return msgspec.json.decode(payload, type=Consent)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -114,8 +116,9 @@ def check_bundle(
     videos = {"base": shown.base, **shown.gestures}
     for video in videos.values():
         path = folder / video.file
-        if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
-            raise Refused(f"The avatar in {folder} lacks its video {video.file}; make it again.")
+        if not path.resolve().is_relative_to(folder.resolve()) or not is_file(path):
+            raise Refused(
+                f"The avatar in {folder} lacks its video {video.file[:80]}; make it again.")
         if sha256_file(path) != video.sha256:
             raise Refused(f"{path} is not the video that avatar.json names; make it again.")
     check_consent(consent, shown.id, shown.base.sha256, now, chain, withdrawn)

@@ -61,6 +61,14 @@ def link_durable(target: str | Path, link: Path) -> None:
         sync_directory(link.parent)
 
 
+def is_file(path: Path) -> bool:
+    """Is there a file of this name? No name is too strange to ask for."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def read_bounded(path: Path, bytes_max: int) -> bytes:
     """The bytes of `path`; raises Refused when it is larger than `bytes_max`."""
     with path.open("rb") as source:

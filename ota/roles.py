@@ -57,7 +57,7 @@ def keys_of(signed: Any, role: str) -> tuple[list[Key], int]:
     """Whose signatures count for `role`, and how many must be there."""
     holder = _holder(signed)
     found = holder.roles[role]
-    return [holder.keys[key_id] for key_id in found.keyids], found.threshold
+    return [holder.keys[each] for each in found.keyids if each in holder.keys], found.threshold
 
 
 def delegator(role: str) -> str:

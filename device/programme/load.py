@@ -15,6 +15,8 @@ PROGRAMME_BYTES_MAX = 4 << 20
 INDEX_BYTES_MAX = 16 << 20
 ASSET_BYTES_MAX = 32 << 20
 JSON_DEPTH_MAX = 32
+# A longer name is no name on any file system of ours.
+NAME_BYTES_MAX, PATH_BYTES_MAX = 255, 400
 
 
 def inside(folder: Path, relative: str) -> Path:
@@ -40,7 +42,9 @@ def is_inside_path(relative: str) -> bool:
     if any(ord(character) < 32 for character in relative):
         return False
     path = PurePosixPath(relative)
-    return not path.is_absolute() and ".." not in path.parts and len(relative.encode()) <= 400
+    fits = all(len(part.encode()) <= NAME_BYTES_MAX for part in path.parts)
+    return not path.is_absolute() and ".." not in path.parts and fits and (
+        len(relative.encode()) <= PATH_BYTES_MAX)
 
 
 def read_file(folder: Path, relative: str, bytes_max: int) -> bytes:

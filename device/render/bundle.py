@@ -16,7 +16,7 @@ from device.render.gestures import Gesture, check_joins, read_gestures
 from ota import consent as consents
 from ota.consent import LIKENESS_ROOT, MANIFEST_BYTES_MAX, Consent
 from ota.errors import Refused
-from ota.files import read_bounded, sha256_file
+from ota.files import is_file, read_bounded, sha256_file
 from ota.keys import PublicKey
 
 SCHEMA = 1
@@ -245,8 +245,9 @@ def _check_file(folder: Path, name: str, file: str, sha256: str) -> None:
     path = folder / file
     if not path.resolve().is_relative_to(folder.resolve()):
         raise Refused(f"avatar.json names a file outside the bundle ({file}); it was not used.")
-    if not path.is_file():
-        raise Refused(f"The avatar in {folder} lacks its {name} file {file}; install it again.")
+    if not is_file(path):
+        raise Refused(
+            f"The avatar in {folder} lacks its {name} file {file[:80]}; install it again.")
     if sha256_file(path) != sha256:
         raise Refused(f"{path} was altered or is damaged (wrong SHA-256); install it again.")
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import zstandard
 
-from device.programme.load import load, wished_avatar
+from device.programme.load import is_inside_path, load, wished_avatar
 from device.render.picture_size import size_px
 from device.render.pixels import picture_from_bytes
 from device.sync.following import Following
@@ -181,3 +181,10 @@ def test_nothing_leads_out_of_a_stick(tmp_path: Path, url: str) -> None:
     with pytest.raises((Refused, Retry), match="leads out of the stick"):
         fetcher.file(SCHEME + url, tmp_path / "got", 6, "0" * 64)
     assert not (tmp_path / "got").exists() and os.path.lexists(stick / "targets" / "link")
+
+
+def test_a_name_that_no_disk_can_hold_is_refused_and_no_crash(tmp_path: Path) -> None:
+    long = "x" * 256
+    assert not is_inside_path(f"assets/{long}") and is_inside_path(f"assets/{'x' * 255}")
+    with pytest.raises(Refused, match="no likeness consent"):
+        consent.read(tmp_path / long, "mei", [KEY.public])
