@@ -3,17 +3,19 @@ patches from the releases before it."""
 
 from __future__ import annotations
 
+import hashlib
+
 import msgspec
 
 from fleet.patches import Packed, is_worth, make_patch
 from fleet.shortcuts import cut
-from ota import chunks
+from ota import chunks, zstd
 from ota.errors import Refused
 from ota.files import read_bounded
 from ota.manifest import MANIFEST_BYTES_MAX, Manifest, parse_manifest, release_target
-from ota.release import Release
+from ota.release import Release, encoded
 from ota.repository import Repository
-from ota.shortcuts import OLDER_MAX, Chunked, Patch, Ways, read_ways, ways_of
+from ota.shortcuts import OLDER_MAX, Chunked, Delta, Patch, Ways, read_ways, ways_of
 from ota.state import version_key
 
 ROLE = "releases"
@@ -47,9 +49,18 @@ def add_ways(
             digests = {chunk.digest for chunk in have}
             missing[manifest.artefact.sha256] = sum(
                 chunk.packed_bytes for chunk in listed if chunk.digest not in digests)
+    manifests = [_delta(repository, release, manifest) for manifest in older[:patched_from]]
     ways = Ways(chunked=chunked, pack_bytes=sum(chunk.packed_bytes for chunk in listed),
-                missing_bytes=missing, patches=patches)
+                missing_bytes=missing, patches=patches, manifests=manifests)
     repository.add(ROLE, ways_of(release.target), msgspec.json.encode(ways), {"kind": "ways"})
+
+
+def _delta(repository: Repository, release: Release, older: Manifest) -> Delta:
+    """The new manifest against an older one, both as they were signed."""
+    old = encoded(older)
+    frame = zstd.packed(release.manifest_bytes, old)
+    return Delta(old=hashlib.sha256(old).hexdigest(), sha256=repository.put_content(frame),
+                 bytes=len(frame))
 
 
 def _older(repository: Repository, new: Manifest) -> list[Manifest]:

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from ota import chunks
+from ota import chunks, zstd
 from ota.assemble import Pack, Seeds, assemble
 from ota.errors import Refused, Retry
 from ota.fetch import DISK_RESERVE_BYTES, HttpStatus, NoRanges, Progress
 from ota.files import read_bounded
 from ota.layout import SlotTar
 from ota.machine import memory_free_bytes
-from ota.manifest import Manifest, release_target
+from ota.manifest import MANIFEST_BYTES_MAX, Manifest, release_target
 from ota.patch import Goal, apply
 from ota.plan import Here, Way, plan
 from ota.shortcuts import SHORTCUTS_BYTES_MAX, Ways, read_ways, ways_of
@@ -74,6 +74,27 @@ class Origin:
         except HttpStatus as error:
             _unless_gone(error)
             return None
+
+
+    def manifest(self, target: Target, kept: Path | None) -> builtins.bytes | None:
+        """A manifest out of the one in file `kept`, or None: there is no such way to it."""
+        try:
+            old = b"" if kept is None else read_bounded(kept, MANIFEST_BYTES_MAX)
+            listed = self.ways(target.path) if old else None
+            name = hashlib.sha256(old).hexdigest()
+            delta = next((d for d in listed.manifests if d.old == name), None) if listed else None
+            if delta is None:
+                return None
+            frame = self.fetcher.bytes(self.content(delta.sha256), delta.bytes)
+            if hashlib.sha256(frame).hexdigest() != delta.sha256:
+                return None
+            made = zstd.unpacked(frame, target.length_bytes, old)
+        except (OSError, Refused):
+            return None
+        except HttpStatus as error:
+            _unless_gone(error)
+            return None
+        return made if hashlib.sha256(made).hexdigest() == target.sha256 else None
 
 
 @dataclass(frozen=True)

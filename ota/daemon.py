@@ -42,7 +42,7 @@ from ota.install import (
 from ota.manifest import Machine
 from ota.orders import Order, Teller, take_order, write_progress
 from ota.seen import read_health, read_proven
-from ota.slots import DirectorySlots
+from ota.slots import MARK, DirectorySlots
 from ota.state import Phase, State, StateFile
 from ota.steer import Steering, look
 from ota.stick import SCHEME, StickFetcher
@@ -323,7 +323,8 @@ def open_source(places: Roots, clock: FloorClock, stick: str | None = None) -> S
         url, fetcher = SCHEME, StickFetcher(Path(stick))
     trust = TrustClient(places.var / "ota" / "trust", f"{url}/metadata", fetcher, clock)
     trust.bootstrap(root)
-    return Source(trust, fetcher, f"{url}/targets")
+    running = places.opt / "current" / MARK
+    return Source(trust, fetcher, f"{url}/targets", running=running)
 
 
 def environment_hash(places: Roots) -> str:

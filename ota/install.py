@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ota.bring import Bringing, Fetch, Origin, Running, prepare
 from ota.clock import monotonic_s, sleep_s
@@ -63,12 +64,18 @@ Tell = Callable[[str, int, int], None]
 @dataclass(frozen=True)
 class Source:
     """Where releases come from: signed names, and the bytes behind them. `tag` is the kind of
-    environment that runs here."""
+    environment that runs here, `running` the file with the manifest of the release that does."""
 
     trust: TrustClient
     fetcher: Fetch
     targets_url: str
     tag: str = field(default_factory=environment_here)
+    running: Path | None = None
+
+    @property
+    def origin(self) -> Origin:
+        """As what brings releases needs it."""
+        return Origin(self.trust, self.fetcher, self.targets_url)
 
 
 @dataclass(frozen=True)
@@ -143,7 +150,10 @@ def find_offer(source: Source, version: str | None = None) -> Offer:
         version = parse_newest(_signed(source, newest))
     if version_key(version) is None:
         raise Refused(f"{version[:40]!r} is not a version; write dotted numbers like 1.4.0.")
-    body = _signed(source, _release(source, version))
+    target = _release(source, version)
+    if target.length_bytes > MANIFEST_BYTES_MAX:
+        raise Refused(f"{target.path} is too long to be a manifest; publish it again.")
+    body = source.origin.manifest(target, source.running) or _signed(source, target)
     manifest = parse_manifest(body)
     if manifest.version != version:
         raise Refused(f"What is signed as release {version} says it is {manifest.version}.")
@@ -351,8 +361,7 @@ def _plan(
     parts.slots.check_room(slot, manifest.unpacked_bytes)
     running = parts.slots.manifest(good) if good else None
     base = Running(running, parts.slots.folder(good)) if running and good else None
-    origin = Origin(source.trust, source.fetcher, source.targets_url)
-    return prepare(origin, parts.artefacts, manifest, base,
+    return prepare(source.origin, parts.artefacts, manifest, base,
                    parts.slots.bytes_beside(slot, manifest.unpacked_bytes,
                                               parts.artefacts.directory))
 

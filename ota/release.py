@@ -61,8 +61,8 @@ class Release:
 
     @property
     def manifest_bytes(self) -> bytes:
-        """The manifest as it is signed: one line of JSON with sorted keys."""
-        return msgspec.json.encode(self.manifest, order="deterministic")
+        """The manifest as it is signed."""
+        return encoded(self.manifest)
 
     def told(self) -> dict[str, Any]:
         """What programs are told of it."""
@@ -80,6 +80,11 @@ class Release:
     def target(self) -> str:
         """The name it is signed under."""
         return release_target(self.manifest.version, self.manifest.environment)
+
+
+def encoded(manifest: Manifest) -> bytes:
+    """A manifest as it is signed: one line of JSON with sorted keys."""
+    return msgspec.json.encode(manifest, order="deterministic")
 
 
 def build(

@@ -65,7 +65,7 @@ class Ways(Struct, frozen=True, kw_only=True):
     """Cheaper ways to one release's artefact.
 
     `pack_bytes` is what all its chunks weigh packed, `missing_bytes` how much of that a box with
-    an older artefact lacks, by that one's sha256.
+    an older artefact lacks, by that one's sha256. `manifests` are deltas of the manifest itself.
     """
 
     schema: Annotated[int, Meta(ge=SCHEMA, le=SCHEMA)] = SCHEMA
@@ -73,6 +73,7 @@ class Ways(Struct, frozen=True, kw_only=True):
     pack_bytes: Annotated[int, Meta(ge=1)]
     missing_bytes: Annotated[dict[Sha256, int], Meta(max_length=OLDER_MAX)] = {}
     patches: Annotated[list[Patch], Meta(max_length=PATCHES_MAX)] = []
+    manifests: Annotated[list[Delta], Meta(max_length=PATCHES_MAX)] = []
 
 
 def ways_of(target: str) -> str:

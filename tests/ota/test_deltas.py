@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -88,9 +89,11 @@ def content(origin: Origin) -> list[tuple[str, str | None]]:
 
 def test_the_next_release_comes_as_a_patch(box: Kiosk, fleet: Fleet, tmp_path: Path) -> None:
     release = send(fleet, tmp_path / "work", 1)
-    assert update(box) is Verdict.CONFIRM
-    asked = content(fleet.origin)
-    assert len(asked) == 1
+    source = replace(box.source(), running=box.slots.current / "release.json")
+    assert update(box, source) is Verdict.CONFIRM
+    names = [path.rpartition("/")[2] for path, _ in fleet.origin.requests]
+    assert not any(name.endswith(".1.1.json") for name in names), "the manifest came whole"
+    asked = content(fleet.origin)[-1:]
     patch = fleet.directory / asked[0][0].lstrip("/")
     assert patch.read_bytes()[:4] == b"VPT1"
     assert patch.stat().st_size < release.manifest.artefact.bytes * 0.005
