@@ -25,6 +25,7 @@ WHEEL_NAME = re.compile(
     r"-(?P<platform>[^-]+)\.whl"
 )
 MANYLINUX = re.compile(r"manylinux_(\d+)_(\d+)_(\w+)|manylinux(1|2010|2014)_(\w+)|linux_(\w+)")
+STABLE_ABI = re.compile(r"-cp3(\d+)-abi3-")
 OLD_MANYLINUX = {"1": (2, 5), "2010": (2, 12), "2014": (2, 17)}
 PINNED = re.compile(
     r'(?P<name>[\w.-]+)==(?P<version>[\w.]+)'
@@ -92,6 +93,10 @@ def read_wheels(folder: Path) -> WheelSet:
     if missing:
         raise Refused(f"{folder} lacks {', '.join(missing[:5])}, which another needs; add it.")
     major, minor = (int(part) for part in pythons.pop().split("."))
+    newer = [path.name for path in paths
+             if (stable := STABLE_ABI.search(path.name)) and int(stable[1]) > minor]
+    if newer:
+        raise Refused(f"{newer[0]} needs a newer Python than 3.{minor}; bring an older wheel.")
     return WheelSet(wheels, platforms.pop(), (major, minor), max(glibc for _, _, glibc in tags))
 
 

@@ -141,6 +141,10 @@ def _other_python(folder: Path) -> None:
     wheel(folder, "old", "1", {}, "cp39-cp39-manylinux1_x86_64")
 
 
+def _newer_abi(folder: Path) -> None:
+    wheel(folder, "stable", "1", {}, "cp399-abi3-manylinux2014_x86_64")
+
+
 def _needy(folder: Path) -> None:
     wheel(folder, "needy", "1", {}, metadata="Requires-Dist: absent>=2\n")
 
@@ -175,7 +179,8 @@ def _windows(folder: Path) -> None:
 
 @pytest.mark.parametrize(("spoil", "words"), [
     (_second, "twice"), (_other_machine, "one machine"), (_other_python, "one Python"),
-    (_needy, "absent"), (_climbing, "no box takes"), (_startup, "does not run"),
+    (_newer_abi, "newer Python"), (_needy, "absent"), (_climbing, "no box takes"),
+    (_startup, "does not run"),
     (_clash, "other bytes"), (_cases, "one name"), (_broken, "no wheel"), (_source, "no source"),
     (_windows, "glibc"),
 ])
