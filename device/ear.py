@@ -36,7 +36,7 @@ from device.paths import Places, assets_dir, notify_socket
 from device.programme.load import load
 from ota.clock import Deadline, monotonic_ns, utc_now
 from ota.errors import VitrineError
-from ota.heap import give_back
+from ota.heap import give_back, use_few_arenas
 
 _LOG = logging.getLogger("vitrine.ear")
 TURNS = TurnSettings(is_judged=True)
@@ -361,6 +361,7 @@ def run(places: Places, settings: EarSettings | None = None) -> int:
     Raises Refused when a model or recording cannot be used.
     """
     chosen = settings or EarSettings()
+    use_few_arenas()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

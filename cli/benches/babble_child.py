@@ -45,6 +45,7 @@ from device.bus import Bus
 from device.ear import Ear, EarSettings, assembled
 from device.paths import Places, repository_root
 from ota import clock
+from ota.heap import use_few_arenas
 
 real: Any = vars(clock)["time"]  # before this process is given the shop's
 CHUNK_NS = CHUNK_SAMPLES * 1_000_000_000 // HEARD_HZ
@@ -218,6 +219,7 @@ def internet_sockets() -> int:
 
 def listen(root: Path, sounds: Path, cpu_s: float, sim_s: float, row_s: float) -> NoReturn:
     """Hear until the time is over, then end the process."""
+    use_few_arenas()  # as `device.ear.run`
     places, seen, shop_clock = Places(root), Watched(), ShopClock()
     programme = str(repository_root() / "programmes" / "tea-shop")
     with (Bus(places.run, "player") as player, Bus(places.run, "agent") as agent,
