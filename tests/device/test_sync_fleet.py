@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 
 from device.messages import Command, CommandDone
 from device.paths import Places
+from fleet.cli import register
 from ota.clock import monotonic_s, utc_now
 from provisioning.enrol import enrol
 from tests.device.box_process import BoxProcess
@@ -61,11 +64,29 @@ def test_from_the_ticket_to_a_new_price_and_back_to_the_console(
         wait_until(
             lambda: (found_box(fleet)["reported"]["programme"] or {}).get("version")  # type: ignore
             == second.version, 30, "the console's view")
-        box.happened("said-1", kind="played", line="segment/welcome/zh-CN/0", version=2)
-        wait_until(lambda: fleet.ask(f"/api/v1/events?box={BOX}")[1]["events"], 15, "the event")
+        box.happened("said-1", kind="played", segment="welcome", version=2, said="欢迎来到茶铺。",
+                     label=True, label_px=54)
+        wait_until(lambda: fleet.ask(f"/api/v1/events?box={BOX}&kind=played")[1]["events"], 15,
+                   "the event")
+        proved(fleet)
         orders(fleet, box)
     finally:
         box.close()
+
+
+def proved(fleet: Fleet) -> None:
+    """The console shows what was said, and its rows are judged good by the box's own signature."""
+    with urllib.request.urlopen(f"{fleet.http}/screens/{BOX}", timeout=10) as page:
+        html = page.read().decode()
+    assert "欢迎来到茶铺。" in html and "AI 54 px" in html
+    parser = argparse.ArgumentParser()
+    register(parser.add_subparsers())
+    args = parser.parse_args(["fleet", "export", "--verify", "--url", fleet.http,
+                              "--ca", str(fleet.ca)])
+    assert args.run(args) == 0
+    rows = fleet.ask("/api/v1/proof")[1]["proof"]
+    assert [row["kind"] for row in rows] == ["proof-began", "played"]
+    assert rows[1]["detail"]["n"] == 2
 
 
 def orders(fleet: Fleet, box: BoxProcess) -> None:
