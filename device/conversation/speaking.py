@@ -157,7 +157,9 @@ def end_line(state: State, line: Line, now_s: float) -> Moved:
     cues: tuple[Cue, ...] = () if line.kind == "notice" else (played(state, line, complete=True),)
     state = replace(state, line=None)
     if line.kind == "segment":
-        return _then(cues, go_on(state, now_s, SEGMENT_PAUSE_S))
+        # A new price does not wait for the pause that a piece of the presentation ends with.
+        pause_s = SENTENCE_PAUSE_S if state.pending is not None else SEGMENT_PAUSE_S
+        return _then(cues, go_on(state, now_s, pause_s))
     if line.kind == "notice" and active_override(state, now_s) is not None:
         return _then(cues, go_on(state, now_s, NOTICE_PAUSE_S))
     if line.kind == "answer" and state.also is not None:
@@ -278,6 +280,19 @@ def first_change(old: Script, new: Script, language: str) -> tuple[str, int] | N
         if new.product(segment.show) != old.product(segment.show):
             return segment.id, 0
     return None
+
+
+def news(state: State) -> Sentence | None:
+    """What the pending script will be taken over with: its first change, which was never said."""
+    if state.pending is None or state.script.programme.id != state.pending.programme.id:
+        return None
+    language = state.presenting_language
+    found = first_change(state.script, state.pending, language)
+    segment = state.pending.programme.segment(found[0]) if found else None
+    if found is None or segment is None:
+        return None
+    sentences = state.pending.sentences(segment, language)
+    return sentences[min(found[1], len(sentences) - 1)] if sentences else None
 
 
 def _first_difference(old: list[str], new: list[str]) -> int:

@@ -31,6 +31,7 @@ from device.conversation.speaking import (
     go_on,
     hush,
     line_of,
+    news,
     played,
     sentence_is,
     show,
@@ -103,8 +104,10 @@ def upcoming(state: State) -> Sentence | None:
     """The sentence that most likely comes after the one that sounds now: prepare its sound."""
     if state.driven:
         return None
+    if state.pending is not None:
+        return news(state)
     for line in (state.line, state.resume):
-        if line is not None and not line.is_over and state.pending is None:
+        if line is not None and not line.is_over:
             return line.sentences[line.next_number]
     return None
 

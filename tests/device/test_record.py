@@ -215,3 +215,16 @@ def test_what_had_to_be_forgotten_is_said(monkeypatch: pytest.MonkeyPatch) -> No
     for number in range(4):
         stage.tell("played", {"n": number})
     assert [detail.get("missed") for detail in agent.details] == [None, None, None, 1]
+
+
+def test_the_sound_of_a_new_price_is_made_ready_before_it_is_taken_over() -> None:
+    from device.conversation.events import ProgrammeChanged
+    from device.conversation.step import upcoming
+    from tests.sim.kiosk import edited
+
+    kiosk = Kiosk()
+    kiosk.send(ProgrammeChanged(script(edited("¥128", "¥138"), "/v2", version=2)))
+    ready = upcoming(kiosk.state)
+    assert ready is not None and "138" in ready.text and kiosk.saying == "欢迎来到本店。"
+    kiosk.finish()
+    assert kiosk.state.saying == ready
