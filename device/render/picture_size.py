@@ -11,17 +11,33 @@ JPEG = b"\xff\xd8"
 # Frame headers of JPEG: C0 to CF without tables (C4, C8, CC).
 FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 ALONE = frozenset((0x01, *range(0xD0, 0xD9)))
-SEGMENTS_MAX = 4096
+SEGMENTS_MAX = 1 << 16
 
 
 def size_px(data: bytes) -> tuple[int, int] | None:
     """(width, height) in pixels; None when it is none of the three kinds, or cut off."""
-    if data.startswith(PNG) and data[12:16] == b"IHDR" and len(data) >= 24:
-        return _big(data[16:20]), _big(data[20:24])
+    if data.startswith(PNG):
+        return _png(data)
     if data.startswith(JPEG):
         return _jpeg(data)
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP" and len(data) >= 30:
         return _webp(data)
+    return None
+
+
+def _png(data: bytes) -> tuple[int, int] | None:
+    """Every chunk must lie within the file: readers take memory for what a chunk says it has."""
+    at, size = len(PNG), None
+    for _ in range(SEGMENTS_MAX):
+        length, kind = _big(data[at : at + 4]), data[at + 4 : at + 8]
+        if len(data) < at + 12 + length:
+            return None
+        if size is None and (kind != b"IHDR" or length != 13):
+            return None
+        size = size or (_big(data[at + 8 : at + 12]), _big(data[at + 12 : at + 16]))
+        at += 12 + length
+        if kind == b"IEND":
+            return size
     return None
 
 

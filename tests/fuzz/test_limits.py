@@ -124,6 +124,17 @@ def test_the_head_of_every_kind_is_read_right(kind: str, channels: int) -> None:
     assert picture_from_bytes(packed.tobytes(), "a picture").shape == (41, 67, 4)
 
 
+def test_a_chunk_that_promises_gigabytes_takes_no_memory() -> None:
+    """OpenCV takes two gigabytes for what the length of a chunk says."""
+    _, packed = cv2.imencode(".png", np.zeros((8, 9, 3), np.uint8))
+    good = packed.tobytes()
+    at = good.index(b"IDAT")
+    bomb = good[: at - 4] + struct.pack(">I", 2**31 - 1) + good[at:]
+    with pytest.raises(Refused, match="not a picture"):
+        picture_from_bytes(bomb, "a picture")
+    assert size_px(bomb) is None
+
+
 def test_other_formats_are_not_even_tried() -> None:
     _, bitmap = cv2.imencode(".bmp", np.zeros((4, 4, 3), np.uint8))
     with pytest.raises(Refused, match="PNG, JPEG or WebP"):
