@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -108,7 +109,7 @@ def read_request(pem: bytes) -> Request:
         request = x509.load_pem_x509_csr(pem)
         valid = request.is_signature_valid
         key = request.public_key()
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         raise Refused(f"The certificate request cannot be read ({error}).") from error
     if not valid:
         raise Refused("The certificate request is not signed by its own key; make a new one.")

@@ -154,7 +154,10 @@ def issued_name(der: bytes, authority_pem: bytes, now: datetime) -> str:
         certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(authority_pem))
         purposes = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
         names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    except (ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound) as error:
+    except (
+        ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm, x509.ExtensionNotFound,
+        x509.DuplicateExtension, x509.InvalidVersion,
+    ) as error:
         raise Refused("The certificate was not issued by this chain.") from error
     in_date = certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc
     if not in_date or ExtendedKeyUsageOID.CLIENT_AUTH not in purposes or not names:

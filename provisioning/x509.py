@@ -45,7 +45,7 @@ def check_certificate(
     certificate, authority = _certificate(certificate_pem), _certificate(ca_pem)
     try:
         certificate.verify_directly_issued_by(authority)
-    except (ValueError, TypeError, InvalidSignature) as error:
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm) as error:
         raise Refused("The certificate that came back is not from the ticket's fleet.") from error
     ours = _private(key_pem).public_key().public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -73,8 +73,10 @@ def _certificate(pem: bytes) -> x509.Certificate:
     if len(pem) > PEM_BYTES_MAX:
         raise Refused("A certificate that came back is far too long.")
     try:
-        return x509.load_pem_x509_certificate(pem)
-    except ValueError as error:
+        found = x509.load_pem_x509_certificate(pem)
+        found.public_key()
+        return found
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         raise Refused("What came back is no certificate; ask for a new ticket.") from error
 
 
