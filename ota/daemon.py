@@ -179,6 +179,9 @@ def _turn(parts: Parts, places: Roots, order: Order | None, gate: Gate) -> str:
         run_trial(parts)
     name = "check" if order is None else order.name
     if name == "go-on":
+        if (told := _news(parts, places)) is not None and _is_held_back(told, state):
+            put_off(parts, "the roll-out was stopped or paused meanwhile")
+            return f"release {state.version} was put off: its roll-out is held back"
         return _ended(parts, state.version, go_on(parts))
     if name == "rollback":
         if state.phase is Phase.WAITING:
@@ -229,7 +232,7 @@ def _wanted(
     if order is not None and order.version and order.by != "fleet":
         return order.version
     state, box, now = parts.state.load(), box_id(places), parts.clock.now()
-    told = look(source.trust, source.fetcher, source.targets_url, places.var / "ota" / "steer")
+    told = look(source.trust, source.fetcher, source.targets_url, _kept(places))
     decision = told.decide(box, state.good_version, now)
     if order is not None and order.version:
         why = told.forbids(order.version, box, state.good_version, now)
@@ -247,6 +250,19 @@ def _wanted(
     if decision.release in state.refused and not asked:
         return None
     return decision.release
+
+
+def _news(parts: Parts, places: Roots) -> Steering | None:
+    """What the fleet says just before the switch; None: a shop without a line goes on."""
+    try:
+        source = open_source(places, parts.clock)
+        return look(source.trust, source.fetcher, source.targets_url, _kept(places))
+    except VitrineError:
+        return None
+
+
+def _kept(places: Roots) -> Path:
+    return places.var / "ota" / "steer"
 
 
 def _is_held_back(told: Steering, state: State) -> bool:

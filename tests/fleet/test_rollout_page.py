@@ -41,6 +41,7 @@ def rollout(server: Fleet, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 
+@pytest.mark.nightly  # a server and a browser of its own; what it shows is test_rollouts.py's
 def test_a_rollout_is_begun_and_held_back_from_page_and_command(
     server: Fleet, tmp_path: Path
 ) -> None:

@@ -18,11 +18,14 @@ from typing import cast
 import pytest
 
 from ota.clock import Deadline, sleep_s
-from ota.keyring import make_keyring
-from ota.orders import Order, give_order, release_and_slot, take_order
+from ota.keyring import load_keyring, make_keyring
+from ota.orders import Order, give_order, read_progress, release_and_slot, take_order
+from ota.repository import Repository
+from ota.rollout import ROLLOUT, Rollout, encoded
 from ota.seen import read_health
 from ota.slots import DirectorySlots
 from ota.state import Phase, State, StateFile
+from ota.window import read_shop
 from tests.ota.mini import (
     EAR_DEAF,
     EAR_GOOD,
@@ -199,7 +202,7 @@ def test_an_open_shop_is_updated_in_the_evening_or_when_a_person_says_now(shop: 
     shop.wait_for("word of the shop", (shop.places.run / "shop.json").exists)
     shop.start_updater()
     shop.wait_for("the release to lie ready", lambda: shop.state().phase is Phase.WAITING)
-    shop.wait_for("the reason", lambda: shop.status()["waits"] is not None)
+    shop.wait_for("the reason", lambda: read_progress(shop.places.run).get("wait") == "open")
     told = shop.status()
     assert told["running"] is None and shop.shows("factory")
     waits = cast("dict[str, str]", told["waits"])
@@ -214,6 +217,20 @@ def test_an_open_shop_is_updated_in_the_evening_or_when_a_person_says_now(shop: 
     assert done.returncode == 0 and "lies ready; the shop is open" in done.stderr, done.stderr
     shop.supervisor.shop = {"open": False}
     shop.wait_for("the evening", lambda: shop.state().good_version == "1.1.0")
+    # One more lies ready, and is paused before its evening comes.
+    shop.supervisor.shop = {"open": True, "changes_at": "2031-01-01T13:00:00+00:00"}
+    shop.publish("1.2.0")
+    shop.wait_for("the morning", lambda: read_shop(shop.places.run).is_open is True)
+    assert vitrine("install", "--root", shop.places.root).returncode == 0
+    assert shop.state().phase is Phase.WAITING
+    repository = Repository.open(shop.directory / "tuf", load_keyring(shop.directory / "keys"))
+    pause = Rollout(schema=1, release="1.2.0", at="2026-11-25T12:00:00+00:00", state="paused")
+    repository.add("rollouts", ROLLOUT, encoded(pause))
+    repository.publish()
+    shop.supervisor.shop = {"open": False}
+    shop.wait_for("the pause", lambda: shop.state().phase is Phase.IDLE)
+    assert (shop.state().good_version, shop.state().refused) == ("1.1.0", ())
+    assert shop.whats()[-1] == "put off"
 
 
 def test_the_updater_is_killed_in_the_trial_and_goes_on_after_its_restart(shop: Shop) -> None:
