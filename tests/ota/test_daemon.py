@@ -6,6 +6,7 @@ Real TLS with client certificates, real HTTP, real slots, real kills.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -173,11 +174,12 @@ def test_a_good_release_comes_by_itself_and_stays(shop: Shop) -> None:
 
 
 BAD = {
-    "crashes": (PLAYER_CRASHES, EAR_GOOD, "crashed"),
+    # Three ends or no picture, whichever a busy machine gets to first.
+    "crashes": (PLAYER_CRASHES, EAR_GOOD, "crashed|no picture"),
     "hangs": (PLAYER_HANGS, EAR_GOOD, "no picture"),
     "black frame": (PLAYER_BLACK, EAR_GOOD, "no picture"),
     "deaf": (PLAYER_GOOD, EAR_DEAF, "recogniser"),
-    "wrong architecture": (PLAYER_FOREIGN, EAR_GOOD, "crashed"),
+    "wrong architecture": (PLAYER_FOREIGN, EAR_GOOD, "crashed|no picture"),
 }
 
 
@@ -189,7 +191,7 @@ def test_five_bad_releases_are_taken_back_unattended(shop: Shop) -> None:
         shop.publish(version, player, ear)
         give_order(shop.places.run, Order("install"))
         shop.wait_for(f"the end of {version}", lambda v=version: v in shop.state().refused)
-        assert reason in shop.state().reason, version
+        assert re.search(reason, shop.state().reason), (version, shop.state().reason)
         shop.wait_for("the old picture", lambda: shop.shows("factory"))
     assert shop.state().good is None and shop.whats().count("rolled back") == len(BAD)
     # None is tried again, and the command that asks for one says why.
