@@ -139,7 +139,7 @@ def test_names_give_way_to_this_and_misheard_words_are_put_right() -> None:
     assert unnamed("How much is the Longjing green tea?", NAMES) == "How much is this?"
     assert unnamed("it's 5 o'clock İ 🙂", NAMES) == "it's 5 o'clock İ 🙂"
     lexicon = Lexicon.of(["龙井可以试喝吗"])
-    assert lexicon.corrected("这个多少前") == "这个多少钱"
+    assert lexicon.corrected("龙警多少前") == "龙井多少钱"
     assert lexicon.corrected("龙警可以是喝吗") == "龙井可以试喝吗"
     assert lexicon.corrected("葡萄牙 hello") == "葡萄牙 hello" and lexicon.corrected("") == ""
 
