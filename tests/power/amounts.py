@@ -8,7 +8,7 @@ PAIRS_NIGHTLY, FIRST_CUTS_NIGHTLY = 2_000, 60
 # Level 0: evenings on each of which a box is switched off before it is done.
 EVENINGS = 40
 # Level 1: kills of each real command; at night every one is tried.
-KILLS = 6
+KILLS = 5
 # Level 2: disks as after a power cut, over all flows and file systems.
 STATES = 2_100
 STATES_NIGHTLY = 21_000
