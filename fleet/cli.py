@@ -66,23 +66,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     command.add_argument("args", nargs="*", metavar="NAME=VALUE", help="JSON values or words")
     command.add_argument("--wait", type=int, default=15, metavar="S", help="seconds (default 15)")
     _connect(command, run_command)
-    export = _parser(
-        parts,
-        "export",
-        "events, proof of play, proof of speech or audit as JSON lines",
-        "vitrine fleet export played --day 2026-11-20 > played.jsonl\n"
-        "  vitrine fleet export --verify --box shanghai-001 --ca ca.pem\n"
-        "  vitrine fleet export proof > proof.jsonl\n"
-        "  vitrine fleet export --verify --from proof.jsonl --ca ca.pem",
-    )
-    export.add_argument("what", nargs="?", choices=("events", "played", "audit", "proof"))
-    export.add_argument("--day", help="UTC day for `played` (default today)")
-    export.add_argument("--box", default="")
-    export.add_argument("--verify", action="store_true",
-                        help="judge the proof of speech: exit 1 when a row was changed")
-    export.add_argument("--from", dest="file", type=Path, metavar="FILE",
-                        help="judge an export instead of what the console has")
-    _connect(export, run_export)
+    _register_export(parts)
 
 
 def run_serve(args: argparse.Namespace) -> int:
@@ -265,6 +249,26 @@ def _register_serve(parts: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="live picture of a box, linked on its page; {box} is its id",
     )
     serve.set_defaults(run=run_serve)
+
+
+def _register_export(parts: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    export = _parser(
+        parts,
+        "export",
+        "events, proof of play, proof of speech or audit as JSON lines",
+        "vitrine fleet export played --day 2026-11-20 > played.jsonl\n"
+        "  vitrine fleet export --verify --box shanghai-001 --ca ca.pem\n"
+        "  vitrine fleet export proof > proof.jsonl\n"
+        "  vitrine fleet export --verify --from proof.jsonl --ca ca.pem",
+    )
+    export.add_argument("what", nargs="?", choices=("events", "played", "audit", "proof"))
+    export.add_argument("--day", help="UTC day for `played` (default today)")
+    export.add_argument("--box", default="")
+    export.add_argument("--verify", action="store_true",
+                        help="judge the proof of speech: exit 1 when a row was changed")
+    export.add_argument("--from", dest="file", type=Path, metavar="FILE",
+                        help="judge an export instead of what the console has")
+    _connect(export, run_export)
 
 
 def _parser(
