@@ -14,7 +14,7 @@ import msgspec
 
 from ota import dsse
 from ota.errors import Refused
-from ota.files import is_file, read_bounded, sha256_file
+from ota.files import is_file, lies_in, read_bounded, sha256_file
 from ota.keys import PublicKey
 
 MANIFEST = "avatar.json"
@@ -116,7 +116,7 @@ def check_bundle(
     videos = {"base": shown.base, **shown.gestures}
     for video in videos.values():
         path = folder / video.file
-        if not path.resolve().is_relative_to(folder.resolve()) or not is_file(path):
+        if not lies_in(path, folder) or not is_file(path):
             raise Refused(
                 f"The avatar in {folder} lacks its video {video.file[:80]}; make it again.")
         if sha256_file(path) != video.sha256:

@@ -69,6 +69,14 @@ def is_file(path: Path) -> bool:
         return False
 
 
+def lies_in(path: Path, folder: Path) -> bool:
+    """Is `path`, with every link followed, below `folder`? False for impossible names."""
+    try:
+        return path.resolve().is_relative_to(folder.resolve())
+    except (OSError, ValueError):
+        return False
+
+
 def read_bounded(path: Path, bytes_max: int) -> bytes:
     """The bytes of `path`; raises Refused when it is larger than `bytes_max`."""
     with path.open("rb") as source:

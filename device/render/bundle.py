@@ -16,7 +16,7 @@ from device.render.gestures import Gesture, check_joins, read_gestures
 from ota import consent as consents
 from ota.consent import LIKENESS_ROOT, MANIFEST_BYTES_MAX, Consent
 from ota.errors import Refused
-from ota.files import is_file, read_bounded, sha256_file
+from ota.files import is_file, lies_in, read_bounded, sha256_file
 from ota.keys import PublicKey
 
 SCHEMA = 1
@@ -243,7 +243,7 @@ def _files(manifest: Manifest) -> dict[str, FileRef]:
 
 def _check_file(folder: Path, name: str, file: str, sha256: str) -> None:
     path = folder / file
-    if not path.resolve().is_relative_to(folder.resolve()):
+    if not lies_in(path, folder):
         raise Refused(f"avatar.json names a file outside the bundle ({file}); it was not used.")
     if not is_file(path):
         raise Refused(

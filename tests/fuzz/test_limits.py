@@ -23,7 +23,7 @@ from ota import consent, zstd
 from ota.ceremony import read as read_change
 from ota.errors import Refused, Retry
 from ota.fetch import Fetcher
-from ota.files import GrowingFile, read_bounded
+from ota.files import GrowingFile, is_file, lies_in, read_bounded
 from ota.floor import FloorClock
 from ota.keys import SigningKey
 from ota.repository import ROLES, Repository
@@ -197,5 +197,7 @@ def test_nothing_leads_out_of_a_stick(tmp_path: Path, url: str) -> None:
 def test_a_name_that_no_disk_can_hold_is_refused_and_no_crash(tmp_path: Path) -> None:
     long = "x" * 256
     assert not is_inside_path(f"assets/{long}") and is_inside_path(f"assets/{'x' * 255}")
-    with pytest.raises(Refused, match="no likeness consent"):
-        consent.read(tmp_path / long, "mei", [KEY.public])
+    for name in (long, "a\0b"):
+        with pytest.raises(Refused, match="no likeness consent"):
+            consent.read(tmp_path / name, "mei", [KEY.public])
+        assert not lies_in(tmp_path / name, tmp_path / "in") and not is_file(tmp_path / name)
