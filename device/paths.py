@@ -161,6 +161,13 @@ def prepare_sdl() -> None:
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 
 
+def bound_onednn() -> None:
+    """Call before a model of CTranslate2 is loaded: oneDNN keeps the machine code of the last 1,024
+    shapes, and each utterance has a length of its own (2 MB each in the encoder)."""
+    for name in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "DNNL_PRIMITIVE_CACHE_CAPACITY"):
+        os.environ.setdefault(name, "16")
+
+
 def calm_numpy() -> None:
     """Call before numpy is imported: OpenBLAS keeps a second thread spinning after each product
     of matrices, a tenth of a core beside the picture; what we multiply is small."""

@@ -24,6 +24,7 @@ import tokenizers
 from device.asr.mel import log_mel
 from device.asr.recogniser import SAMPLE_RATE_HZ, Samples, Transcript
 from device.asr.script import simplified, without_repeats
+from device.paths import bound_onednn
 from ota.clock import monotonic_s
 from ota.errors import Broken, Refused
 
@@ -90,6 +91,7 @@ class Whisper:
                 raise Refused(
                     f"The recogniser file {folder / name} is missing; run ./vitrine models fetch."
                 )
+        bound_onednn()
         try:
             model = ctranslate2.models.Whisper(
                 str(folder), device="cpu", compute_type="int8", intra_threads=threads
