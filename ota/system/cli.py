@@ -31,13 +31,16 @@ def register(orders: Any, tell: Tell) -> None:
         "system", help=words, description=f"{words[0].upper()}{words[1:]}.", epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     acts = parser.add_subparsers(dest="act", metavar="ACT", required=True)
-    for name, run, words in (
-        ("status", _status, "both systems, and where an update of them stands"),
-        ("install", _install, "write a signed bundle into the idle system"),
-        ("start", _start, "confirm this start, heal the other system, go on with an update"),
-        ("stop", _stop, "note that this machine ends as it should"),
+    for name, run, words, more in (
+        ("status", _status, "both systems, and where an update of them stands", "--json"),
+        ("install", _install, "write a signed bundle into the idle system", "36.5.1.raucb"),
+        ("start", _start, "confirm this start, heal the other system, go on with an update", ""),
+        ("stop", _stop, "note that this machine ends as it should", ""),
     ):
-        act = acts.add_parser(name, help=words, description=f"{words[0].upper()}{words[1:]}.")
+        act = acts.add_parser(
+            name, help=words, description=f"{words[0].upper()}{words[1:]}.",
+            epilog=f"example:\n  vitrine ota system {name} {more}".rstrip(),
+            formatter_class=argparse.RawDescriptionHelpFormatter)
         act.add_argument("--json", action="store_true", help="one JSON object on stdout")
         act.add_argument("--root", type=Path, help="the box's root (default: VITRINE_ROOT)")
         act.set_defaults(run=lambda args, run=run: run(args, tell))

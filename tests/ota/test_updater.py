@@ -27,7 +27,7 @@ SMALL = {"cli/__init__.py": "", "cli/updater.py": "print('new')", "ota/__init__.
 def real_code() -> dict[str, str]:
     """The updater as it is in this checkout."""
     names = ["cli/__init__.py", "cli/__main__.py", "cli/updater.py", "device/paths.py"]
-    names += [path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "ota").glob("*.py"))]
+    names += [path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "ota").rglob("*.py"))]
     return {name: (ROOT / name).read_text(encoding="utf-8") for name in names}
 
 
