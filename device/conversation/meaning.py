@@ -8,7 +8,11 @@ convolutions (2, 3, 5), then four dense layers. numpy alone: 90 MB, about 5 ms a
 
 from __future__ import annotations
 
+import hashlib
+import io
+import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device.conversation.pieces import Pieces
-from ota.errors import Refused
+from ota.errors import Refused, VitrineError
+from ota.files import write_durable
 
 Vectors = NDArray[np.float32]
 
@@ -36,6 +41,7 @@ class Meaning:
     pieces: Pieces
     table: NDArray[np.uint8]
     weights: dict[str, Any]
+    folder: Path | None = None
 
     @classmethod
     def load(cls, assets: Path) -> Meaning:
@@ -54,7 +60,7 @@ class Meaning:
             raise Refused(
                 f"The model in {folder} is damaged; run ./vitrine models fetch."
             ) from error
-        return cls(Pieces.load(folder / "sp.model"), table, weights)
+        return cls(Pieces.load(folder / "sp.model"), table, weights, folder)
 
     def vectors(self, sentences: Sequence[str]) -> Vectors:
         """(n, 512) of length 1: the dot product of two is how near they are in meaning."""
@@ -62,6 +68,27 @@ class Meaning:
         for number, sentence in enumerate(sentences):
             out[number] = self._vector(self.pieces.encode(sentence)[:_PIECES_MAX])
         return out
+
+    def kept_vectors(self, name: str, sentences: Sequence[str]) -> Vectors:
+        """The same, kept in the model's folder as `name`: the next process need not make them.
+
+        Where nothing can be kept they are made each time, which takes some seconds.
+        """
+        if self.folder is None:
+            return self.vectors(sentences)
+        said = hashlib.sha256("\n".join(sentences).encode()).hexdigest()[:16]
+        path = self.folder / f"{name}-{zlib.crc32(self.table.data):08x}-{said}.npy"
+        with suppress(OSError, ValueError):
+            found = np.load(path, allow_pickle=False)
+            if found.shape == (len(sentences), _WIDTH) and found.dtype == np.float32:
+                return np.asarray(found)
+        made, buffer = self.vectors(sentences), io.BytesIO()
+        np.save(buffer, made)
+        with suppress(VitrineError, OSError):
+            for old in self.folder.glob(f"{name}-*.npy"):
+                old.unlink(missing_ok=True)
+            write_durable(path, buffer.getvalue())
+        return made
 
     def _vector(self, numbers: list[int]) -> Vectors:
         w = self.weights

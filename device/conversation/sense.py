@@ -271,11 +271,12 @@ _SAID: dict[int, dict[str, Vectors]] = {}
 
 
 def _said(meaning: Meaning) -> dict[str, Vectors]:
-    """What strangers say ("") and the wordings of each topic; once for each encoder (4 s)."""
+    """What strangers say ("") and the wordings of each topic; once for each encoder."""
     if id(meaning.table) not in _SAID:
+        groups = {"": strangers(), **topics()}
+        made = meaning.kept_vectors("said", [each for said in groups.values() for each in said])
+        ends = np.cumsum([len(said) for said in groups.values()])
         _SAID.clear()
-        _SAID[id(meaning.table)] = {
-            "": meaning.vectors(strangers()),
-            **{name: meaning.vectors(wordings) for name, wordings in topics().items()},
-        }
+        _SAID[id(meaning.table)] = dict(
+            zip(groups, np.split(made, ends[:-1]), strict=True))
     return _SAID[id(meaning.table)]

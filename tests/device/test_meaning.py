@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -91,3 +92,19 @@ def test_a_missing_or_damaged_model_is_refused(tmp_path: Path) -> None:
     (folder / "sp.model").write_bytes(b"\x0a\xff\xff\xff\xff\xff")
     with pytest.raises(Refused, match="damaged"):
         Meaning.load(tmp_path)
+
+
+def test_vectors_are_kept_for_the_next_process_and_a_torn_file_is_made_again(
+    tmp_path: Path,
+) -> None:
+    keeping, said = replace(meaning(), folder=tmp_path), ["几点关门", "where are the toilets?"]
+    made = keeping.kept_vectors("said", said)
+    (kept,) = tmp_path.iterdir()
+    assert np.array_equal(made, meaning().vectors(said))
+    assert np.array_equal(made, keeping.kept_vectors("said", said))
+    kept.write_bytes(kept.read_bytes()[:100])
+    assert np.array_equal(made, keeping.kept_vectors("said", said)), "torn by a cut"
+    keeping.kept_vectors("said", said[:1])
+    assert len(list(tmp_path.iterdir())) == 1, "an older one is not kept for ever"
+    nowhere = replace(meaning(), folder=tmp_path / "read" / "only")
+    assert np.array_equal(made, nowhere.kept_vectors("said", said))
