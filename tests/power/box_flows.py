@@ -232,9 +232,10 @@ class Publishing:
         return " ".join(found)
 
     def again(self, root: Path) -> None:
-        """The publisher does it all once more with the same keys."""
-        keys = {role: [*self._keys[role], *self._after[role]] for role in ROLES}
-        keys = {**self._keys, "root": keys["root"]}
+        """The publisher does it all once more, with the old keys and the new ones at hand."""
+        keys = {
+            role: [*old, *(key for key in self._after[role] if key not in old)]
+            for role, old in self._keys.items()}
         repository = Repository.open(root, keys)
         for role in ("programmes", "timestamp", "root"):
             repository.rotate(role, self._after[role])
