@@ -78,7 +78,7 @@ def test_a_screen_that_hangs_is_noticed_and_a_resting_avatar_is_not(
 
 
 def test_only_presented_pixels_that_changed_are_life() -> None:
-    liveness, canvas = Liveness(), np.zeros((192, 108, 4), np.uint8)
+    liveness, canvas = Liveness(), np.full((192, 108, 4), 60, np.uint8)
     assert not liveness.alive and liveness.frozen_s() == 0.0
     liveness.note(canvas)
     assert liveness.alive and liveness.changes == 1
@@ -93,6 +93,10 @@ def test_only_presented_pixels_that_changed_are_life() -> None:
     for _ in range(10):
         liveness.note(canvas)
     assert liveness.changes == 4, "where a still is meant, presenting it is life"
+    canvas[...] = 0
+    for _ in range(5):
+        liveness.note(canvas)
+    assert liveness.black and not liveness.alive, "a black picture is none"
 
 
 def test_patience_counts_looks_and_begins_with_the_first_picture() -> None:
