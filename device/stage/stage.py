@@ -147,6 +147,8 @@ class Stage:
     def run(self) -> None:
         """Present frames until `leave`; raises Broken when the base video ends."""
         n = self.now() + 1
+        # What was decoded ahead while the sound settled is not passed over: it is all the slack.
+        self._last_n = n - 1
         while not self._leave.is_set():
             n = self._prepared(n)
             self._wait_for(n)
