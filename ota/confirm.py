@@ -15,8 +15,9 @@ from enum import Enum
 
 # A bad release is back on the old one within 90 s: so long to show itself, the rest to restart.
 SHOW_S = 60.0
-# One that did its job and stops: a process that was started again is well long before.
-LOST_S = 30.0
+# One that did its job and stops. A player that hangs once costs 13 s (its watchdog takes ten) and
+# is forgiven; twice is not.
+LOST_S = 20.0
 HOLD_S = 600.0
 PROVABLE = {
     "sound": "no test tone went through the loudspeaker's path, as it did before",

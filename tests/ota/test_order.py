@@ -186,12 +186,12 @@ def test_what_worked_before_the_switch_must_work_after_it(kiosk: Kiosk) -> None:
 def test_a_release_that_hangs_later_is_given_less_time_than_one_that_starts() -> None:
     trial = Trial(0.0).observe(True, True, False, 5.0)
     lost = trial.observe(False, True, False, 10.0)
-    assert lost.observe(False, True, False, 39.0).verdict is Verdict.WAIT
-    assert lost.observe(False, True, False, 40.0).verdict is Verdict.ROLLBACK
-    assert lost.observe(True, True, False, 39.0).verdict is Verdict.WAIT, "started again in time"
-    again = lost.observe(True, True, False, 30.0).observe(False, True, False, 35.0)
-    assert again.observe(False, True, False, 44.0).verdict is Verdict.WAIT
-    assert again.observe(False, True, False, 45.0).verdict is Verdict.ROLLBACK, "20 s, and 10 more"
+    assert lost.observe(False, True, False, 29.0).verdict is Verdict.WAIT
+    assert lost.observe(False, True, False, 30.0).verdict is Verdict.ROLLBACK
+    assert lost.observe(True, True, False, 29.0).verdict is Verdict.WAIT, "started again in time"
+    again = lost.observe(True, True, False, 25.0).observe(False, True, False, 35.0)
+    assert again.observe(False, True, False, 39.0).verdict is Verdict.WAIT
+    assert again.observe(False, True, False, 40.0).verdict is Verdict.ROLLBACK, "15 s, and 5 more"
     never = Trial(0.0).observe(False, True, False, 59.0)
     assert never.verdict is Verdict.WAIT
     assert never.observe(False, True, False, 60.0).verdict is Verdict.ROLLBACK
