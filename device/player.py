@@ -26,7 +26,7 @@ from device.processes import EXIT_FROZEN, EXIT_RECAST, EXIT_WINDOW_CLOSED
 from device.render import pixels
 from device.render.bundle import Bundle, load_bundle
 from device.render.mouths import open_mouth
-from device.render.sink import Sink
+from device.render.sink import Sink, open_sink
 from device.stage import casting, offset
 from device.stage.announcer import Announcer
 from device.stage.calibration import Calibration
@@ -45,7 +45,7 @@ from device.stage.record import Screen
 from device.stage.resume import Bookmark
 from device.stage.stage import Stage
 from device.stage.streamer import Streamer
-from device.stage.surroundings import canvas_size, go_first, open_sink, who
+from device.stage.surroundings import canvas_size, go_first, who
 from device.stage.ties import Ties
 from device.stage.warden import Warden
 from device.stage.wardrobe import Wardrobe

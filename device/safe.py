@@ -18,7 +18,7 @@ from device.hal.screen import RealScreen
 from device.paths import Places, has_display, notify_socket
 from device.render.cards import Look, brand_picture
 from device.render.pixels import Picture, blurred_ground, resize_into
-from device.render.sink import NullSink, Sink
+from device.render.sink import Sink, open_sink
 from device.stage.day import ShopDay
 from device.stage.keeper import last_picture, last_picture_ns, somebody_presents
 from device.stage.screenkeeper import KeeperParts, ScreenKeeper
@@ -139,7 +139,7 @@ def run(places: Places, headless: bool = False, full_screen: bool = False) -> in
     box = full_screen and not headless  # a laptop's own screen is not ours to switch or turn
     screen = RealScreen(display=display)
     size = (screen.look().desktop if box else None) or SIZE_PX
-    safe = Safe(places, _sink(headless, full_screen), size, under=box and display)
+    safe = Safe(places, open_sink(headless, full_screen), size, under=box and display)
     notifier = Notifier(notify_socket())
     safe.open()
     notifier.ready()
@@ -180,11 +180,3 @@ def keep(keeper: ScreenKeeper, bus: Bus, stop: threading.Event) -> None:
             while message is not None:
                 keeper.take(message)
                 message = bus.receive(0.0)
-
-
-def _sink(headless: bool, full_screen: bool) -> Sink:
-    if headless or not has_display():
-        return NullSink()
-    from device.render.sink_window import WindowSink
-
-    return WindowSink(full_screen)

@@ -7,7 +7,6 @@ the environment is used, a key never goes in the open beyond a private network.
 from __future__ import annotations
 
 import http.client
-import ipaddress
 import json
 import queue
 import socket
@@ -24,6 +23,7 @@ from device.messages import FileName
 from ota.clock import Deadline
 from ota.errors import Refused
 from ota.files import read_bounded
+from ota.hosts import is_near
 
 REPLY_BYTES_MAX = 256 << 10
 REPLY_CHARACTERS_MAX = 8000
@@ -150,7 +150,7 @@ def _headers(chat: Chat, keys: Path) -> dict[str, str]:
     if chat.key_file is None:
         return headers
     parts = _parts(chat.url)
-    if parts.scheme == "http" and not _is_near(parts.hostname or ""):
+    if parts.scheme == "http" and not is_near(parts.hostname or ""):
         raise NoReply("key", "https://")
     try:
         key = read_bounded(keys / chat.key_file, KEY_BYTES_MAX).decode("ascii").strip()
@@ -167,11 +167,3 @@ def _parts(url: str) -> SplitResult:
     except ValueError:
         pass
     raise NoReply("unreachable")
-
-
-def _is_near(host: str) -> bool:
-    """On this machine or in the same private network."""
-    try:
-        return ipaddress.ip_address(host).is_private
-    except ValueError:
-        return host == "localhost"

@@ -11,6 +11,7 @@ import glob
 import hashlib
 import os
 import secrets
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -86,8 +87,8 @@ def read_bounded(path: Path, bytes_max: int) -> bytes:
     return data
 
 
-def sha256_file(path: Path, from_disk: bool = False) -> str:
-    """Hex SHA-256 of a file of any size, read in blocks.
+def sha256_file(path: Path, from_disk: bool = False, bytes_max: int | None = None) -> str:
+    """Hex SHA-256 of a file or device of any size, or of its first `bytes_max` bytes.
 
     With `from_disk` the page cache is asked to forget the file, before and after: what is judged
     is what lies on the disk, and what is in use stays in the cache.
@@ -96,8 +97,10 @@ def sha256_file(path: Path, from_disk: bool = False) -> str:
     with path.open("rb") as source:
         if from_disk:
             os.posix_fadvise(source.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-        while block := source.read(_HASH_BLOCK_BYTES):
+        left = sys.maxsize if bytes_max is None else bytes_max
+        while block := source.read(min(left, _HASH_BLOCK_BYTES)):
             digest.update(block)
+            left -= len(block)
         if from_disk:
             os.posix_fadvise(source.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     return digest.hexdigest()

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from cli.benches.stand import free_port
 from device.agent import AgentSettings, make_content, make_neighbours
 from device.messages import ProgrammeWanted
 from device.paths import Places
@@ -174,7 +175,7 @@ class ContentShop:
 
     def _serve(self) -> None:
         up = threading.Event()
-        http, self.https_port, broker = (_free_port() for _ in range(3))
+        http, self.https_port, broker = (free_port() for _ in range(3))
 
         def started(console: Console, stop: Callable[[], None]) -> None:
             self.console, self._stop = console, stop
@@ -192,10 +193,3 @@ class ContentShop:
             sleep_s(0.05)
         self._stack.callback(thread.join, 10)
         self._stack.callback(lambda: self._stop())
-
-
-def _free_port() -> int:
-    listener = serve.listening_socket("127.0.0.1", 0)
-    port = int(listener.getsockname()[1])
-    listener.close()
-    return port

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from cli.benches.stand import end, start_sound
+from cli.benches.stand import end, free_port, start_sound
 from cli.sound import VirtualSound, virtual_sound
 from device.paths import Places, child_environment, repository_root
 from fleet import serve
@@ -118,7 +118,7 @@ class LiveShop:
     def _serve(self) -> None:
         up = threading.Event()
         # Bound and given back: free for the server, which binds them at once.
-        ports = [_free_port() for _ in range(3)]
+        ports = [free_port() for _ in range(3)]
         self.http_port = ports[0]
 
         def started(console: Console, stop: Callable[[], None]) -> None:
@@ -158,10 +158,3 @@ class LiveShop:
                 stderr=log, cwd=repository_root())
         self._stack.callback(end, process)
         return process
-
-
-def _free_port() -> int:
-    listener = serve.listening_socket("127.0.0.1", 0)
-    port = int(listener.getsockname()[1])
-    listener.close()
-    return port

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import threading
 from contextlib import ExitStack
@@ -77,3 +78,9 @@ class Recording:
             raise Broken("The sound server recorded nothing.")
         # The least delayed block tells the truth: a busy machine only ever hands over late.
         return float(np.min(np.array([at for at, _ in self._blocks]) - ends)), samples
+
+
+def free_port() -> int:
+    """A TCP port of this machine that nobody listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])

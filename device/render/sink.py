@@ -13,6 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
+from device.paths import has_display
 from device.render.dirty import Box
 from device.render.pixels import Picture
 
@@ -96,3 +97,12 @@ class NullSink:
 
     def close(self) -> None:
         """Nothing to give back."""
+
+
+def open_sink(headless: bool, full_screen: bool) -> Sink:
+    """A window where there is a display."""
+    if headless or not has_display():
+        return NullSink()
+    from device.render.sink_window import WindowSink
+
+    return WindowSink(full_screen)

@@ -11,7 +11,6 @@ from device import messages as m
 from device.hal.xwindow import desktop_size
 from device.paths import Places, has_display
 from device.render.canvas import canvas_for
-from device.render.sink import NullSink, Sink
 from ota.errors import VitrineError
 from ota.files import read_bounded
 
@@ -34,15 +33,6 @@ def canvas_size(
     if width_px is not None and height_px is not None:
         return width_px, height_px
     return canvas_for(desktop_size() if whole_screen and has_display() else None, avatar)
-
-
-def open_sink(headless: bool, full_screen: bool) -> Sink:
-    """A window where there is a display."""
-    if headless or not has_display():
-        return NullSink()
-    from device.render.sink_window import WindowSink
-
-    return WindowSink(full_screen)
 
 
 def who(places: Places) -> tuple[str, str]:

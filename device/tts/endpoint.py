@@ -7,7 +7,6 @@ time and a size; what comes back is measured before it is believed.
 from __future__ import annotations
 
 import http.client
-import ipaddress
 import json
 import socket
 import tempfile
@@ -23,6 +22,7 @@ from device.tts.engine import Speech, trimmed
 from device.tts.text import normalise
 from ota.clock import Deadline, sleep_s
 from ota.errors import Refused
+from ota.hosts import is_near
 
 RATE_HZ = 48_000
 ANSWER_BYTES_MAX = 16 << 20
@@ -68,7 +68,7 @@ class EndpointVoice:
         parts = urlsplit(endpoint.url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise Refused(f'"{endpoint.url}" is no address of a speech server; begin with https://.')
-        if endpoint.key and parts.scheme == "http" and not _is_near(parts.hostname):
+        if endpoint.key and parts.scheme == "http" and not is_near(parts.hostname):
             raise Refused(
                 f"The key would go to {parts.hostname} in the open; use https:// for that server.")
         self._host = parts.hostname
@@ -165,11 +165,3 @@ def _reason(error: Exception) -> str:
     if isinstance(cause, TimeoutError | socket.timeout):
         return "did not answer in time"
     return "cannot be reached" if isinstance(cause, OSError) else "broke off its answer"
-
-
-def _is_near(host: str) -> bool:
-    """On this machine or in the same private network."""
-    try:
-        return ipaddress.ip_address(host).is_private
-    except ValueError:
-        return host == "localhost"

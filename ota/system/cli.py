@@ -92,12 +92,11 @@ def _install(args: argparse.Namespace, tell: Tell) -> int:
 def _start(args: argparse.Namespace, tell: Tell) -> int:
     from ota.clock import boot_id
     from ota.system import keeper, update
-    from ota.system.devices import sha256_of
 
     parts, places = _parts(args)
     counts = _tally(places).begin(boot_id())
     seen = keeper.look(parts.control, parts.state.load(),
-                       lambda system: update.whole(parts.rauc, sha256_of, system))
+                       lambda system: update.whole(parts.rauc, system))
     found = keeper.keep(parts.control, seen, parts.note)
     verdict = update.after_start(parts)
     tell(args, {**keeper.as_json(counts, found), "verdict": verdict.value},

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from ota.clock import monotonic_s, sleep_s
 from ota.confirm import Health, Trial, Verdict, lacks
 from ota.errors import Broken, Refused, Retry
+from ota.files import sha256_file
 from ota.floor import TwoCopies
 from ota.install import Settings
 from ota.state import REFUSED_MAX, version_key
@@ -216,14 +217,18 @@ def _tried(parts: Parts, state: State, stop: Callable[[], bool]) -> Verdict:
     return trial.verdict
 
 
-def whole(rauc: Writer, sha256_of: Callable[[Path, int], str], system: str) -> bool | None:
+def whole(rauc: Writer, system: str) -> bool | None:
     """Is a system's content as RAUC wrote it? None: RAUC knows of nothing written there.
 
-    `sha256_of` reads so many bytes of a device; a system of 2 GB takes some ten seconds.
+    Reads its partition from the disk; a system of 2 GB takes some ten seconds.
     """
     if system not in SYSTEMS:
         return None
     found = rauc.systems().get(system)
     if found is None or not found.sha256 or found.length_bytes <= 0:
         return None
-    return sha256_of(Path(found.device), found.length_bytes) == found.sha256
+    try:
+        held = sha256_file(Path(found.device), from_disk=True, bytes_max=found.length_bytes)
+    except OSError:
+        return False
+    return held == found.sha256
