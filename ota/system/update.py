@@ -51,6 +51,8 @@ class State:
     refused: tuple[str, ...] = ()
     reason: str = ""
     condemned: str = ""
+    # What the old system was seen to do just before the restart: the new one must do it, too.
+    proven: tuple[str, ...] = ()
 
 
 class Writer(Protocol):
@@ -75,7 +77,8 @@ class StateFile:
         try:
             known: dict[str, Any] = {k: told[k] for k in asdict(State()) if k in told}
             known["phase"] = Phase(known.get("phase", "idle"))
-            known["refused"] = tuple(known.get("refused", ()))
+            for name in ("refused", "proven"):
+                known[name] = tuple(known.get(name, ()))
             return State(**known)
         except (TypeError, ValueError):
             return State()
@@ -138,7 +141,7 @@ def install(parts: Parts, bundle: Path) -> State:
         raise Refused(f"Nothing was installed: {against}.")
     state = parts.state.save(replace(
         state, phase=Phase.WRITING, system=other(booted), version=offer.version, tries=0,
-        reason="", condemned=""))
+        reason="", condemned="", proven=()))
     parts.note("system install", version=offer.version, system=state.system)
     try:
         parts.rauc.install(bundle, lambda done, whole: parts.tell("write", done, whole))
@@ -153,7 +156,8 @@ def go_on(parts: Parts) -> bool:
     state = parts.state.load()
     if state.phase is not Phase.READY or parts.waits():
         return False
-    state = parts.state.save(replace(state, phase=Phase.TRIAL, tries=state.tries + 1))
+    state = parts.state.save(replace(
+        state, phase=Phase.TRIAL, tries=state.tries + 1, proven=parts.proven() or state.proven))
     parts.note("system trial", version=state.version, system=state.system, start=str(state.tries))
     parts.rauc.mark_active(parts.rauc.systems()[state.system].name)
     parts.restart()
@@ -196,12 +200,12 @@ def _fell_back(parts: Parts, state: State) -> Verdict:
 
 
 def _tried(parts: Parts, state: State, stop: Callable[[], bool]) -> Verdict:
-    settings, proven = parts.settings, parts.proven()
+    settings = parts.settings
     trial = Trial(monotonic_s(), settings.show_s, settings.hold_s)
     while trial.verdict is Verdict.WAIT and not stop():
         seen = parts.health() or Health(slot="")
         trial = trial.observe(seen.player_presented, seen.ear_ready, seen.crashed, monotonic_s(),
-                              lacks(seen, proven))
+                              lacks(seen, state.proven))
         sleep_s(settings.look_s)
     if trial.verdict is Verdict.CONFIRM:
         parts.control.confirm()

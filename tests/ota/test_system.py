@@ -138,6 +138,17 @@ def test_a_system_that_shows_no_picture_goes_back_and_is_not_tried_again(box: Bo
         update.install(box.parts, Path("36.5.raucb"))
 
 
+def test_a_system_that_lost_its_voice_goes_back(box: Box) -> None:
+    spoke = [("sound",)]
+    object.__setattr__(box.parts, "proven", lambda: spoke[-1])
+    update.install(box.parts, Path("36.5.raucb"))
+    update.go_on(box.parts)
+    spoke.append(())  # nothing is proven yet in the new system
+    object.__setattr__(box.parts, "health", lambda: Health("", True, True, sound=False))
+    assert box.starts() is Verdict.ROLLBACK
+    assert "test tone" in box.parts.state.load().reason
+
+
 def test_one_power_cut_in_the_first_start_does_not_lose_the_update(box: Box) -> None:
     update.install(box.parts, Path("36.5.raucb"))
     update.go_on(box.parts)
