@@ -17,7 +17,7 @@ def _newer_updater() -> Path | None:
     if sys.argv[1:3] != UPDATER or "--root" in sys.argv:
         return None
     from device.paths import Places
-    from ota.updater import place_to_start
+    from ota.box.updater import place_to_start
 
     return place_to_start(Places.from_environment().opt)
 

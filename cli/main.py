@@ -15,8 +15,8 @@ from device.paths import Places, calm_numpy, language_from_environment
 from ota.errors import VitrineError
 
 if TYPE_CHECKING:
-    from ota.release import Release
-    from ota.repository import Repository
+    from ota.publish.release import Release
+    from ota.publish.repository import Repository
 
 EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
 

@@ -24,8 +24,8 @@ from device.host import Host
 from device.paths import Places, child_environment, repository_root
 from device.processes import EXIT_WINDOW_CLOSED, Process
 from device.supervisor import Ended, Supervisor
+from ota.box.daemon import requirements_mark
 from ota.clock import Deadline, sleep_s
-from ota.daemon import requirements_mark
 from ota.errors import Broken, Refused, Retry
 from ota.files import write_durable
 
@@ -244,7 +244,7 @@ class Shop:
             # The virtual microphone cannot hear the loudspeaker.
             extra["ear"] = ("--echo", "off")
             own = {**own, "player": self._sound.environment} if silent else own
-        # The updater compares it with what a release needs (`ota.daemon.environment_hash`).
+        # The updater compares it with what a release needs (`ota.box.daemon.environment_hash`).
         packages = repository_root() / "requirements" / "run.txt"
         write_durable(self.places.opt / "requirements.sha256", requirements_mark(packages))
         write_durable(self.places.etc / "agent.json", AGENT)

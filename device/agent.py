@@ -39,16 +39,16 @@ from device.sync.orders import LocalOrders
 from device.sync.outbox import Outbox
 from device.sync.report import status
 from device.sync.speechlog import Signer, SpeechLog, boot_id
+from ota.box.orders import Order, give_order, release_and_slot, update_facts
+from ota.box.stick import SCHEME, StickFetcher
+from ota.box.store import Store
 from ota.clock import Deadline, utc_now
 from ota.errors import Broken, Refused, Retry
 from ota.fetch import Fetcher
 from ota.files import read_bounded
 from ota.floor import FloorClock
-from ota.keys import load_public_keys
-from ota.orders import Order, give_order, release_and_slot, update_facts
-from ota.stick import SCHEME, StickFetcher
-from ota.store import Store
-from ota.trust import TrustClient
+from ota.trust.client import TrustClient
+from ota.trust.keys import load_public_keys
 
 INBOX_MAX = 1024
 CONTENT_BYTES_MAX = 16 << 30

@@ -21,12 +21,12 @@ from device.stage.keeper import somebody_presents
 from device.supervisor import Supervisor, python_command
 from device.warmup import Warmup
 from device.witness import Health, Witness
+from ota.box.daemon import make_parts
+from ota.box.install import Settings, recover
+from ota.box.window import SHOP
 from ota.clock import monotonic_ns, monotonic_s
-from ota.daemon import make_parts
 from ota.errors import Retry
 from ota.floor import locked
-from ota.install import Settings, recover
-from ota.window import SHOP
 
 CURRENT = "current"
 HEALTH = "health.json"

@@ -51,11 +51,11 @@ from device.stage.warden import Warden
 from device.stage.wardrobe import Wardrobe
 from device.warmup import wait_behind
 from ota.clock import monotonic_ns, monotonic_s, process_cpu_s
-from ota.consent import NotAllowed
 from ota.errors import Broken, Refused, VitrineError
 from ota.files import write_durable
 from ota.floor import FloorClock
 from ota.heap import use_few_arenas
+from ota.trust.consent import NotAllowed
 
 FAULT_SHOWN_S = 3.0
 SETTLE_S = 1.0

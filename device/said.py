@@ -78,7 +78,7 @@ def line_of(row: dict[str, Any]) -> str:
 def _verify(places: Places, rows: list[dict[str, Any]], as_json: bool) -> int:
     from device.sync.identity import load_identity
     from ota.files import read_bounded
-    from ota.proof import verify
+    from ota.trust.proof import verify
 
     identity = load_identity(places.identity)
     authority_pem = read_bounded(identity.folder / "ca.pem", CA_BYTES_MAX)

@@ -78,7 +78,7 @@ class Witness:
         )
 
     def shop(self, now_ns: int) -> dict[str, Any]:
-        """For `run/shop.json`: see `ota.window.Shop`."""
+        """For `run/shop.json`: see `ota.box.window.Shop`."""
         player = self._player(now_ns)
         ago_s = None if self._visitor_ns is None else max(0.0, (now_ns - self._visitor_ns) / 1e9)
         return {

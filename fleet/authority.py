@@ -23,7 +23,7 @@ from fleet.tickets import make_ticket, read_ticket
 from ota.clock import utc_now
 from ota.errors import Refused
 from ota.files import read_bounded, write_durable
-from ota.keys import PublicKey, SigningKey
+from ota.trust.keys import PublicKey, SigningKey
 
 DEFAULT_CHAIN = "tea"
 RECORD_BYTES_MAX = 1 << 20

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ota.chunks import CHUNK_BYTES_MAX
+from ota.formats.chunks import CHUNK_BYTES_MAX
 
 CHUNK_BYTES_MIN = 16 << 10
 # The upper 16 bits are zero at one place in 65,536; the lower ones know too few bytes.

@@ -9,9 +9,9 @@ import msgspec
 from device.messages import Desired, Notice, ProgrammeWanted, Settings
 from device.stage.settings import check_settings, check_zone
 from fleet.store.boxes import Box
-from ota import dsse
 from ota.errors import Refused
-from ota.keys import SigningKey
+from ota.trust import dsse
+from ota.trust.keys import SigningKey
 
 ENVELOPE_BYTES_MAX = 16 * 1024
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from fleet.studio import Fault
-from ota.consent import MANIFEST, check_bundle
 from ota.errors import Refused
-from ota.keys import PublicKey
+from ota.trust.consent import MANIFEST, check_bundle
+from ota.trust.keys import PublicKey
 
 
 def faults(

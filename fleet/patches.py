@@ -1,5 +1,5 @@
-"""Makes the patch between two releases (`ota.patch`): what stayed is copied, what changed is
-packed against what it was, and a tuned network travels as differences where that is less."""
+"""Makes the patch between two releases (`ota.formats.patch`): what stayed is copied, what changed
+is packed against what it was, and a tuned network travels as differences where that is less."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 
 from fleet.tensors import spans
 from ota import zstd
-from ota.layout import END_BYTES, Member, artefact_bytes, layout
-from ota.manifest import Manifest
-from ota.patch import (
+from ota.formats.layout import END_BYTES, Member, artefact_bytes, layout
+from ota.formats.manifest import Manifest
+from ota.formats.patch import (
     COPY,
     GROUP_BYTES_MAX,
     TENSOR_BYTES_MAX,
@@ -23,7 +23,7 @@ from ota.patch import (
     encode,
     ram_bytes,
 )
-from ota.tensor import difference
+from ota.formats.tensor import difference
 
 MODEL_SUFFIX = ".onnx"
 # A long file is packed in pieces, each against its place in the old one and this much around it.

@@ -34,8 +34,8 @@ from ota.clock import monotonic_s, utc_now
 from ota.errors import Refused, Retry, VitrineError
 from ota.files import read_bounded, sha256_file, write_durable
 from ota.heap import give_back
-from ota.repository import Repository
-from ota.withdraw import published
+from ota.publish.repository import Repository
+from ota.publish.withdraw import published
 
 DOCUMENT_BYTES_MAX = 4 << 20
 INDEX_BYTES_MAX = 16 << 20

@@ -14,9 +14,9 @@ from datetime import datetime, timedelta
 import msgspec
 
 from device.messages import LiveGrant
-from ota import dsse
 from ota.errors import Refused
-from ota.keys import SigningKey
+from ota.trust import dsse
+from ota.trust.keys import SigningKey
 
 GRANT_S = 60
 JOIN_S = 8.0

@@ -9,14 +9,15 @@ import msgspec
 
 from fleet.patches import Packed, is_worth, make_patch
 from fleet.shortcuts import cut
-from ota import chunks, zstd
+from ota import zstd
 from ota.errors import Refused
 from ota.files import read_bounded
-from ota.manifest import MANIFEST_BYTES_MAX, Manifest, parse_manifest, release_target
-from ota.release import Release, encoded
-from ota.repository import Repository
-from ota.shortcuts import OLDER_MAX, Chunked, Delta, Patch, Ways, read_ways, ways_of
-from ota.state import version_key
+from ota.formats import chunks
+from ota.formats.manifest import MANIFEST_BYTES_MAX, Manifest, parse_manifest, release_target
+from ota.formats.shortcuts import OLDER_MAX, Chunked, Delta, Patch, Ways, read_ways, ways_of
+from ota.formats.versions import version_key
+from ota.publish.release import Release, encoded
+from ota.publish.repository import Repository
 
 ROLE = "releases"
 # A patch is some MB on the server; from older releases chunks cost three times as much.

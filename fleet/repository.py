@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from fleet.places import FleetPlaces
-from ota.keys import SigningKey
-from ota.repository import OFFLINE, ONLINE, Repository
+from ota.publish.repository import OFFLINE, ONLINE, Repository
+from ota.trust.keys import SigningKey
 
 
 def open_or_create(places: FleetPlaces) -> Repository:

@@ -1,8 +1,8 @@
 """The console's hand on a roll-out: begin, slow down, pause, stop; and pause it by itself.
 
 What it signs (role `rollouts`, online) can only hold back what the offline plan allows
-(`ota.rollout`). The signed file is the only state: nothing of it is in the database, and a box
-needs no row. Failures are counted from what boxes report of themselves.
+(`ota.formats.rollout`). The signed file is the only state: nothing of it is in the database, and a
+box needs no row. Failures are counted from what boxes report of themselves.
 """
 
 from __future__ import annotations
@@ -21,9 +21,8 @@ from fleet.store.journal import Journal
 from ota.clock import utc_now
 from ota.errors import Refused, VitrineError
 from ota.files import read_bounded
-from ota.manifest import NEWEST, parse_newest
-from ota.repository import Repository
-from ota.rollout import (
+from ota.formats.manifest import NEWEST, parse_newest
+from ota.formats.rollout import (
     PERMILLE_ALL,
     PLAN,
     ROLLOUT,
@@ -41,6 +40,7 @@ from ota.rollout import (
     share_at,
     waves_text,
 )
+from ota.publish.repository import Repository
 
 JUDGE_S = 10.0
 SYSTEM = "system"

@@ -13,11 +13,11 @@ from typing import Any
 import msgspec
 
 from fleet.chunker import chunks_of
-from ota import chunks, zstd
+from ota import zstd
 from ota.errors import Refused
 from ota.files import GrowingFile, read_bounded
-from ota.repository import Repository
-from ota.shortcuts import (
+from ota.formats import chunks
+from ota.formats.shortcuts import (
     CHUNKED_FROM_BYTES,
     DELTA_BYTES_MAX,
     SHORTCUTS_BYTES_MAX,
@@ -27,6 +27,7 @@ from ota.shortcuts import (
     read,
     shortcuts_of,
 )
+from ota.publish.repository import Repository
 
 ROLE = "programmes"
 # A box that missed more versions than these fetches small files whole.

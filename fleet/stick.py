@@ -17,9 +17,9 @@ from fleet.places import FleetPlaces
 from ota.errors import Refused, Retry
 from ota.files import GrowingFile, read_bounded, sha256_file, write_durable
 from ota.floor import locked
-from ota.repository import DELEGATED, Repository
-from ota.shortcuts import NAME as SHORTCUTS
-from ota.shortcuts import read as read_shortcuts
+from ota.formats.shortcuts import NAME as SHORTCUTS
+from ota.formats.shortcuts import read as read_shortcuts
+from ota.publish.repository import DELEGATED, Repository
 
 TARGET_BYTES_MAX = 16 << 20
 METADATA_BYTES_MAX = 16 << 20

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ota.errors import Refused
-from ota.tensor import Span
+from ota.formats.tensor import Span
 
 GRAPH, INITIALIZER = 7, 5
 DATA_TYPE, NAME, RAW = 2, 8, 9

@@ -14,9 +14,9 @@ import msgspec
 
 from device.messages import Ticket
 from fleet.places import checked_box_id, checked_chain_id
-from ota import dsse
 from ota.errors import Refused
-from ota.keys import PublicKey, SigningKey
+from ota.trust import dsse
+from ota.trust.keys import PublicKey, SigningKey
 
 PREFIX = "VITRINE1:"
 PAYLOAD_TYPE = dsse.TICKET

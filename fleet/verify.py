@@ -15,7 +15,7 @@ from typing import Any
 
 from ota.errors import Refused
 from ota.files import read_bounded
-from ota.proof import Verdict, verify
+from ota.trust.proof import Verdict, verify
 
 CA_BYTES_MAX = 65_536
 LINE_BYTES_MAX = 65_536

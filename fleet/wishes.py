@@ -10,7 +10,7 @@ from fleet.desired import next_desired, programme_of, seal
 from fleet.mqtt import Outgoing
 from fleet.store.boxes import Box, Boxes
 from ota.clock import utc_now
-from ota.keys import SigningKey
+from ota.trust.keys import SigningKey
 
 
 class Wishes:

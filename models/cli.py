@@ -170,7 +170,7 @@ def _fetch(args: argparse.Namespace) -> int:
 def _load(args: argparse.Namespace) -> Any:
     from device.render.bundle import load_bundle
     from ota.clock import utc_now
-    from ota.keys import PublicKey
+    from ota.trust.keys import PublicKey
 
     trusted = (PublicKey.load(args.trust),) if args.trust else None
     return load_bundle(args.folder, utc_now(), args.chain, trusted)

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ota import dsse
 from ota.files import write_durable
-from ota.keys import SigningKey
+from ota.trust import dsse
+from ota.trust.keys import SigningKey
 
 
 def synthetic_consent(avatar: str, base_sha256: str, gestures_sha256: dict[str, str]

@@ -18,8 +18,8 @@ from models.person import framing, gestures, moves
 from models.person.character import Character
 from models.person.face import CODE_NAMES
 from ota.clock import utc_now
-from ota.consent import LIKENESS_ROOT, check_bundle
 from ota.files import write_durable
+from ota.trust.consent import LIKENESS_ROOT, check_bundle
 
 
 @dataclass(frozen=True)

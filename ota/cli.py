@@ -9,13 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ota import keys_cli
 from ota.errors import Refused, Retry
+from ota.publish import keys_cli
 from ota.system import cli as system_cli
 
 if TYPE_CHECKING:
-    from ota.daemon import Roots
-    from ota.orders import Order
+    from ota.box.daemon import Roots
+    from ota.box.orders import Order
 
 WAIT_S = 900.0
 LOOK_S = 0.3
@@ -141,8 +141,8 @@ def _add(
 
 
 def _run_withdraw(args: argparse.Namespace) -> int:
-    from ota.ceremony import listing
-    from ota.withdraw import add
+    from ota.publish.ceremony import listing
+    from ota.publish.withdraw import add
 
     repository = keys_cli.open_for_change(args)
     add(repository, args.consent)
@@ -151,12 +151,12 @@ def _run_withdraw(args: argparse.Namespace) -> int:
 
 def _run_publish(args: argparse.Namespace) -> int:
     from ota.clock import utc_now
-    from ota.collecting import Collecting
-    from ota.consent import check_tree
-    from ota.keyring import thresholds_in
-    from ota.release import build, publish, read_needs
-    from ota.repository import ROLES, Repository
-    from ota.spread import plan_of, sign_plan
+    from ota.publish.collecting import Collecting
+    from ota.publish.keyring import thresholds_in
+    from ota.publish.release import build, publish, read_needs
+    from ota.publish.repository import ROLES, Repository
+    from ota.publish.spread import plan_of, sign_plan
+    from ota.trust.consent import check_tree
 
     keys = keys_cli.hands(args, ROLES)
     tree = args.tree or Path(__file__).resolve().parent.parent
@@ -203,11 +203,11 @@ def _run_publish(args: argparse.Namespace) -> int:
 
 
 def _run_check(args: argparse.Namespace) -> int:
-    from ota.daemon import environment_hash, open_source
+    from ota.box.daemon import environment_hash, open_source
+    from ota.box.install import find_offer, objection
+    from ota.box.state import StateFile
     from ota.floor import FloorClock
-    from ota.install import find_offer, objection
-    from ota.manifest import Machine
-    from ota.state import StateFile
+    from ota.formats.manifest import Machine
 
     places = _places(args)
     source = open_source(places, FloorClock(places.var / "clock"))
@@ -232,7 +232,7 @@ def _run_check(args: argparse.Namespace) -> int:
 
 
 def _run_install(args: argparse.Namespace) -> int:
-    from ota.orders import Order
+    from ota.box.orders import Order
 
     if args.stick is not None and not (args.stick / "metadata" / "timestamp.json").is_file():
         raise Refused(f"{args.stick} holds no signed repository; copy the fleet's `tuf` folder.")
@@ -241,17 +241,17 @@ def _run_install(args: argparse.Namespace) -> int:
 
 
 def _run_order(args: argparse.Namespace) -> int:
-    from ota.orders import Order
+    from ota.box.orders import Order
 
     return _ordered(args, Order(args.order))
 
 
 def _ordered(args: argparse.Namespace, order: Order) -> int:
     """By the running updater where there is one, else by ourselves."""
-    from ota.daemon import apply_alone
+    from ota.box.daemon import apply_alone
+    from ota.box.install import Settings
+    from ota.box.orders import give_order
     from ota.floor import lock_taken
-    from ota.install import Settings
-    from ota.orders import give_order
 
     places = _places(args)
     if lock_taken(places.var / "ota" / "lock"):
@@ -266,9 +266,9 @@ def _ordered(args: argparse.Namespace, order: Order) -> int:
 
 def _follow(args: argparse.Namespace, places: Roots) -> str:
     """Show the updater's progress until it is idle again."""
+    from ota.box.orders import read_progress
+    from ota.box.words import progress_line
     from ota.clock import Deadline, sleep_s
-    from ota.orders import read_progress
-    from ota.words import progress_line
 
     deadline = Deadline(WAIT_S)
     shown = ""
@@ -290,7 +290,7 @@ def _follow(args: argparse.Namespace, places: Roots) -> str:
 
 
 def _run_status(args: argparse.Namespace) -> int:
-    from ota.words import status_lines
+    from ota.box.words import status_lines
 
     told = _status(_places(args))
     lines = status_lines(told, _language(args))
@@ -299,10 +299,10 @@ def _run_status(args: argparse.Namespace) -> int:
 
 
 def _status(places: Roots) -> dict[str, Any]:
-    from ota.orders import read_progress, release_and_slot
-    from ota.slots import DirectorySlots
-    from ota.state import SLOTS, StateFile
-    from ota.words import waits_told
+    from ota.box.orders import read_progress, release_and_slot
+    from ota.box.slots import DirectorySlots
+    from ota.box.state import SLOTS, StateFile
+    from ota.box.words import waits_told
 
     state = StateFile(places.var / "ota").load()
     slots = DirectorySlots(places.opt)
@@ -324,8 +324,8 @@ def _status(places: Roots) -> dict[str, Any]:
 
 
 def _run_history(args: argparse.Namespace) -> int:
+    from ota.box.words import history_lines
     from ota.history import History
-    from ota.words import history_lines
 
     history = History(_places(args).var / "ota")
     entries = history.entries()[-max(1, args.last) :]
@@ -346,8 +346,8 @@ def _run_daemon(args: argparse.Namespace) -> int:
     import threading
     from dataclasses import replace
 
-    from ota.daemon import run
-    from ota.install import Settings
+    from ota.box.daemon import run
+    from ota.box.install import Settings
 
     leaving = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,7 +1,7 @@
 """Downloads: bounded, resumable, verified, durable. The only importer of urllib3.
 
-Trust is decided elsewhere (`ota.trust`): this file promises that a destination holds exactly the
-bytes that were asked for, or does not exist.
+Trust is decided elsewhere (`ota.trust.client`): this file promises that a destination holds exactly
+the bytes that were asked for, or does not exist.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from urllib3.exceptions import HTTPError, ProtocolError, SSLError
 from ota.clock import Deadline, sleep_s
 from ota.errors import Refused, Retry
 from ota.files import GrowingFile, read_bounded
-from ota.keys import certificate_until
+from ota.trust.keys import certificate_until
 
 CONNECT_S = 10.0
 CERTIFICATE_BYTES_MAX = 64 * 1024

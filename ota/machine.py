@@ -10,9 +10,9 @@ import platform
 import re
 from pathlib import Path
 
-from ota.compat import Facts
 from ota.errors import Refused
 from ota.files import read_bounded
+from ota.formats.compat import Facts
 
 # Counts up when a release could need something of the updater that an older one cannot do.
 UPDATER_VERSION = "2"

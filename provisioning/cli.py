@@ -135,7 +135,7 @@ def _show_ticket(text: str, box: str, until: str, args: argparse.Namespace) -> N
 def _run_enrol(args: argparse.Namespace) -> int:
     from device.paths import Places
     from ota.clock import monotonic_s, utc_now
-    from ota.keys import PublicKey
+    from ota.trust.keys import PublicKey
     from provisioning.enrol import enrol
 
     began_s = monotonic_s()

@@ -20,8 +20,8 @@ from ota.errors import Refused
 from ota.fetch import Fetcher
 from ota.files import read_bounded
 from ota.floor import FloorClock
-from ota.keys import PublicKey, load_public_keys
-from ota.trust import TrustClient
+from ota.trust.client import TrustClient
+from ota.trust.keys import PublicKey, load_public_keys
 from provisioning import identity_store as store
 from provisioning import x509
 from provisioning.client import pinned_authority, post_json

@@ -21,10 +21,10 @@ from urllib.parse import urlsplit
 import msgspec
 
 from device.messages import Ticket
-from ota import dsse
 from ota.errors import Refused
 from ota.files import read_bounded
-from ota.keys import PublicKey, SigningKey
+from ota.trust import dsse
+from ota.trust.keys import PublicKey, SigningKey
 
 PREFIX = "VITRINE1:"
 TEXT_CHARS_MAX = 4096

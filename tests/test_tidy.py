@@ -20,7 +20,8 @@ ENVIRONMENT_FILES = {"device/paths.py"}
 # cli runs on a laptop and composes children's environments.
 ENVIRONMENT_FOLDERS = ("cli/",)
 BROAD_EXCEPT_FILES = {
-    "device/player.py", "device/ear.py", "device/agent.py", "ota/install.py", "ota/daemon.py",
+    "device/player.py", "device/ear.py", "device/agent.py", "ota/box/install.py",
+    "ota/box/daemon.py",
     # The main loops of the agent's two threads.
     "device/sync/mqtt.py", "device/sync/inbox.py",
     # The main loop of the console's line.

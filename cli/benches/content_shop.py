@@ -23,12 +23,12 @@ from device.sync.content import Content
 from device.sync.identity import load_identity
 from fleet import serve
 from fleet.console.console import Console
+from ota.box.store import Store
 from ota.clock import Deadline, sleep_s, utc_now
 from ota.errors import Retry
 from ota.files import sha256_file
 from ota.floor import FloorClock
-from ota.shortcuts import CHUNKED_FROM_BYTES
-from ota.store import Store
+from ota.formats.shortcuts import CHUNKED_FROM_BYTES
 from provisioning import identity_store, x509
 from provisioning.enrol import EnrolAnswer, checked_files
 from provisioning.tickets import read_ticket

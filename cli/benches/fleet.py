@@ -7,8 +7,8 @@ from pathlib import Path
 
 from cli.benches.figure import Figure, median_ms
 from fleet.authority import Authority
-from ota import dsse
-from ota.keys import SigningKey
+from ota.trust import dsse
+from ota.trust.keys import SigningKey
 
 BOXES = 50_000
 

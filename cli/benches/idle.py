@@ -14,7 +14,7 @@ from device.sync.identity import load_identity
 from ota.clock import thread_cpu_s
 from ota.fetch import Fetcher
 from ota.floor import FloorClock
-from ota.trust import TrustClient
+from ota.trust.client import TrustClient
 
 LOOKS = 15
 VERSIONS = 8

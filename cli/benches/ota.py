@@ -10,10 +10,10 @@ from pathlib import Path
 from cli.benches import steer
 from cli.benches.figure import Figure, median_ms
 from cli.benches.ota_delta import networks, releases
-from ota import dsse
+from ota.box.store import Store
 from ota.files import write_durable
-from ota.keys import SigningKey
-from ota.store import Store
+from ota.trust import dsse
+from ota.trust.keys import SigningKey
 
 BLOCK_BYTES = 8 << 20
 

@@ -22,19 +22,19 @@ from device.paths import assets_dir, avatars_dir, repository_root
 from fleet.patches import Packed, make_patch
 from fleet.releases import add_ways
 from ota import zstd
-from ota.bring import Origin, Running, prepare
+from ota.box.bring import Origin, Running, prepare
+from ota.box.install import Source, find_offer
+from ota.box.stick import SCHEME, StickFetcher
+from ota.box.store import Store
 from ota.clock import process_cpu_s
 from ota.errors import Refused, Retry
 from ota.fetch import Progress
 from ota.floor import FloorClock
-from ota.install import Source, find_offer
-from ota.keys import SigningKey
-from ota.manifest import Manifest
-from ota.release import Release, build, publish
-from ota.repository import ROLES, Repository
-from ota.stick import SCHEME, StickFetcher
-from ota.store import Store
-from ota.trust import TrustClient
+from ota.formats.manifest import Manifest
+from ota.publish.release import Release, build, publish
+from ota.publish.repository import ROLES, Repository
+from ota.trust.client import TrustClient
+from ota.trust.keys import SigningKey
 
 # What a runtime is made of: most of it stays from release to release.
 STAYS = ("onnxruntime==1.31.1", "zstandard==0.25.0", "starlette==1.10.0", "anyio==4.16.0",

@@ -9,17 +9,17 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from cli.benches.figure import Figure, cpu_ms
+from ota.box.steer import look
 from ota.clock import utc_now
 from ota.errors import VitrineError
 from ota.fetch import Fetcher
 from ota.floor import FloorClock
-from ota.keys import SigningKey
-from ota.manifest import NEWEST
-from ota.repository import ROLES, Repository
-from ota.rollout import Plan, decide, encoded, place, read_waves
-from ota.spread import new_plan, sign_plan
-from ota.steer import look
-from ota.trust import TrustClient
+from ota.formats.manifest import NEWEST
+from ota.formats.rollout import Plan, decide, encoded, place, read_waves
+from ota.publish.repository import ROLES, Repository
+from ota.publish.spread import new_plan, sign_plan
+from ota.trust.client import TrustClient
+from ota.trust.keys import SigningKey
 
 CHECK_BYTES_MAX, CHECK_CPU_MS_MAX = 400, 10.0
 ROUNDS = 30

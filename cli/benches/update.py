@@ -24,19 +24,19 @@ from cli.benches.figure import Figure
 from device.paths import Places, assets_dir, child_environment, repository_root
 from device.preview.wire import read_packet, socket_path
 from device.stage.keeper import somebody_presents
+from ota.box.confirm import Verdict
+from ota.box.daemon import make_parts
+from ota.box.install import Parts, Settings, Source, find_offer, install
+from ota.box.seen import read_health
+from ota.box.slots import DirectorySlots
+from ota.box.stick import SCHEME, StickFetcher
 from ota.clock import Deadline, monotonic_s, sleep_s
-from ota.confirm import Verdict
-from ota.daemon import make_parts
 from ota.errors import Refused
 from ota.floor import FloorClock
-from ota.install import Parts, Settings, Source, find_offer, install
-from ota.keys import SigningKey
-from ota.release import build, publish
-from ota.repository import ROLES, Repository
-from ota.seen import read_health
-from ota.slots import DirectorySlots
-from ota.stick import SCHEME, StickFetcher
-from ota.trust import TrustClient
+from ota.publish.release import build, publish
+from ota.publish.repository import ROLES, Repository
+from ota.trust.client import TrustClient
+from ota.trust.keys import SigningKey
 
 GAP_S_MAX = 3.0
 BACK_S_MAX = 90.0

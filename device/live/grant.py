@@ -16,9 +16,9 @@ import msgspec
 
 from device.messages import LiveGrant
 from device.sync.desired import instant
-from ota import dsse
 from ota.errors import Refused
-from ota.keys import PublicKey
+from ota.trust import dsse
+from ota.trust.keys import PublicKey
 
 GRANT_S_MAX = 120
 ENVELOPE_CHARS_MAX = 4096

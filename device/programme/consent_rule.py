@@ -9,8 +9,8 @@ from device.programme.positions import Path
 from device.programme.problems import Fault
 from device.programme.rules import Checked
 from device.programme.window_rule import window
-from ota.consent import MANIFEST, check_bundle
 from ota.errors import Refused
+from ota.trust.consent import MANIFEST, check_bundle
 
 
 def consent(checked: Checked) -> Iterator[Fault]:

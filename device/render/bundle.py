@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device.render.gestures import Gesture, check_joins, read_gestures
-from ota import consent as consents
-from ota.consent import LIKENESS_ROOT, MANIFEST_BYTES_MAX, Consent
 from ota.errors import Refused
 from ota.files import is_file, lies_in, read_bounded, sha256_file
-from ota.keys import PublicKey
+from ota.trust import consent as consents
+from ota.trust.consent import LIKENESS_ROOT, MANIFEST_BYTES_MAX, Consent
+from ota.trust.keys import PublicKey
 
 SCHEMA = 1
 

@@ -14,12 +14,12 @@ from device.sharing.listener import Listener, listener_tls
 from device.sharing.order import is_due, ranked
 from device.sharing.peer import FromPeer, NotYet, Peer, PeerFailed, peer_tls
 from device.sharing.shelf import GROWING, WHOLE, Shelf
-from ota.assemble import Seeds, assemble
-from ota.chunks import Chunk
+from ota.box.assemble import Seeds, assemble
+from ota.box.store import Store
 from ota.clock import Deadline, monotonic_s
 from ota.errors import Refused
 from ota.files import read_bounded
-from ota.store import Store
+from ota.formats.chunks import Chunk
 
 PEERS_MAX = 16
 # After this without a beacon a box is not waited for.

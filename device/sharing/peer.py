@@ -7,10 +7,10 @@ import ssl
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
-from ota.chunks import Chunk, bytes_before, checked
 from ota.clock import Deadline, sleep_s
 from ota.errors import Refused, Retry
-from ota.keys import issued_name
+from ota.formats.chunks import Chunk, bytes_before, checked
+from ota.trust.keys import issued_name
 
 SILENCE_S = 5.0
 FIXED_S = 10.0
@@ -126,7 +126,7 @@ def peer_tls(certificate: str, key: str) -> ssl.SSLContext:
 
 
 class FromPeer:
-    """Chunks of one file from one box (an ota.assemble.Source)."""
+    """Chunks of one file from one box (an ota.box.assemble.Source)."""
 
     def __init__(
         self, peer: Peer, sha256: str, chunks: Sequence[Chunk], got: Callable[[int], None]

@@ -8,8 +8,8 @@ import threading
 from collections.abc import Iterable
 from pathlib import Path
 
-from ota.assemble import growing_path
-from ota.store import Store
+from ota.box.assemble import growing_path
+from ota.box.store import Store
 
 NOTHING, GROWING, WHOLE = 0, 1, 2
 

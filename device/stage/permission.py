@@ -9,9 +9,9 @@ from datetime import datetime
 from device.paths import Places
 from device.stage.keeper import last_picture_path
 from ota.clock import Deadline
-from ota.consent import Consent, check_consent
 from ota.errors import Refused
-from ota.withdrawn import Withdrawn
+from ota.trust.consent import Consent, check_consent
+from ota.trust.withdrawn import Withdrawn
 
 LOOK_S = 30.0
 

@@ -13,14 +13,15 @@ import msgspec
 
 from device.programme.load import INDEX_BYTES_MAX
 from device.programme.schema import INDEX_FILE, Index, IndexedFile
-from ota import chunks, zstd
-from ota.assemble import Pack, Seeds, Source, assemble
-from ota.chunks import Chunk
+from ota import zstd
+from ota.box.assemble import Pack, Seeds, Source, assemble
+from ota.box.store import Store
 from ota.errors import Refused
 from ota.fetch import HttpStatus, NoRanges
 from ota.files import read_bounded, write_durable
-from ota.shortcuts import DELTA_BYTES_MAX, Delta, Shortcuts
-from ota.store import Store
+from ota.formats import chunks
+from ota.formats.chunks import Chunk
+from ota.formats.shortcuts import DELTA_BYTES_MAX, Delta, Shortcuts
 
 NOT_FOUND = 404
 # A file without a list is held in memory until it is judged, when it comes from a neighbour.

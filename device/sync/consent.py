@@ -12,7 +12,7 @@ from pathlib import Path
 
 from device.programme.load import wished_avatar
 from ota.errors import Refused
-from ota.keys import PublicKey
+from ota.trust.keys import PublicKey
 
 
 def avatar_problems(

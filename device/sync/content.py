@@ -26,7 +26,8 @@ from device.sync.keeping import Scrub, leave_only, make_room
 from device.sync.plan import OnDisk
 from device.sync.together import SHARED_FROM_BYTES, Ways, bring_together
 from device.sync.withdrawing import look
-from ota.assemble import Seeds
+from ota.box.assemble import Seeds
+from ota.box.store import Store
 from ota.errors import Refused, Retry
 from ota.files import (
     copy_durable,
@@ -35,11 +36,10 @@ from ota.files import (
     sync_directory,
     write_durable,
 )
-from ota.shortcuts import SHORTCUTS_BYTES_MAX, Shortcuts, shortcuts_of
-from ota.shortcuts import read as read_shortcuts
-from ota.store import Store
-from ota.trust import Target
-from ota.withdrawn import Withdrawn
+from ota.formats.shortcuts import SHORTCUTS_BYTES_MAX, Shortcuts, shortcuts_of
+from ota.formats.shortcuts import read as read_shortcuts
+from ota.trust.client import Target
+from ota.trust.withdrawn import Withdrawn
 
 HELD_BYTES_MAX = 4096
 PROBLEMS_SHOWN = 3
@@ -48,7 +48,7 @@ Check = Callable[[Path], list[str]]
 
 
 class Trust(Protocol):
-    """What is needed of ota.trust.TrustClient."""
+    """What is needed of ota.trust.client.TrustClient."""
 
     def refresh(self) -> None:
         """Learn the newest signed state; raises Retry or Refused."""

@@ -14,9 +14,9 @@ import msgspec
 
 from device.messages import Desired
 from device.stage.settings import check_settings
-from ota import dsse
 from ota.errors import Refused
-from ota.keys import PublicKey
+from ota.trust import dsse
+from ota.trust.keys import PublicKey
 
 ENVELOPE_BYTES_MAX = 16_384
 SCHEMA = 1

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from device.messages import Desired
 from device.sync import desired as rules
-from ota import dsse
 from ota.errors import Refused, Retry
 from ota.files import read_bounded, write_durable
 from ota.floor import TwoCopies
-from ota.keys import PublicKey
+from ota.trust import dsse
+from ota.trust.keys import PublicKey
 
 
 class Following:

@@ -13,7 +13,7 @@ from ota.clock import utc_now
 from ota.errors import Refused
 from ota.fetch import tls_context, tls_for_downloads
 from ota.files import read_bounded
-from ota.keys import PublicKey, load_public_keys
+from ota.trust.keys import PublicKey, load_public_keys
 
 BOX_FILE_BYTES_MAX = 65_536
 ROOT_BYTES_MAX = 512_000

@@ -11,7 +11,7 @@ from device.programme.load import INDEX_BYTES_MAX, is_inside_path
 from device.programme.schema import INDEX_FILE, PROGRAMME_FILE, Index
 from ota.errors import Refused
 from ota.files import read_bounded, sha256_file
-from ota.trust import Target
+from ota.trust.client import Target
 
 FILES_MAX = 10_000
 FILE_BYTES_MAX = 1 << 30

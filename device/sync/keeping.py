@@ -14,9 +14,9 @@ from pathlib import Path
 
 from device.programme.schema import INDEX_FILE
 from device.sync.bringing import files_of
+from ota.box.store import Store
 from ota.fetch import DISK_RESERVE_BYTES, DiskFull
 from ota.files import sha256_file
-from ota.store import Store
 
 # A minute's share of the scrub: 4 GiB are looked at in four hours, at 0.1 % of a core.
 SCRUB_BYTES = 16 << 20

@@ -12,10 +12,10 @@ import msgspec
 from device.hal.base import Hal
 from device.messages import Json
 from device.paths import Places, repository_root
+from ota.box.orders import Order, give_order
 from ota.clock import utc_now
 from ota.errors import Refused, Retry
 from ota.files import read_bounded, write_durable
-from ota.orders import Order, give_order
 
 LOG_LINES_MAX = 400
 LOG_BYTES_MAX = 60_000

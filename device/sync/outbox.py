@@ -19,7 +19,7 @@ import msgspec
 from device.messages import Event
 from ota.clock import Deadline, monotonic_s
 from ota.errors import Retry
-from ota.proof import HEAD
+from ota.trust.proof import HEAD
 
 EVENT_BYTES_MAX = 8192
 ITEMS_MAX = 50_000

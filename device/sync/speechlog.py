@@ -1,5 +1,5 @@
 """What this screen said, in a log that cannot be changed unnoticed: rows chained by hash, heads
-signed with the box's key (`ota.proof`).
+signed with the box's key (`ota.trust.proof`).
 
     var/proof/rows-<first number>.jsonl      an event's JSON a line, heads among them;
                                              an empty line before what was written at once
@@ -23,11 +23,11 @@ import msgspec
 
 from device.messages import Event
 from device.sync.outbox import EVENT_BYTES_MAX
-from ota import dsse, proof
 from ota.clock import Deadline
 from ota.errors import Refused, Retry, VitrineError
 from ota.files import GrowingFile, read_bounded, sync_directory
-from ota.keys import private_key
+from ota.trust import dsse, proof
+from ota.trust.keys import private_key
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 KINDS = frozenset({"played", "live"})
@@ -268,7 +268,7 @@ def mend_tail(path: Path) -> int:
 
 
 def as_row(event: Event) -> dict[str, Any]:
-    """An event as `ota.proof` takes it."""
+    """An event as `ota.trust.proof` takes it."""
     return {"id": event.id, "at": event.at, "kind": event.kind, "detail": event.detail}
 
 

@@ -21,10 +21,10 @@ from device.sync.content import Content
 from device.sync.desired import ENVELOPE_BYTES_MAX
 from device.sync.follower import Follower
 from device.sync.following import Following
+from ota.box.stick import SCHEME, StickFetcher
 from ota.clock import Deadline, sleep_s
 from ota.errors import Refused, Retry, VitrineError
 from ota.files import read_bounded, write_durable
-from ota.stick import SCHEME, StickFetcher
 
 ORDER, TOLD = "import-order.json", "import-told.json"
 FILE_BYTES_MAX = 16_384

@@ -6,12 +6,12 @@ import hashlib
 from typing import Protocol
 
 from ota.errors import Refused
-from ota.trust import Target
-from ota.withdrawn import LIST_BYTES_MAX, TARGET, Withdrawn, read
+from ota.trust.client import Target
+from ota.trust.withdrawn import LIST_BYTES_MAX, TARGET, Withdrawn, read
 
 
 class Trust(Protocol):
-    """What is needed of ota.trust.TrustClient."""
+    """What is needed of ota.trust.client.TrustClient."""
 
     def known(self, path: str) -> Target | None:
         """What the last refresh knows under this name; raises Retry, Refused."""

@@ -24,7 +24,7 @@ from fleet.store.programmes import Programmes
 from fleet.studio import Studio
 from fleet.wishes import Wishes
 from ota.clock import utc_now
-from ota.repository import Repository
+from ota.publish.repository import Repository
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import msgspec
 
 from device.messages import Event
 from fleet.store.database import Database, Row
-from ota import proof
+from ota.trust import proof
 
 # About 900 bytes each, indexes with it; `vitrine fleet export proof` keeps what is older.
 ROWS_KEPT = 5_000_000
@@ -36,7 +36,7 @@ class ProofRow:
     place: Place
 
     def as_json(self) -> dict[str, Any]:
-        """As it is exported: what `ota.proof` verifies, and whose it is."""
+        """As it is exported: what `ota.trust.proof` verifies, and whose it is."""
         return {"box": self.box, "id": self.id, "at": self.at, "kind": self.kind,
                 "detail": self.detail}
 

@@ -15,10 +15,10 @@ from device.render.bundle import Features, load_bundle
 from models import manifest
 from models.film.permission import Permission
 from ota.clock import utc_now
-from ota.consent import LIKENESS_ROOT
 from ota.errors import Refused
 from ota.files import write_durable
-from ota.keys import PublicKey, SigningKey
+from ota.trust.consent import LIKENESS_ROOT
+from ota.trust.keys import PublicKey, SigningKey
 
 NETWORKS = ("renderer.fp32.onnx", "renderer.int8.onnx", "voice2code.onnx")
 

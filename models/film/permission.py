@@ -18,11 +18,11 @@ from typing import Any
 
 import msgspec
 
-from ota import dsse
-from ota.consent import Consent
 from ota.errors import Refused
 from ota.files import read_bounded
-from ota.keys import PublicKey, SigningKey
+from ota.trust import dsse
+from ota.trust.consent import Consent
+from ota.trust.keys import PublicKey, SigningKey
 
 FIELDS = ("avatar", "owner", "chains", "regions", "uses", "from", "until", "revocation_id")
 KNOWN = {*FIELDS, "synthetic", "source_sha256", "base_sha256"}

@@ -29,9 +29,9 @@ from models.importing.alignment import Alignment, align, crop_of, opening
 from models.importing.loop import Picture, Stretch, Tell, Tracker, find_stretch, write_loop
 from models.importing.network import Tried, try_network
 from models.importing.permission import Permission, read_permission
-from ota.consent import LIKENESS_ROOT
 from ota.errors import Refused, Retry
 from ota.files import sha256_file, sync_directory, write_durable
+from ota.trust.consent import LIKENESS_ROOT
 
 ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 BASE, TRACK, CROPS, CONSENT = "base.mp4", "track.npz", "crops.npz", "consent.dsse.json"

@@ -15,11 +15,11 @@ from typing import Any
 
 import msgspec
 
-from ota import dsse
-from ota.consent import LIKENESS_ROOT, Consent, check_consent
 from ota.errors import Refused
 from ota.files import read_bounded
-from ota.keys import PublicKey, SigningKey
+from ota.trust import dsse
+from ota.trust.consent import LIKENESS_ROOT, Consent, check_consent
+from ota.trust.keys import PublicKey, SigningKey
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from device.render.bundle import Bundle, Code, FileRef, Manifest, Track, VoiceRef
 from device.render.mouth import Mouth
 from models.measure.sync import FEATURES
-from ota.consent import Consent
+from ota.trust.consent import Consent
 
 Floats = NDArray[np.float32]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ota.errors import Broken, Refused
 
 if TYPE_CHECKING:
-    from ota.daemon import Roots
+    from ota.box.daemon import Roots
     from ota.system.update import Parts
 
 EXAMPLE = """examples:
@@ -112,8 +112,8 @@ def _stop(args: argparse.Namespace, tell: Tell) -> int:
 
 def _parts(args: argparse.Namespace) -> tuple[Parts, Roots]:
     """Everything an update of this box's system touches. Raises Refused or Broken elsewhere."""
-    from ota.daemon import make_gate, make_parts
-    from ota.install import Settings
+    from ota.box.daemon import make_gate, make_parts
+    from ota.box.install import Settings
     from ota.system.jetson import EFIVARS, JetsonBoot
     from ota.system.update import Parts, StateFile
 

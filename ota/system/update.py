@@ -15,13 +15,14 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Protocol
 
+from ota.box.confirm import Health, Trial, Verdict, lacks
+from ota.box.install import Settings
+from ota.box.state import REFUSED_MAX
 from ota.clock import monotonic_s, sleep_s
-from ota.confirm import Health, Trial, Verdict, lacks
 from ota.errors import Broken, Refused, Retry
 from ota.files import sha256_file
 from ota.floor import TwoCopies
-from ota.install import Settings
-from ota.state import REFUSED_MAX, version_key
+from ota.formats.versions import version_key
 from ota.system.boot import SYSTEMS, BootControl, other
 from ota.system.configuration import RAUC_AT_LEAST
 from ota.system.rauc import Bundle, System

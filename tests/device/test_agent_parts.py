@@ -19,10 +19,10 @@ from device.sync.inbox import BATCH_MAX, Inbox, take_batch
 from device.sync.orders import LocalOrders
 from device.sync.plan import Actual, Install, plan
 from device.sync.state import box_state
-from ota import dsse
+from ota.box.orders import take_order
 from ota.errors import Refused
-from ota.keys import PublicKey, SigningKey
-from ota.orders import take_order
+from ota.trust import dsse
+from ota.trust.keys import PublicKey, SigningKey
 from tests.sim.avatar_bundle import make_bundle
 
 NOW = datetime(2026, 11, 21, tzinfo=timezone.utc)

@@ -20,12 +20,13 @@ from device.sync import keeping
 from device.sync.content import Content
 from device.sync.following import Following
 from device.sync.outbox import Outbox
-from ota import dsse, fetch
+from ota import fetch
 from ota.errors import Retry, VitrineError
 from ota.fetch import Fetcher
 from ota.floor import KEEP_S, FloorClock
-from ota.keys import SigningKey
-from ota.withdrawn import Withdrawn
+from ota.trust import dsse
+from ota.trust.keys import SigningKey
+from ota.trust.withdrawn import Withdrawn
 from tests.ota.origin import serve
 from tests.sim.shelf import Shelf, box
 

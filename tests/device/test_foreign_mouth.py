@@ -22,7 +22,7 @@ from device.stage.mouths import CLOSING_FRAMES, MouthMaker, Spoken, cut_short
 from models.importing.bundle import Order, import_avatar
 from ota.clock import Deadline, process_cpu_s, sleep_s
 from ota.errors import Refused
-from ota.keys import SigningKey
+from ota.trust.keys import SigningKey
 from tests.sim import face_film, foreign_networks
 from tests.sim.built_programme import murmur
 

@@ -33,10 +33,10 @@ from device.stage.mouths import MouthMaker
 from device.stage.performer import Performer
 from device.stage.stage import Stage
 from device.stage.wardrobe import Wardrobe
-from ota import dsse
 from ota.clock import Deadline
 from ota.errors import Refused
-from ota.keys import SigningKey
+from ota.trust import dsse
+from ota.trust.keys import SigningKey
 from tests.sim.avatar_bundle import GESTURE_FRAMES, joins, make_bundle
 from tests.sim.built_programme import RATE_HZ, make_programme, murmur
 

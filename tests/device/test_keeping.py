@@ -22,12 +22,12 @@ from device.sync.following import Following
 from device.sync.inbox import JobDone, Worker
 from device.sync.keeping import Lying, Scrub, choose, make_room
 from device.sync.report import Faults
-from ota import store as store_module
+from ota.box import store as store_module
+from ota.box.store import Store
 from ota.errors import Retry
 from ota.fetch import Fetcher
 from ota.files import sha256_file
 from ota.floor import FloorClock
-from ota.store import Store
 from tests.ota.origin import Origin
 from tests.sim.shelf import Shelf, box
 

@@ -21,9 +21,9 @@ from device.paths import repository_root
 from device.preview.wire import packet
 from device.render.bundle import load_bundle
 from device.render.mouth import Mouth
-from ota import dsse
 from ota.errors import Refused
-from ota.keys import SigningKey
+from ota.trust import dsse
+from ota.trust.keys import SigningKey
 
 CHUNK = RATE_HZ // 50
 HORIZON = RATE_HZ * 14 // 100

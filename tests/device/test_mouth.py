@@ -15,10 +15,10 @@ from device.paths import repository_root
 from device.render import logmel
 from device.render.bundle import Bundle, load_bundle
 from device.render.mouth import Mouth, soft_gate
-from ota import dsse
 from ota.clock import utc_now
 from ota.errors import Refused
-from ota.keys import SigningKey
+from ota.trust import dsse
+from ota.trust.keys import SigningKey
 from tests.sim.avatar_bundle import make_bundle
 
 LIN = repository_root() / "models" / "avatars" / "lin"

@@ -25,9 +25,9 @@ from device.programme.problems import Problem
 from device.programme.schema import Programme, programme_json_schema
 from device.programme.window_rule import estimated_s
 from device.stage.withheld import WithheldNews
-from ota import dsse
 from ota.errors import Refused
-from ota.keys import SigningKey
+from ota.trust import dsse
+from ota.trust.keys import SigningKey
 from tests.sim.hummer import Hummer
 
 ROOT = Path(__file__).resolve().parents[2]

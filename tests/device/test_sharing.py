@@ -22,8 +22,8 @@ from device.sharing.beacon import Beacon, Hello, read_hello
 from device.sharing.listener import Listener, listener_tls
 from device.sharing.neighbours import Neighbours
 from device.sharing.peer import NotYet, Peer, PeerFailed, peer_tls
+from ota.box.store import Store
 from ota.clock import utc_now
-from ota.store import Store
 from tests.ota.origin import Origin
 from tests.sim.chain import wait_until
 from tests.sim.shelf import Authority, Shelf, box

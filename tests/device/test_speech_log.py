@@ -17,8 +17,8 @@ from device.sync import speechlog
 from device.sync.outbox import Outbox
 from device.sync.speechlog import log_files, read_events, spans
 from fleet import certificates
-from ota import proof
-from ota.proof import Verdict, row_hash, verify
+from ota.trust import proof
+from ota.trust.proof import Verdict, row_hash, verify
 from tests.sim.said_box import BOX, NOW, SaidBox, spoken
 
 Rows = list[dict[str, Any]]

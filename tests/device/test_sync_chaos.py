@@ -24,7 +24,7 @@ from fleet.store.boxes import Boxes
 from fleet.store.database import Database
 from fleet.store.proof import Proof
 from ota.clock import Deadline, monotonic_s, utc_now
-from ota.proof import verify
+from ota.trust.proof import verify
 from tests.device.box_process import BoxProcess
 from tests.sim.chain import CHAIN, Chain
 

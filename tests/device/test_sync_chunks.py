@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from device.sync.content import is_whole
+from ota.box.stick import StickFetcher
 from ota.errors import Refused, Retry
 from ota.files import sha256_file
-from ota.stick import StickFetcher
 from tests.ota.cutter import CUT, DONE, run_cut
 from tests.ota.origin import Origin
 from tests.sim.shelf import Shelf, box

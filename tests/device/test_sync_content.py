@@ -24,7 +24,7 @@ from ota import files
 from ota.clock import utc_now
 from ota.errors import Refused, Retry
 from ota.floor import FloorClock
-from ota.trust import Target
+from ota.trust.client import Target
 from tests.sim.chain import Chain
 
 

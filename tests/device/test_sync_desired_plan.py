@@ -27,10 +27,10 @@ from device.sync.plan import (
     Waiting,
     plan,
 )
-from ota import dsse
 from ota.clock import utc_now
 from ota.errors import Refused
-from ota.keys import SigningKey
+from ota.trust import dsse
+from ota.trust.keys import SigningKey
 
 KEY, STRANGER = SigningKey.generate(), SigningKey.generate()
 NOW = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)

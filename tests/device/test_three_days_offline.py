@@ -21,12 +21,12 @@ from device.programme.schema import Programme
 from device.stage.permission import Permission
 from device.sync.following import Following
 from device.sync.plan import standing_notice
-from ota import dsse
-from ota.consent import Consent
 from ota.errors import Refused, VitrineError
 from ota.floor import FloorClock
-from ota.keys import SigningKey
-from ota.withdrawn import Withdrawn
+from ota.trust import dsse
+from ota.trust.consent import Consent
+from ota.trust.keys import SigningKey
+from ota.trust.withdrawn import Withdrawn
 
 HOURS = 72
 YEARS = timedelta(days=730)

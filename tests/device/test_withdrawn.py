@@ -13,13 +13,13 @@ from device.stage import permission
 from device.stage.keeper import last_picture_path
 from device.stage.permission import Permission, forget_face
 from fleet import likeness
-from ota import withdraw
+from ota.box.stick import SCHEME, StickFetcher
 from ota.clock import Deadline
-from ota.consent import Consent, check_bundle
 from ota.errors import Refused
-from ota.keys import SigningKey
-from ota.stick import SCHEME, StickFetcher
-from ota.withdrawn import IDS_MAX, Withdrawn, read, written
+from ota.publish import withdraw
+from ota.trust.consent import Consent, check_bundle
+from ota.trust.keys import SigningKey
+from ota.trust.withdrawn import IDS_MAX, Withdrawn, read, written
 from tests.ota.origin import serve
 from tests.ota.run_cli import main
 from tests.ota.test_consent import NOW, bundle

@@ -21,8 +21,8 @@ from device.stage.liveness import Liveness
 from device.supervisor import Supervisor
 from device.warmup import NEWCOMER, Warmup
 from device.witness import Witness
+from ota.box.window import SHOP, read_shop
 from ota.clock import Deadline, monotonic_ns, sleep_s
-from ota.window import SHOP, read_shop
 
 SECOND_NS = 1_000_000_000
 

@@ -34,9 +34,9 @@ from device.programme.check import check
 from fleet import serve
 from fleet.console.console import Console
 from fleet.studio import Fault, field_path
-from ota import dsse
 from ota.clock import Deadline, sleep_s, utc_now
-from ota.keys import PublicKey
+from ota.trust import dsse
+from ota.trust.keys import PublicKey
 
 RATE_HZ = 24_000
 

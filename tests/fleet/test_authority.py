@@ -21,7 +21,7 @@ from fleet.repository import open_or_create
 from fleet.tickets import PREFIX, make_ticket, read_ticket
 from ota.clock import utc_now
 from ota.errors import Refused
-from ota.keys import SigningKey
+from ota.trust.keys import SigningKey
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from fleet.cli import register
 from fleet.store.database import Database
 from fleet.store.journal import Journal, drop_old_events, take_event
 from fleet.store.proof import Proof
-from ota import proof
+from ota.trust import proof
 from tests.sim.said_box import BOX, SaidBox
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=timezone.utc)

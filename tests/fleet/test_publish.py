@@ -21,8 +21,8 @@ from fleet.broker import find_mosquitto
 from ota.clock import utc_now
 from ota.fetch import Fetcher
 from ota.floor import FloorClock
-from ota.shortcuts import read, shortcuts_of
-from ota.trust import TrustClient
+from ota.formats.shortcuts import read, shortcuts_of
+from ota.trust.client import TrustClient
 
 PATH = "/api/v1/programmes/tea-shop"
 

@@ -13,7 +13,7 @@ from fleet.relay import PACKETS_MAX, WATCHERS_A_BOX_MAX, Relay, put, sealed_gran
 from fleet.serve import peer_of
 from ota.clock import utc_now
 from ota.errors import Refused
-from ota.keys import SigningKey
+from ota.trust.keys import SigningKey
 
 
 def test_one_person_speaks_through_a_box_and_a_few_watch() -> None:

@@ -13,9 +13,9 @@ from playwright.sync_api import expect, sync_playwright
 from rig import Fleet, SimBox, small_programme
 
 from ota.clock import utc_now
-from ota.keyring import find_keys
-from ota.repository import ROLES, Repository
-from ota.spread import new_plan, sign_plan
+from ota.publish.keyring import find_keys
+from ota.publish.repository import ROLES, Repository
+from ota.publish.spread import new_plan, sign_plan
 from tests.sim.browser import launch
 
 

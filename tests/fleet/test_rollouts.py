@@ -15,12 +15,12 @@ from fleet.rollouts import Rollouts, RolloutWanted, budget_spent
 from fleet.store.boxes import take_reported
 from fleet.store.database import Database
 from fleet.store.journal import Journal
+from ota.box.steer import Steering
 from ota.errors import Refused
-from ota.keys import SigningKey
-from ota.repository import ONLINE, ROLES, Repository
-from ota.rollout import place
-from ota.spread import new_plan, sign_plan
-from ota.steer import Steering
+from ota.formats.rollout import place
+from ota.publish.repository import ONLINE, ROLES, Repository
+from ota.publish.spread import new_plan, sign_plan
+from ota.trust.keys import SigningKey
 
 BOXES = 400
 OLD, BAD = "1.3.0", "1.4.0"

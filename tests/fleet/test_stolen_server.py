@@ -10,14 +10,15 @@ import pytest
 
 from fleet.places import FleetPlaces
 from fleet.repository import open_or_create
-from ota import ceremony, consent, dsse
 from ota.errors import Refused
 from ota.fetch import Fetcher
 from ota.floor import FloorClock
-from ota.keys import SigningKey
-from ota.metadata import TargetFile, serialised
-from ota.repository import ONLINE, Repository
-from ota.trust import TrustClient
+from ota.publish import ceremony
+from ota.publish.repository import ONLINE, Repository
+from ota.trust import consent, dsse
+from ota.trust.client import TrustClient
+from ota.trust.keys import SigningKey
+from ota.trust.metadata import TargetFile, serialised
 from tests.ota.origin import serve
 
 EVIL = {"releases": "releases/9.json", "avatars": "avatars/mei/9.json"}

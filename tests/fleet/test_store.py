@@ -27,7 +27,7 @@ from fleet.inbox import SUBSCRIBED, Unreadable, parse, split_picture
 from fleet.store.boxes import BEATS, Boxes, slices, take_status
 from fleet.store.database import Database
 from ota.errors import Refused
-from ota.keys import SigningKey
+from ota.trust.keys import SigningKey
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=timezone.utc)
 

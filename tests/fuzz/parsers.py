@@ -42,17 +42,20 @@ from device.sync.stick import _take, _told
 from fleet import certificates, inbox
 from fleet.drafts import to_bytes
 from fleet.tickets import read_ticket as read_fleet_ticket
-from ota import ceremony, chunks, consent, dsse, manifest, metadata, shortcuts, withdrawn, zstd
-from ota.daemon import read_health
+from ota import zstd
+from ota.box.daemon import read_health
+from ota.box.orders import Order, give_order, read_progress, take_order
+from ota.box.slots import DirectorySlots
+from ota.box.state import State, StateFile
 from ota.errors import VitrineError
 from ota.floor import FloorClock, TwoCopies
+from ota.formats import chunks, manifest, shortcuts
 from ota.history import History
-from ota.keys import PublicKey, SigningKey, issued_name
-from ota.orders import Order, give_order, read_progress, take_order
-from ota.repository import ROLES, Repository
-from ota.slots import DirectorySlots
-from ota.state import State, StateFile
-from ota.trust import Target
+from ota.publish import ceremony
+from ota.publish.repository import ROLES, Repository
+from ota.trust import consent, dsse, metadata, withdrawn
+from ota.trust.client import Target
+from ota.trust.keys import PublicKey, SigningKey, issued_name
 from provisioning import x509
 from provisioning.tickets import read_ticket
 

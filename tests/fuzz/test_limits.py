@@ -19,17 +19,18 @@ from device.programme.load import is_inside_path, load, wished_avatar
 from device.render.picture_size import size_px
 from device.render.pixels import picture_from_bytes
 from device.sync.following import Following
-from ota import consent, zstd
-from ota.ceremony import read as read_change
+from ota import zstd
+from ota.box.stick import SCHEME, StickFetcher
+from ota.box.store import Store
 from ota.errors import Refused, Retry
 from ota.fetch import Fetcher
 from ota.files import GrowingFile, is_file, lies_in, read_bounded
 from ota.floor import FloorClock
-from ota.keys import SigningKey
-from ota.repository import ROLES, Repository
-from ota.stick import SCHEME, StickFetcher
-from ota.store import Store
-from ota.trust import TrustClient
+from ota.publish.ceremony import read as read_change
+from ota.publish.repository import ROLES, Repository
+from ota.trust import consent
+from ota.trust.client import TrustClient
+from ota.trust.keys import SigningKey
 from tests.ota.origin import serve
 
 NOW = datetime(2026, 11, 25, tzinfo=timezone.utc)

@@ -31,11 +31,11 @@ from models.film.landmarks import (
 )
 from models.film.make import Plan, make
 from models.registry import read_registry
-from ota import dsse
-from ota.consent import LIKENESS_ROOT
 from ota.errors import Refused
 from ota.files import sha256_file
-from ota.keys import SigningKey
+from ota.trust import dsse
+from ota.trust.consent import LIKENESS_ROOT
+from ota.trust.keys import SigningKey
 
 LIN = repository_root() / "models" / "avatars" / "lin"
 NOW = datetime(2026, 11, 25, tzinfo=timezone.utc)

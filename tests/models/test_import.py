@@ -23,10 +23,10 @@ from device.render.baseloop import BaseLoop
 from device.render.bundle import load_bundle
 from models.importing.bundle import Order, import_avatar, make_loop
 from models.importing.loop import calmest, ends_match
-from ota import dsse
 from ota.errors import Refused, Retry
 from ota.files import sha256_file
-from ota.keys import SigningKey
+from ota.trust import dsse
+from ota.trust.keys import SigningKey
 from tests.sim import face_film, foreign_networks
 from tests.sim.built_programme import RATE_HZ, murmur
 

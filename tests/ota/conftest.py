@@ -11,9 +11,9 @@ import pytest
 
 from ota.fetch import Fetcher
 from ota.floor import FloorClock
-from ota.keys import SigningKey
-from ota.repository import ROLES, Repository
-from ota.trust import TrustClient
+from ota.publish.repository import ROLES, Repository
+from ota.trust.client import TrustClient
+from ota.trust.keys import SigningKey
 from tests.ota.origin import Origin, serve
 
 PROGRAMME = "programmes/spring-tea/12.json"

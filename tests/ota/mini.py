@@ -93,7 +93,7 @@ class MiniSupervisor(threading.Thread):
         self._crashes = 0
         self.versions: list[str] = []
         self.restarts_of: list[Path] = []
-        # What it tells of the shop (`ota.window.Shop`); None: an older supervisor.
+        # What it tells of the shop (`ota.box.window.Shop`); None: an older supervisor.
         self.shop: dict[str, object] | None = None
 
     def run(self) -> None:

@@ -8,20 +8,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from ota.box.confirm import Health
+from ota.box.install import Parts, Settings, Source
+from ota.box.slots import DirectorySlots
+from ota.box.state import StateFile
+from ota.box.store import Store
+from ota.box.window import Wait
 from ota.clock import monotonic_s
-from ota.confirm import Health
 from ota.fetch import Fetcher
 from ota.floor import FloorClock
+from ota.formats.manifest import Machine
 from ota.history import History
-from ota.install import Parts, Settings, Source
-from ota.manifest import Machine
-from ota.release import build, publish
-from ota.repository import Repository
-from ota.slots import DirectorySlots
-from ota.state import StateFile
-from ota.store import Store
-from ota.trust import TrustClient
-from ota.window import Wait
+from ota.publish.release import build, publish
+from ota.publish.repository import Repository
+from ota.trust.client import TrustClient
 
 QUICK = Settings(show_s=0.3, hold_s=0.05, look_s=0.01)
 MIB = 1 << 20

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ota.box.unpack import members
 from ota.errors import Refused
-from ota.manifest import Machine, misfit, parse_manifest
-from ota.release import PLATFORMS, build, members
+from ota.formats.manifest import Machine, misfit, parse_manifest
+from ota.publish.release import PLATFORMS, build
 from tests.ota.conftest import Fleet
 from tests.ota.rig import release_to, source_tree
 

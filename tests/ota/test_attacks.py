@@ -11,18 +11,18 @@ from typing import Any
 
 import pytest
 
-from ota import ceremony
-from ota.ceremony import Change
-from ota.dsse import key_of
+from ota.box.stick import SCHEME, StickFetcher
 from ota.errors import Refused, VitrineError
 from ota.fetch import Fetcher
 from ota.floor import KEEP_S, FloorClock
-from ota.keys import SigningKey
-from ota.metadata import Metadata, TargetFile, serialised
-from ota.repository import LIFE, ROLES, Repository
-from ota.roles import set_keys
-from ota.stick import SCHEME, StickFetcher
-from ota.trust import TrustClient
+from ota.publish import ceremony
+from ota.publish.ceremony import Change
+from ota.publish.repository import LIFE, ROLES, Repository
+from ota.publish.roles import set_keys
+from ota.trust.client import TrustClient
+from ota.trust.dsse import key_of
+from ota.trust.keys import SigningKey
+from ota.trust.metadata import Metadata, TargetFile, serialised
 from tests.ota.conftest import PROGRAMME, Box, Fleet
 from tests.ota.origin import Origin
 

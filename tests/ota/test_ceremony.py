@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from ota import ceremony
 from ota.errors import Refused
-from ota.keyring import find_keys
-from ota.keys import SigningKey
-from ota.locked_key import SCRYPT
-from ota.repository import ROLES, Repository
+from ota.publish import ceremony
+from ota.publish.keyring import find_keys
+from ota.publish.repository import ROLES, Repository
+from ota.trust.keys import SigningKey
+from ota.trust.locked_key import SCRYPT
 from tests.ota.conftest import Box
 from tests.ota.origin import Origin
 from tests.ota.rig import source_tree

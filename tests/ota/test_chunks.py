@@ -15,10 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet.chunker import CHUNK_BYTES_MIN, chunks_of
-from ota import chunks, zstd
-from ota.chunks import CHUNK_BYTES_MAX, Chunk
+from ota import zstd
 from ota.errors import Refused
-from ota.shortcuts import read
+from ota.formats import chunks
+from ota.formats.chunks import CHUNK_BYTES_MAX, Chunk
+from ota.formats.shortcuts import read
 
 BODY = random.Random(3).randbytes(6 << 20)
 

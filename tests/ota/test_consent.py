@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from fleet import likeness
-from ota import dsse
 from ota.clock import utc_now
-from ota.consent import check_bundle, check_tree
 from ota.errors import Refused
 from ota.files import sha256_file
-from ota.keys import SigningKey
+from ota.trust import dsse
+from ota.trust.consent import check_bundle, check_tree
+from ota.trust.keys import SigningKey
 
 NOW = datetime(2026, 11, 25, tzinfo=timezone.utc)
 

@@ -18,15 +18,15 @@ from typing import cast
 
 import pytest
 
+from ota.box.orders import Order, give_order, read_progress, release_and_slot, take_order
+from ota.box.seen import read_health
+from ota.box.slots import DirectorySlots
+from ota.box.state import Phase, State, StateFile
+from ota.box.window import read_shop
 from ota.clock import Deadline, sleep_s
-from ota.keyring import load_keyring, make_keyring
-from ota.orders import Order, give_order, read_progress, release_and_slot, take_order
-from ota.repository import Repository
-from ota.rollout import ROLLOUT, Rollout, encoded
-from ota.seen import read_health
-from ota.slots import DirectorySlots
-from ota.state import Phase, State, StateFile
-from ota.window import read_shop
+from ota.formats.rollout import ROLLOUT, Rollout, encoded
+from ota.publish.keyring import load_keyring, make_keyring
+from ota.publish.repository import Repository
 from tests.ota.mini import (
     EAR_DEAF,
     EAR_GOOD,

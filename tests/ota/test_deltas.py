@@ -15,18 +15,18 @@ from hypothesis import strategies as st
 from fleet.patches import Packed, make_patch
 from fleet.releases import add_ways
 from fleet.tensors import spans, tensors
-from ota import patch as patches
 from ota import zstd
-from ota.confirm import Verdict
+from ota.box.confirm import Verdict
+from ota.box.install import Source, find_offer, install, recover
+from ota.box.plan import Here, plan
 from ota.errors import Refused, Retry
-from ota.install import Source, find_offer, install, recover
-from ota.layout import SlotTar
-from ota.manifest import Artefact
-from ota.patch import COPY, Goal, Group, Head, Range, Step
-from ota.plan import Here, plan
-from ota.release import Release, build, publish
-from ota.shortcuts import Chunked, Patch, Ways, read_ways, ways_of
-from ota.tensor import SPANS_MAX, Span, difference, tuned
+from ota.formats import patch as patches
+from ota.formats.layout import SlotTar
+from ota.formats.manifest import Artefact
+from ota.formats.patch import COPY, Goal, Group, Head, Range, Step
+from ota.formats.shortcuts import Chunked, Patch, Ways, read_ways, ways_of
+from ota.formats.tensor import SPANS_MAX, Span, difference, tuned
+from ota.publish.release import Release, build, publish
 from tests.ota.conftest import Fleet
 from tests.ota.cutter import CUT, DONE, run_cut
 from tests.ota.origin import Origin

@@ -16,12 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ota import fetch as fetch_module
+from ota.box.store import Store
 from ota.clock import utc_now
 from ota.errors import Refused, Retry
 from ota.fetch import DiskFull, Fetcher, HttpStatus, tls_context, tls_for_downloads
 from ota.history import LINES_MAX, History, first_break
-from ota.keyring import find_keys, load_keyring, make_keyring
-from ota.store import Store
+from ota.publish.keyring import find_keys, load_keyring, make_keyring
 from tests.ota.origin import Origin
 
 BODY = random.Random(7).randbytes(700_000)

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from ota.confirm import Health, Verdict
+from ota.box.confirm import Health, Verdict
+from ota.box.install import confirm, find_offer, go_back, install, recover, run_trial
+from ota.box.state import Phase
 from ota.errors import Refused, Retry
-from ota.install import confirm, find_offer, go_back, install, recover, run_trial
-from ota.manifest import NEWEST
-from ota.release import build, publish
-from ota.state import Phase
-from ota.trust import NothingSigned
+from ota.formats.manifest import NEWEST
+from ota.publish.release import build, publish
+from ota.trust.client import NothingSigned
 from tests.ota.conftest import Fleet
 from tests.ota.rig import Kiosk, release_to, source_tree
 

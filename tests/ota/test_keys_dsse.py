@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ota import dsse
 from ota.errors import Refused
-from ota.keys import PublicKey, SigningKey
+from ota.trust import dsse
+from ota.trust.keys import PublicKey, SigningKey
 
 KEY, OTHER = SigningKey.generate(), SigningKey.generate()
 PAYLOAD = b'{"seq": 7}'

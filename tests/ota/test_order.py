@@ -13,16 +13,25 @@ from pathlib import Path
 
 import pytest
 
-from ota.confirm import Health, Trial, Verdict, lacks
+from ota.box.confirm import Health, Trial, Verdict, lacks
+from ota.box.install import (
+    Parts,
+    find_offer,
+    go_on,
+    install,
+    objection,
+    put_off,
+    recover,
+    run_trial,
+)
+from ota.box.orders import read_progress, write_progress
+from ota.box.state import Phase
+from ota.box.window import Wait
+from ota.box.words import history_lines, progress_line, status_lines, wait_sentence, waits_told
 from ota.errors import Refused, Retry
 from ota.floor import FloorClock
 from ota.history import History
 from ota.holder import held
-from ota.install import Parts, find_offer, go_on, install, objection, put_off, recover, run_trial
-from ota.orders import read_progress, write_progress
-from ota.state import Phase
-from ota.window import Wait
-from ota.words import history_lines, progress_line, status_lines, wait_sentence, waits_told
 from tests.ota.conftest import Fleet
 from tests.ota.rig import Kiosk, release_to
 

@@ -16,15 +16,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from ota.compat import unmet
-from ota.confirm import Verdict
+from ota.box.confirm import Verdict
+from ota.box.install import find_offer, install
+from ota.box.slots import DirectorySlots
+from ota.box.unpack import members
 from ota.errors import Refused, Retry
-from ota.install import find_offer, install
-from ota.layout import SlotTar, artefact_bytes, layout
+from ota.formats.compat import unmet
+from ota.formats.layout import SlotTar, artefact_bytes, layout
+from ota.formats.manifest import SBOM_FILE, Machine, misfit, parse_manifest
 from ota.machine import facts_of, memory_free_bytes
-from ota.manifest import SBOM_FILE, Machine, misfit, parse_manifest
-from ota.release import build, members, publish, read_needs
-from ota.slots import DirectorySlots
+from ota.publish.release import build, publish, read_needs
 from tests.ota.conftest import Fleet
 from tests.ota.rig import Kiosk, release_to, source_tree
 from tests.ota.wheelhouse import NATIVE, wheel, wheelhouse

@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ota.box.steer import Steering, look
+from ota.box.window import FRESH_S, VISITOR_S, Shop, read_shop, waits
 from ota.errors import Refused
-from ota.rollout import (
+from ota.formats.rollout import (
     Plan,
     Rollout,
     Wave,
@@ -24,8 +26,6 @@ from ota.rollout import (
     read_waves,
     waves_text,
 )
-from ota.steer import Steering, look
-from ota.window import FRESH_S, VISITOR_S, Shop, read_shop, waits
 from tests.ota.conftest import Box, Fleet
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=timezone.utc)

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from ota.confirm import Trial, Verdict
-from ota.state import (
+from ota.box.confirm import Trial, Verdict
+from ota.box.state import (
     SLOTS,
     Begin,
     Confirm,
@@ -26,9 +26,9 @@ from ota.state import (
     Stopped,
     free_slot,
     step,
-    version_key,
     wanted_slot,
 )
+from ota.formats.versions import version_key
 
 VERSIONS = st.sampled_from(["1", "1.0.1", "1.2", "1.10", "2", "3.4.5.6"])
 EVENTS: st.SearchStrategy[Event] = st.one_of(

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from ota.confirm import Health, Verdict
+from ota.box.confirm import Health, Verdict
+from ota.box.install import Settings
 from ota.errors import Refused
-from ota.install import Settings
 from ota.system import keeper, update
 from ota.system.backend import answer
 from ota.system.boot import SYSTEMS, other

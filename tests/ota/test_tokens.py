@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from ota import tokens
-from ota.dsse import key_of
 from ota.errors import Refused
-from ota.keyring import find_tokens
-from ota.keys import SigningKey
-from ota.repository import ROLES, Repository
+from ota.publish import tokens
+from ota.publish.keyring import find_tokens
+from ota.publish.repository import ROLES, Repository
+from ota.trust.dsse import key_of
+from ota.trust.keys import SigningKey
 from tests.ota.conftest import Box
 from tests.ota.origin import Origin
 from tests.ota.run_cli import main

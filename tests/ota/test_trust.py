@@ -13,8 +13,8 @@ import pytest
 from ota.errors import Refused, Retry
 from ota.fetch import Fetcher
 from ota.floor import FloorClock
-from ota.keys import SigningKey
-from ota.repository import LIFE, ROLES, Repository
+from ota.publish.repository import LIFE, ROLES, Repository
+from ota.trust.keys import SigningKey
 from tests.ota.conftest import PROGRAMME, Box, Fleet
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from ota.confirm import Verdict
-from ota.daemon import run
-from ota.install import Settings, find_offer, install
-from ota.release import build, publish
-from ota.slots import DirectorySlots
-from ota.updater import TRIES_MAX, place_to_start, renew, settled, updater_part
+from ota.box.confirm import Verdict
+from ota.box.daemon import run
+from ota.box.install import Settings, find_offer, install
+from ota.box.slots import DirectorySlots
+from ota.box.updater import TRIES_MAX, place_to_start, renew, settled, updater_part
+from ota.publish.release import build, publish
 from tests.ota.conftest import Fleet
 from tests.ota.cutter import CUT, DONE, run_cut
 from tests.ota.rig import Kiosk, source_tree

@@ -10,12 +10,12 @@ from device.messages import Desired, Event
 from device.sync.following import Following
 from device.sync.outbox import Outbox
 from fleet.desired import seal
+from ota.box.stick import StickFetcher
 from ota.clock import utc_now
 from ota.floor import FloorClock, RoleFloor
-from ota.keys import SigningKey
-from ota.repository import ROLES, Repository
-from ota.stick import StickFetcher
-from ota.trust import TrustClient
+from ota.publish.repository import ROLES, Repository
+from ota.trust.client import TrustClient
+from ota.trust.keys import SigningKey
 from tests.power.flow import Tell
 
 EVENTS = 6

@@ -13,9 +13,9 @@ from device.messages import ProgrammeWanted
 from device.sync.content import Content
 from device.sync.index_rules import is_whole
 from device.sync.keeping import hashes_in
+from ota.box.stick import StickFetcher
+from ota.box.store import Store
 from ota.files import sha256_file
-from ota.stick import StickFetcher
-from ota.store import Store
 from tests.power.flow import Tell
 from tests.sim.shelf import STORE_BYTES, Shelf, box
 

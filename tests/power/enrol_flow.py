@@ -22,11 +22,11 @@ from fleet.authority import Authority
 from fleet.desired import seal
 from fleet.places import FleetPlaces
 from fleet.repository import open_or_create
+from ota.box.stick import StickFetcher
 from ota.clock import utc_now
 from ota.errors import VitrineError
 from ota.floor import FloorClock, RoleFloor
-from ota.stick import StickFetcher
-from ota.trust import TrustClient
+from ota.trust.client import TrustClient
 from provisioning.enrol import enrol
 from tests.power.flow import Tell
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ota.slots import DirectorySlots
+from ota.box.slots import DirectorySlots
 from tests.ota.cutter import CUT, DONE, run_cut
 from tests.power.amounts import EVENINGS, SABOTAGE_STATES, SEED
 from tests.power.camera import Camera, Photo, develop, photograph

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from ota.confirm import Health
+from ota.box.confirm import Health
+from ota.box.install import Source, confirm, find_offer, go_back, install, recover, run_trial
+from ota.box.state import Phase
+from ota.box.stick import StickFetcher
 from ota.floor import FloorClock, RoleFloor
-from ota.install import Source, confirm, find_offer, go_back, install, recover, run_trial
-from ota.keys import SigningKey
-from ota.repository import ROLES, Repository
-from ota.state import Phase
-from ota.stick import StickFetcher
-from ota.trust import TrustClient
+from ota.publish.repository import ROLES, Repository
+from ota.trust.client import TrustClient
+from ota.trust.keys import SigningKey
 from tests.ota.rig import Kiosk, release_to
 from tests.power.flow import Tell
 

@@ -14,7 +14,7 @@ from device.paths import Places
 from device.sync.identity import load_identity
 from ota.clock import utc_now
 from ota.errors import Refused, Retry
-from ota.keys import PublicKey
+from ota.trust.keys import PublicKey
 from provisioning.claim import claim
 from provisioning.enrol import enrol
 from provisioning.tickets import read_ticket
@@ -133,7 +133,7 @@ def test_a_ticket_that_ran_out_or_is_signed_by_nobody(server: Server, tmp_path: 
     made = claim("late-1", 1, authority=server.state)
     with pytest.raises(Refused, match="ended"):
         enrol(Places(tmp_path), made.text, utc_now() + timedelta(minutes=2))
-    stranger = __import__("ota.keys", fromlist=["SigningKey"]).SigningKey.generate().public
+    stranger = __import__("ota.trust.keys", fromlist=["SigningKey"]).SigningKey.generate().public
     with pytest.raises(Refused, match="not signed"):
         read_ticket(made.text, utc_now(), stranger)
     own = PublicKey.load(_public(server.state, tmp_path))
@@ -159,7 +159,7 @@ def test_a_ticket_is_not_asked_for_over_plain_http_from_elsewhere() -> None:
 
 
 def _public(state: Path, folder: Path) -> Path:
-    from ota.keys import SigningKey
+    from ota.trust.keys import SigningKey
 
     path = folder / "ticket.pub.pem"
     path.write_text(SigningKey.load(state / "authority" / "ticket.key.pem").public.to_pem())

@@ -17,8 +17,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from device.render.video import write_base
-from ota import dsse
-from ota.keys import SigningKey
+from ota.trust import dsse
+from ota.trust.keys import SigningKey
 
 PATCH = 256
 CODES = 4

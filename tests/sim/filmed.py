@@ -13,7 +13,7 @@ import numpy as np
 from device.audio.soundfiles import read, write_wav
 from device.paths import repository_root
 from device.render.video import read_movie
-from ota.keys import SigningKey
+from ota.trust.keys import SigningKey
 
 RATE_HZ = 16_000
 AVATARS = repository_root() / "models" / "avatars"

@@ -14,13 +14,13 @@ from device.sharing.neighbours import Credentials, Neighbours
 from device.sync.content import Content, ContentPlaces
 from fleet import certificates
 from fleet.shortcuts import add_shortcuts
+from ota.box.store import Store
 from ota.clock import utc_now
 from ota.fetch import Fetcher
 from ota.floor import FloorClock
-from ota.keys import SigningKey
-from ota.repository import ROLES, Repository
-from ota.store import Store
-from ota.trust import TrustClient
+from ota.publish.repository import ROLES, Repository
+from ota.trust.client import TrustClient
+from ota.trust.keys import SigningKey
 
 STORE_BYTES = 64 << 20
 

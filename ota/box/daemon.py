@@ -1,0 +1,382 @@
+"""`vitrine-ota`: looks for releases, installs them, watches their trial. One loop.
+
+Its only word to the supervisor is the switch `<opt>/current`; the supervisor's only word to it is
+`run/health.json`. It runs from its own code, never from the slot it replaces.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from ota.box.confirm import Health, Verdict
+from ota.box.install import (
+    Parts,
+    Settings,
+    Source,
+    confirm,
+    find_offer,
+    go_back,
+    go_on,
+    install,
+    objection,
+    put_off,
+    recover,
+    roll_back,
+    run_trial,
+)
+from ota.box.orders import Order, Teller, take_order, write_progress
+from ota.box.seen import read_health, read_proven
+from ota.box.slots import MARK, DirectorySlots
+from ota.box.state import Phase, State, StateFile
+from ota.box.steer import Steering, look
+from ota.box.stick import SCHEME, StickFetcher
+from ota.box.store import Store
+from ota.box.updater import renew, settled
+from ota.box.window import Shop, Wait, read_shop, waits
+from ota.box.words import wait_sentence
+from ota.clock import Deadline, monotonic_s, sleep_s
+from ota.errors import Broken, Refused, VitrineError
+from ota.fetch import Fetcher, tls_for_downloads
+from ota.files import read_bounded
+from ota.floor import FloorClock
+from ota.formats.manifest import Machine
+from ota.history import History
+from ota.holder import held
+from ota.trust.client import TrustClient
+
+CHECK_S = 6 * 3600.0
+WAIT_LOOK_S = 1.0
+RETRY_S = 300.0
+ARTEFACTS_BYTES_MAX = 6 << 30
+FILE_BYTES_MAX = 1 << 20
+
+
+@dataclass
+class Gate:
+    """When the switch may be made; `asked` by a person with --now, `window` of the roll-out."""
+
+    shop: Callable[[], Shop]
+    now: Callable[[], datetime]
+    asked: bool = False
+    window: str = ""
+
+    def __call__(self) -> Wait | None:
+        """Why not now, None: go on."""
+        return waits(self.shop(), self.now(), monotonic_s(), self.window, self.asked)
+
+
+class Roots(Protocol):
+    """What is needed of `device.paths.Places`."""
+
+    @property
+    def identity(self) -> Path: ...
+    @property
+    def var(self) -> Path: ...
+    @property
+    def opt(self) -> Path: ...
+    @property
+    def run(self) -> Path: ...
+
+
+def run(
+    places: Roots,
+    restart: Callable[[str | None], None] | None = None,
+    health: Callable[[], Health | None] | None = None,
+    settings: Settings | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    say: Callable[[str], None] = lambda text: None,
+) -> int:
+    """The main loop; returns 0 when `stop()` says so. Raises Retry: another updater runs.
+
+    Without `restart` and `health` the supervisor follows the switch and writes `run/health.json`.
+    """
+    with _alone(places, "daemon", wait_s=1.0):
+        gate = make_gate(places)
+        parts = make_parts(places, restart, health, settings or Settings(), stop, gate)
+        state = recover(parts)
+        if state.phase is Phase.TRIAL:
+            say(f"release {state.version} is tried")
+            run_trial(parts)
+        check, failed = Deadline(random.uniform(0.0, 5.0)), ""
+        standing = Standing(places.run)
+        standing.tell(parts)
+        while not stop():
+            order = take_order(places.run)
+            if order is None and standing.may_go_on(parts):
+                order = Order("go-on")
+            if order is not None or check.passed:
+                before = failed
+                gate.asked = order is not None and order.now == "now"
+                spoken, failed = _safe_turn(parts, places, order, gate)
+                check = Deadline(RETRY_S if failed else CHECK_S * random.uniform(0.8, 1.2))
+                standing.tell(parts, spoken or failed, bool(failed))
+                # The same trouble every five minutes is said once.
+                if spoken or failed != before:
+                    say(spoken or failed or "the fleet answers again")
+                settled(places.opt)
+                if renew(places.opt, parts.slots, parts.state.load()):
+                    say("the updater itself is of the new release now, and starts again")
+                    return 0
+            sleep_s(parts.settings.look_s)
+    return 0
+
+
+class Standing:
+    """What people read while the updater does nothing: idle, or why a release waits."""
+
+    def __init__(self, run: Path) -> None:
+        self._run = run
+        self._told: Wait | None = None
+        self._waiting = False
+        self._look = Deadline(0.0)
+        self._said = ("", False)
+
+    def tell(self, parts: Parts, message: str = "", failed: bool = False) -> None:
+        """After each turn."""
+        self._waiting = parts.state.load().phase is Phase.WAITING
+        self._told = parts.waits() if self._waiting else None
+        self._said = (message, failed)
+        write_progress(self._run, "idle", message=message, failed=failed, wait=self._told)
+
+    def may_go_on(self, parts: Parts) -> bool:
+        """True when a release lies ready and its moment has come; looks once a second."""
+        if not self._waiting or not self._look.passed:
+            return False
+        self._look = Deadline(WAIT_LOOK_S)
+        wait = parts.waits()
+        if wait is not None and self._told is not None and wait.why != self._told.why:
+            self._told = wait
+            write_progress(self._run, "idle", 0, 0, *self._said, wait=wait)
+        return wait is None
+
+
+def _safe_turn(
+    parts: Parts, places: Roots, order: Order | None, gate: Gate
+) -> tuple[str, str]:
+    """What was done, and what went wrong; either may be empty."""
+    try:
+        return _turn(parts, places, order, gate), ""
+    except VitrineError as error:
+        return "", str(error)
+    except Exception as error:
+        # Unknown trouble: leave the screen alone, and start clean.
+        raise Broken(f"The updater failed ({error!r}) and starts again.") from error
+
+
+def _turn(parts: Parts, places: Roots, order: Order | None, gate: Gate) -> str:
+    """One look at the fleet, or one order; returns a sentence for people."""
+    state = parts.state.load()
+    # A full disk stopped the last turn in its middle: go on as after a power cut.
+    if state.phase in (Phase.INSTALLING, Phase.TRIAL) and recover(parts).phase is Phase.TRIAL:
+        run_trial(parts)
+    name = "check" if order is None else order.name
+    if name == "go-on":
+        if (told := _news(parts, places)) is not None and _is_held_back(told, state):
+            put_off(parts, "the roll-out was stopped or paused meanwhile")
+            return f"release {state.version} was put off: its roll-out is held back"
+        return _ended(parts, state.version, go_on(parts))
+    if name == "rollback":
+        if state.phase is Phase.WAITING:
+            put_off(parts, "a person refused it")
+            return f"release {state.version} was put off"
+        return f"went back to release {go_back(parts).good_version}"
+    if name == "confirm":
+        raise Refused("There is no release on trial; there is nothing to confirm.")
+    source = open_source(places, parts.clock, order.stick if order else None)
+    version = _wanted(parts, places, source, order, gate)
+    state = parts.state.load()
+    if state.phase is Phase.WAITING and version == state.version:
+        return _ended(parts, version, go_on(parts)) if name == "install" else ""
+    if version is None:
+        return ""
+    if state.phase is Phase.WAITING:
+        put_off(parts, f"release {version} is wanted instead")
+    offer = find_offer(source, version)
+    against = objection(parts.state.load(), offer, parts.machine)
+    if against:
+        if name == "install":
+            raise Refused(f"Nothing was installed: {against}.")
+        return ""
+    return _ended(parts, offer.version, install(parts, source, offer))
+
+
+def _ended(parts: Parts, version: str, verdict: Verdict) -> str:
+    """What became of an install, for people. Raises Refused when it was taken back."""
+    if verdict is Verdict.ROLLBACK:
+        raise Refused(f"Release {version} was taken back: {parts.state.load().reason}.")
+    if verdict is Verdict.CONFIRM:
+        return f"release {version} is installed and confirmed"
+    if parts.state.load().phase is not Phase.WAITING:
+        return f"release {version} is on trial"
+    wait = parts.waits()
+    return f"release {version} lies ready" + (f"; {wait_sentence(wait)}" if wait else "")
+
+
+def _wanted(
+    parts: Parts, places: Roots, source: Source, order: Order | None, gate: Gate
+) -> str | None:
+    """The version to run now by a person's order, else by the fleet's plan; None: leave it.
+
+    Raises Refused: a person asked, and there is nothing. What lies ready and is not wanted any
+    more (paused, stopped) is put off.
+    """
+    asked = order is not None and order.name == "install"
+    if order is not None and order.version and order.by != "fleet":
+        return order.version
+    state, box, now = parts.state.load(), box_id(places), parts.clock.now()
+    told = look(source.trust, source.fetcher, source.targets_url, _kept(places))
+    decision = told.decide(box, state.good_version, now)
+    if order is not None and order.version:
+        why = told.forbids(order.version, box, state.good_version, now)
+        if why:
+            raise Refused(f"Release {order.version} is not installed now: {why}.")
+        return order.version
+    gate.window = decision.window
+    if state.phase is Phase.WAITING and decision.release != state.version:
+        if _is_held_back(told, state):
+            put_off(parts, decision.why)
+        elif decision.release is None:
+            return state.version
+    if decision.release is None and asked:
+        raise Refused(f"Nothing was installed: {decision.why}.")
+    if decision.release in state.refused and not asked:
+        return None
+    return decision.release
+
+
+def _news(parts: Parts, places: Roots) -> Steering | None:
+    """What the fleet says just before the switch; None: a shop without a line goes on."""
+    try:
+        source = open_source(places, parts.clock)
+        return look(source.trust, source.fetcher, source.targets_url, _kept(places))
+    except VitrineError:
+        return None
+
+
+def _kept(places: Roots) -> Path:
+    return places.var / "ota" / "steer"
+
+
+def _is_held_back(told: Steering, state: State) -> bool:
+    """Was what lies ready paused or stopped meanwhile?"""
+    brake = told.rollout
+    return brake is not None and brake.release == state.version and brake.state != "running"
+
+
+def box_id(places: Roots) -> str:
+    """This box's name, by which its wave is reckoned; empty before it is enrolled."""
+    try:
+        told = json.loads(read_bounded(places.identity.resolve() / "box.json", FILE_BYTES_MAX))
+        return str(told.get("box", ""))
+    except (OSError, ValueError, AttributeError, Refused):
+        return ""
+
+
+def make_parts(
+    places: Roots,
+    restart: Callable[[str | None], None] | None,
+    health: Callable[[], Health | None] | None,
+    settings: Settings,
+    stop: Callable[[], bool] = lambda: False,
+    gate: Gate | None = None,
+) -> Parts:
+    """Everything an update of this box touches, at its places."""
+    slots = DirectorySlots(places.opt)
+    home = places.var / "ota"
+    return Parts(
+        state=StateFile(home),
+        slots=slots,
+        artefacts=Store(home / "artefacts", ARTEFACTS_BYTES_MAX),
+        history=History(home),
+        clock=FloorClock(places.var / "clock"),
+        machine=Machine.here(requirements=environment_hash(places)),
+        restart=restart or (lambda slot: None),
+        health=health or (lambda: read_health(places.run / "health.json", slots)),
+        settings=settings,
+        order=lambda: _word(take_order(places.run)),
+        stop=stop,
+        tell=Teller(places.run),
+        waits=gate or make_gate(places),
+        proven=lambda: read_proven(places.run / "health.json"),
+    )
+
+
+def make_gate(places: Roots) -> Gate:
+    """The gate of this box: what its supervisor tells of the shop, by the box's trusted clock."""
+    return Gate(lambda: read_shop(places.run), FloorClock(places.var / "clock").now)
+
+
+def _alone(places: Roots, who: str, wait_s: float) -> AbstractContextManager[None]:
+    """This box's updates are ours alone. Raises Retry that names who has them."""
+    now = FloorClock(places.var / "clock").now()
+    return held(places.var / "ota" / "lock", places.run / "ota-holder.json", who, now, wait_s)
+
+
+def open_source(places: Roots, clock: FloorClock, stick: str | None = None) -> Source:
+    """The chain's repository, by this box's identity, or from a stick with the same checks.
+
+    Raises Refused: not enrolled.
+    """
+    folder = places.identity.resolve()
+    try:
+        box = json.loads(read_bounded(folder / "box.json", FILE_BYTES_MAX))
+        url = str(box["content_url"]).rstrip("/")
+        root = read_bounded(folder / "tuf-root.json", FILE_BYTES_MAX)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Refused("This box is not enrolled yet; run `vitrine provision enrol`.") from error
+    fetcher: Fetcher | StickFetcher
+    if stick is None:
+        fetcher = Fetcher(tls_for_downloads(folder, clock.now()))
+    else:
+        url, fetcher = SCHEME, StickFetcher(Path(stick))
+    trust = TrustClient(places.var / "ota" / "trust", f"{url}/metadata", fetcher, clock)
+    trust.bootstrap(root)
+    running = places.opt / "current" / MARK
+    return Source(trust, fetcher, f"{url}/targets", running=running)
+
+
+def environment_hash(places: Roots) -> str:
+    """The sha256 of the list of packages this box's environment was made from, if noted."""
+    try:
+        return read_bounded(places.opt / "requirements.sha256", 200).decode("ascii").strip()
+    except (OSError, ValueError, Refused):
+        return ""
+
+
+def apply_alone(places: Roots, order: Order, settings: Settings) -> str:
+    """Carry out an order where no updater runs (a technician's command). Raises Retry, Refused.
+
+    An installed release is then tried when the updater starts.
+    """
+    with _alone(places, order.name, wait_s=0.0):
+        parts = make_parts(places, None, None, settings)
+        state = recover(parts)
+        if order.name == "confirm":
+            confirm(parts, "a person confirmed it")
+            return f"release {state.version} is confirmed"
+        if order.name == "rollback":
+            if state.phase is Phase.TRIAL:
+                roll_back(parts, "a person refused it")
+                return f"release {state.version} was taken back"
+            return f"went back to release {go_back(parts).good_version}"
+        source = open_source(places, parts.clock, order.stick)
+        offer = find_offer(source, order.version)
+        install(parts, source, offer, trial=False)
+        return f"release {offer.version} is installed; its trial begins when the kiosk starts"
+
+
+def _word(order: Order | None) -> str | None:
+    return None if order is None else order.name
+
+
+def requirements_mark(requirements: Path) -> bytes:
+    """What provisioning writes to `<opt>/requirements.sha256` after it made the environment."""
+    return hashlib.sha256(requirements.read_bytes()).hexdigest().encode() + b"\n"

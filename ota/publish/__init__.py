@@ -1,0 +1,1 @@
+"""The publisher's machine: keys, releases, and the folder of signed files that boxes fetch from."""
