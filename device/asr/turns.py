@@ -9,16 +9,18 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from device.asr.endings import Ending
-from device.asr.evidence import Evidence
+from device.asr.evidence import Evidence, level_db
 from device.asr.vad import CHUNK_MS
 
 Samples = NDArray[np.float32]
 
+_LATELY_CHUNKS = 512 // CHUNK_MS
 _SOFT_MS = 96  # within so much quiet a faint last syllable still belongs to the speech
 
 
@@ -28,8 +30,10 @@ class TurnSettings:
 
     A turn begins after `onset_ms`. `pause_ms` of quiet hands the utterance out; each pause that
     was none adds `pause_step_ms`, up to `pause_max_ms`: whoever hesitates is not decoded all the
-    time. An utterance with less than `voiced_min_ms` of voice is a cough; one of `length_max_ms`
-    is ended and a new one begins. It ends after `end_ms` of quiet; where the words are judged
+    time. The detector notices an end 80 ms late; the first pause is taken sooner where it begins
+    to doubt (`lull`) and the sound has fallen by `lull_db`, which noise does not let it. An
+    utterance with less than `voiced_min_ms` of voice is a cough; one of `length_max_ms` is ended
+    and a new one begins. It ends after `end_ms` of quiet; where the words are judged
     (`is_judged`) after `end_known_ms`, `end_ms` or `end_unfinished_ms`, and what never became a
     certain voice after `end_maybe_ms`.
     """
@@ -40,6 +44,8 @@ class TurnSettings:
     pause_ms: int = 32
     pause_step_ms: int = 32
     pause_max_ms: int = 192
+    lull: float = 0.97
+    lull_db: float = 20.0
     end_ms: int = 450
     end_known_ms: int = 256
     end_unfinished_ms: int = 832
@@ -108,6 +114,7 @@ class _Turn:
     handed: int | None = None
     pauses: int = 0
     ending: Ending | None = None
+    levels_db: deque[float] = field(default_factory=partial(deque, maxlen=_LATELY_CHUNKS))
 
 
 @dataclass
@@ -195,12 +202,14 @@ class Turns:
     def _within(self, turn: _Turn, chunk: Samples, probability: float, end_ns: int) -> list[Event]:
         s = self.settings
         turn.chunks.append(chunk)
+        turn.levels_db.append(level_db(chunk))
+        lulled = self._lulled(turn, probability)
         events: list[Event] = []
         if probability >= (s.offset if turn.quiet_ms < _SOFT_MS else s.onset):
             turn.voiced_ms += CHUNK_MS
             turn.speech_end_ns = end_ns
             turn.quiet_ms = 0
-            if turn.handed is not None:
+            if turn.handed is not None and not lulled:
                 events.append(WentOn(turn.handed))
                 turn.handed = turn.ending = None
                 turn.pauses += 1
@@ -211,7 +220,8 @@ class Turns:
             turn.quiet_ms += CHUNK_MS
         too_long = len(turn.chunks) * CHUNK_MS >= s.length_max_ms
         pause_ms = min(s.pause_max_ms, s.pause_ms + turn.pauses * s.pause_step_ms)
-        if self._is_whole(turn) and turn.handed is None and (too_long or turn.quiet_ms >= pause_ms):
+        paused = too_long or turn.quiet_ms >= pause_ms or (lulled and turn.pauses == 0)
+        if self._is_whole(turn) and turn.handed is None and paused:
             events.append(self._hand_out(turn))
         if too_long or turn.quiet_ms >= self._end_after_ms(turn):
             events += self._end(turn, cut=too_long and turn.quiet_ms == 0)
@@ -227,6 +237,11 @@ class Turns:
             return s.end_known_ms
         # While the words are not there, nobody knows whether they are unfinished.
         return s.end_ms if turn.ending == "open" else s.end_unfinished_ms
+
+    def _lulled(self, turn: _Turn, probability: float) -> bool:
+        """Has the voice fallen silent, though the detector still hears some?"""
+        fallen_db = max(turn.levels_db) - turn.levels_db[-1]
+        return probability < self.settings.lull and fallen_db >= self.settings.lull_db
 
     def _is_whole(self, turn: _Turn) -> bool:
         return turn.certain and turn.voiced_ms >= self.settings.voiced_min_ms

@@ -30,9 +30,10 @@ Samples = NDArray[np.float32]
 RATE_HZ = 16_000
 CHUNK_SAMPLES = 512
 _CHUNK_NS = CHUNK_SAMPLES * 1_000_000_000 // RATE_HZ
-_BLOCK_S = 0.032
-_LATENCY_S = 0.06
-_QUEUE_BLOCKS = 96
+# Small blocks: with 32 ms the sound server hands over every 64.
+_BLOCK_S = 0.01
+_LATENCY_S = 0.04
+_QUEUE_BLOCKS = 300
 _STALLED_NS = 1_000_000_000
 # PulseAudio's first block from an idle card has been seen to take 2 s.
 _FIRST_BLOCK_NS = 5_000_000_000

@@ -30,14 +30,51 @@ def resample(samples: Samples, from_hz: int, to_hz: int) -> Samples:
 
 
 class Resampler:
-    """A mono stream at another rate: feed blocks of any length, get what is ready."""
+    """A mono stream at another rate: feed blocks of any length, get what is ready.
+
+    soxr holds back 22 ms on average and 37 at most, which a visitor would wait; to a whole part
+    of the rate (48 to 16 kHz) the way is a filter that holds back one.
+    """
 
     def __init__(self, from_hz: int, to_hz: int) -> None:
         self._same = from_hz == to_hz
-        self._stream = None if self._same else soxr.ResampleStream(from_hz, to_hz, 1, "float32")
+        whole = not self._same and from_hz % to_hz == 0
+        self._every = Decimator(from_hz // to_hz) if whole else None
+        self._stream = None if self._same or whole else soxr.ResampleStream(
+            from_hz, to_hz, 1, "float32")
 
     def feed(self, samples: Samples, last: bool = False) -> Samples:
         """The samples that became ready; `last` flushes the tail."""
+        if self._every is not None:
+            tail = np.zeros(self._every.delay if last else 0, np.float32)
+            return self._every.feed(np.concatenate([samples, tail]))
         if self._stream is None:
             return samples
         return np.asarray(self._stream.resample_chunk(samples, last), np.float32)
+
+
+class Decimator:
+    """Every `factor`-th sample of a low-passed stream: a sinc under a Kaiser window, 6 dB down
+    at 0.94 of the new band and 60 dB from 1.06 of it on (Oppenheim and
+    Schafer, Discrete-Time Signal Processing, 7.5)."""
+
+    _HALF, _EDGE, _BETA = 16, 0.94, 5.65
+
+    def __init__(self, factor: int) -> None:
+        self._factor = factor
+        self.delay = self._HALF * factor
+        at = np.arange(-self.delay, self.delay + 1)
+        taps = np.sinc(at * self._EDGE / factor) * np.kaiser(len(at), self._BETA)
+        self._taps = (taps / taps.sum()).astype(np.float32)
+        # Half the filter lies before the first sample: nothing is shifted in time.
+        self._before = np.zeros(self.delay, np.float32)
+
+    def feed(self, samples: Samples) -> Samples:
+        """What can be told of the stream so far; `delay` samples are kept for the next call."""
+        held = np.concatenate([self._before, samples.astype(np.float32, copy=False)])
+        count = max(0, (len(held) - len(self._taps)) // self._factor + 1)
+        self._before = held[count * self._factor :]
+        if count == 0:
+            return np.zeros(0, np.float32)
+        windows = np.lib.stride_tricks.sliding_window_view(held, len(self._taps))
+        return np.asarray(windows[:: self._factor][:count] @ self._taps, np.float32)

@@ -111,17 +111,18 @@ class Speaker:
             if deadline.passed or self._stop.wait(0.02):
                 return
 
-    def play(self, samples: Samples, not_before: int = 0, lead: int = 0) -> int:
+    def play(self, samples: Samples, not_before: int = 0, quiet: int = 0) -> int:
         """Schedule mono 48 kHz samples at the next free point of the 25 fps grid.
 
-        Not before frame `not_before`, nor sooner than `lead` frames after what the device
-        already has. Returns the start frame. Raises Retry when too many clips wait.
+        Not before frame `not_before`, and what the device already has is not changed: of the
+        first `quiet` samples, which are silence, any may be skipped for an earlier voice.
+        Returns the start frame. Raises Retry when too many clips wait.
         """
         with self._lock:
             self._forget_before(self._horizon())
             if len(self._clips) >= CLIPS_MAX:
                 raise Retry("Too many sentences wait to be spoken; try again in a moment.")
-            start = max(not_before, self._horizon() + lead, self._busy_until())
+            start = max(not_before, self._horizon() - quiet, self._busy_until())
             start = -(-start // GRID_FRAMES) * GRID_FRAMES
             self._clips.append((start, np.ascontiguousarray(samples, np.float32)))
             return start

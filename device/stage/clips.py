@@ -21,6 +21,8 @@ CODES_MAX = 1024
 CODES_BYTES_MAX = 96 << 20
 AT_HAND_BYTES_MAX = 24 << 20  # a programme's answers: 96 kB a second of speech
 SHORT_MAX = 32767.0
+# Softer than this (-54 dBFS) nobody hears; the soft beginning of a consonant is left whole.
+HUSHED, BEFORE_VOICE = 0.002, RATE_HZ // 200
 Floats = npt.NDArray[np.float32]
 Shorts = npt.NDArray[np.int16]
 
@@ -31,6 +33,12 @@ class Clip:
 
     samples: Floats
     codes: Codes
+
+    @property
+    def quiet(self) -> int:
+        """How many samples of silence it begins with."""
+        voice = np.flatnonzero(np.abs(self.samples[: RATE_HZ // 4]) > HUSHED)
+        return max(0, int(voice[0]) - BEFORE_VOICE) if len(voice) else 0
 
 
 class ClipShelf:

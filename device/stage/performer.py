@@ -341,7 +341,7 @@ class Performer:
     def _sound(self, path: Path, not_before: int) -> tuple[int, Clip]:
         """Put the clip and its mouths onto the timeline; its first frame and the clip."""
         clip = self._shelf.take(path)
-        first = self._speaker.play(clip.samples, not_before)
+        first = self._speaker.play(clip.samples, not_before, clip.quiet)
         self._mouths.say(self._stage.frame_at(first), clip.codes)
         return first, clip
 

@@ -72,6 +72,26 @@ def fed(turns: Turns, *pieces: tuple[np.ndarray, float, int]) -> list[Event]:
             events += turns.feed(chunk.astype(np.float32), probability, 0)
     return events
 
+def test_a_voice_that_falls_silent_is_handed_out_before_the_detector_has_noticed() -> None:
+    # Two chunks of silence that the detector still takes for voice, as it does after each end.
+    after = ((HUM * 0.001, 0.9, 1), (HUM * 0.001, 0.6, 1))
+    turns = Turns()
+    events = fed(turns, (HUM, 1.0, 40), *after)
+    assert kinds(events) == [Began, Paused]
+    assert isinstance(events[1], Paused) and len(events[1].samples) >= 40 * CHUNK_SAMPLES
+    assert kinds(fed(turns, (HUM * 0.001, 0.0, 20))) == [Ended]
+
+    turns = Turns()
+    assert kinds(fed(turns, (HUM, 1.0, 40), *after, (HUM, 1.0, 20))) == [Began, Paused, WentOn]
+    # The closure before a "t", which the detector does not doubt, is no end.
+    turns = Turns()
+    assert kinds(fed(turns, (HUM, 1.0, 40), (HUM * 0.001, 1.0, 2), (HUM, 1.0, 20))) == [Began]
+    # In noise nothing falls so far: the detector alone decides.
+    turns = Turns()
+    noise = ((HUM * 0.3, 0.9, 1), (HUM * 0.3, 0.6, 1))
+    assert kinds(fed(turns, (HUM, 1.0, 40), *noise)) == [Began]
+
+
 
 def test_a_voice_is_certain_at_once_and_a_cough_is_only_perhaps_one() -> None:
     quiet, voice, burst = HISS * 0.001, HUM * 0.2, HISS * 0.3

@@ -80,3 +80,27 @@ def test_a_stream_resampled_in_pieces_is_the_clip_resampled_whole() -> None:
     joined, whole = np.concatenate(pieces), resample(source, 44_100, 16_000)
     assert len(joined) == len(whole)
     assert np.abs(joined - whole).max() < 1e-3
+
+
+@pytest.mark.parametrize("rate_hz", [48_000, 32_000])
+def test_a_whole_part_of_the_rate_holds_back_one_millisecond(rate_hz: int) -> None:
+    source = tone(rate_hz, 1.0, 1000.0)
+    stream, heard = Resampler(rate_hz, 16_000), 0
+    blocks = np.array_split(source, 97)
+    joined = []
+    for number, block in enumerate(blocks):
+        joined.append(stream.feed(block, last=number == len(blocks) - 1))
+        heard += len(block)
+        held_ms = heard * 1e3 / rate_hz - sum(len(each) for each in joined) / 16.0
+        assert -0.1 < held_ms <= 1.1
+    found, whole = np.concatenate(joined), resample(source, rate_hz, 16_000)
+    assert len(found) == len(whole)
+    assert np.abs(found - whole)[16:-16].max() < 1e-3
+
+
+def test_what_a_lower_rate_cannot_hold_is_not_folded_into_it() -> None:
+    stream = Resampler(48_000, 16_000)
+    loud = [float(np.abs(stream.feed(tone(48_000, 0.5, hz))[200:-200]).max())
+            for hz in (6000.0, 8600.0, 10_000.0, 15_000.0)]
+    assert loud[0] > 0.98 * float(np.abs(tone(48_000, 0.5, 6000.0)).max())
+    assert max(loud[1:]) < 0.002

@@ -20,6 +20,7 @@ from device.audio.drift import Drift
 from device.audio.speaker import CLIPS_MAX, GRID_FRAMES, RATE_HZ, Speaker
 from device.audio.underflow import LATENCIES_S, Underflows
 from device.paths import repository_root
+from ota.clock import monotonic_s
 from ota.errors import Retry
 from tests.sim.avatar_bundle import make_bundle
 from tests.sim.sound import sound_server
@@ -78,6 +79,17 @@ def test_without_a_device_the_clock_runs_and_clips_have_their_time() -> None:
     assert first % GRID_FRAMES == 0 and second >= first + RATE_HZ
     assert not speaker.state().running and speaker.state().fault == "off"
     assert speaker.flush() < first + RATE_HZ
+
+
+def test_an_answer_does_not_wait_for_the_silence_it_begins_with() -> None:
+    speaker = Speaker(enabled=False)
+    speaker.clock = MediaClock(RATE_HZ, monotonic_s() - 1.0)
+    quiet = RATE_HZ // 20
+    horizon = speaker.horizon()
+    start = speaker.play(np.zeros(RATE_HZ, np.float32), 0, quiet)
+    assert start % GRID_FRAMES == 0
+    # The voice itself comes at the first point of the grid that is still to be chosen.
+    assert horizon <= start + quiet <= speaker.horizon() + GRID_FRAMES
 
 
 def test_the_queue_of_clips_is_bounded() -> None:
