@@ -95,6 +95,23 @@ def test_even_past_the_voice_detector_noise_is_none_of_the_questions_in_the_prom
         assert transcript.text == "" and transcript.rejected
 
 
+def test_a_short_question_that_is_known_at_once_is_not_looked_at_again() -> None:
+    question = spoken_16k("请问龙井多少钱", "zh-CN")
+    asked: list[str] = []
+
+    def known(text: str, language: str) -> bool:
+        asked.append(text)
+        return "多少钱" in text
+
+    prompt = {"zh-CN": "铁观音多少钱？龙井多少钱？"}
+    found = whisper().transcribe_unless(question, BOTH, prompt, lambda: False, known)
+    assert found is not None and asked == [found.text]
+    # What is not known is looked at with the programme's words at hand, as ever.
+    proper = whisper().transcribe_unless(question, BOTH, prompt, lambda: False, lambda *_: False)
+    assert proper is not None and proper.text == whisper().transcribe(
+        question, BOTH, prompt).text
+
+
 def test_a_question_written_twice_is_said_once() -> None:
     assert without_repeats("莫莉龙珠怎么卖？莉龙珠怎么卖") == "莫莉龙珠怎么卖？"
     assert without_repeats("Is it open? Is it open?") == "Is it open?"
