@@ -47,7 +47,7 @@ class TurnSettings:
     lull: float = 0.97
     lull_db: float = 20.0
     end_ms: int = 450
-    end_known_ms: int = 256
+    end_known_ms: int = 192
     end_unfinished_ms: int = 832
     end_maybe_ms: int = 192
     voiced_min_ms: int = 192

@@ -66,6 +66,21 @@ class _Decoded:
         repeats = len(data) > _LOOP_BYTES_MIN and len(data) > _LOOP_RATIO * len(zlib.compress(data))
         return repeats or self.capped
 
+    @property
+    def is_sure(self) -> bool:
+        """Sure enough of a short utterance."""
+        return self.log_prob >= _SHORT_SURE and not _reason_to_reject(self, self.text)
+
+
+@dataclass(frozen=True)
+class _Said:
+    """An utterance, the language it is in, and the programme's words in that language."""
+
+    samples: Samples
+    duration_s: float
+    language: str
+    words: str
+
 
 class Whisper:
     """A loaded Whisper model; see `device.asr.recogniser.Recogniser`."""
@@ -151,15 +166,14 @@ class Whisper:
         The language is "" while it is not sure. None when it was given up.
         """
         started_s = monotonic_s()
-        duration_s = len(samples_16k) / SAMPLE_RATE_HZ
-        window_s = min(_WINDOW_MAX_S, max(_SKETCH_WINDOW_S, duration_s + _AFTER_S))
         if given_up():
             return None
-        encoded = self._encode(samples_16k, window_s)
+        encoded = self._encode(samples_16k, _SKETCH_WINDOW_S)
         if given_up():
             return None
         language, sure = self._language(encoded, self._known(languages))
-        decoded = self._decode(encoded, language, "", duration_s, beam=1)
+        said = _Said(samples_16k, len(samples_16k) / SAMPLE_RATE_HZ, language, "")
+        decoded = self._decode(encoded, said, "", beam=1)
         rejected = _reason_to_reject(decoded, decoded.text)
         found = Transcript(
             "" if rejected else _written(decoded.text, language), language if sure else "",
@@ -175,52 +189,67 @@ class Whisper:
             return Transcript("", languages[0], 0.0, rejected="empty")
         duration_s = len(samples) / SAMPLE_RATE_HZ
         short = duration_s <= _SHORT_S
-        window_s = max(_SHORT_WINDOW_S if short else _WINDOW_MIN_S, duration_s + _AFTER_S)
         if given_up():
             return None
-        encoded = self._encode(samples, min(_WINDOW_MAX_S, window_s))
+        encoded = self._encode(samples, _SHORT_WINDOW_S if short else _WINDOW_MIN_S)
         if given_up():
             return None
         language, _ = self._language(encoded, languages)
-        words = prompt.get(language, "")
-        if short and words and enough is not _nothing:
-            found = self._known_at_once(encoded, language, duration_s, enough)
-            if found is not None or given_up():
-                return found
-        decoded = self._decode(encoded, language, words, duration_s, beam=1)
+        said = _Said(samples, duration_s, language, prompt.get(language, ""))
+        way = self._short if short else self._long
+        return way(said, encoded, given_up, enough)
+
+    def _short(
+        self, said: _Said, encoded: Any, given_up: Callable[[], bool],
+        enough: Callable[[str, str], bool],
+    ) -> Transcript | None:  # fmt: skip
+        """A question: without the prompt where it is known at once; the beam for what is
+        doubtful both ways."""
+        bare = None
+        if said.words and enough is not _nothing:
+            bare = self._decode(encoded, said, "", beam=1)
+            if bare.is_sure and enough(_written(bare.text, said.language), said.language):
+                return _judged(bare, said.language)
+            if given_up():
+                return None
+        decoded = self._decode(encoded, said, said.words, beam=1)
         if given_up():
             return None
-        if short and (decoded.loops or decoded.log_prob < _SHORT_SURE):
-            encoded = self._encode(samples, _WINDOW_MIN_S)
-            decoded = self._decode(encoded, language, words, duration_s)
-        elif not short and decoded.log_prob < _SURE and not decoded.loops:
-            known = enough(_written(decoded.text, language), language)
-            if decoded.log_prob < _DOUBT or not known:
-                decoded = self._decode(encoded, language, words, duration_s)
-        if decoded.loops:
-            encoded = self._encode(samples, _WINDOW_MAX_S)
-            decoded = self._decode(encoded, language, "", duration_s)
-        if words and decoded.log_prob < _DOUBT:
-            # With a prompt, noise comes out as one of its phrases; without it, as nothing likely.
-            bare = self._decode(encoded, language, "", duration_s)
-            if bare.log_prob < _LOG_PROB_MIN:
-                return Transcript("", language, bare.log_prob, rejected="noise")
-        text = _written(decoded.text, language)
-        rejected = _reason_to_reject(decoded, text)
-        return Transcript("" if rejected else text, language, decoded.log_prob, rejected=rejected)
+        if decoded.is_sure:
+            return _judged(decoded, said.language)
+        if bare is not None and bare.is_sure:  # it was the prompt that did not fit
+            return _judged(bare, said.language)
+        encoded = self._encode(said.samples, _WINDOW_MIN_S)
+        return self._settled(said, encoded, self._decode(encoded, said, said.words))
 
-    def _known_at_once(
-        self, encoded: Any, language: str, duration_s: float, enough: Callable[[str, str], bool]
-    ) -> Transcript | None:
-        """What a look without the prompt finds to be a known question; None: look properly."""
-        decoded = self._decode(encoded, language, "", duration_s, beam=1)
-        text = _written(decoded.text, language)
-        if decoded.log_prob < _SHORT_SURE or _reason_to_reject(decoded, text):
+    def _long(
+        self, said: _Said, encoded: Any, given_up: Callable[[], bool],
+        enough: Callable[[str, str], bool],
+    ) -> Transcript | None:  # fmt: skip
+        decoded = self._decode(encoded, said, said.words, beam=1)
+        if given_up():
             return None
-        return Transcript(text, language, decoded.log_prob) if enough(text, language) else None
+        if decoded.log_prob < _SURE and not decoded.loops:
+            known = enough(_written(decoded.text, said.language), said.language)
+            if decoded.log_prob < _DOUBT or not known:
+                decoded = self._decode(encoded, said, said.words)
+        return self._settled(said, encoded, decoded)
 
-    def _encode(self, samples: Samples, window_s: float) -> Any:
-        frames = ceil(window_s * 50) * 2
+    def _settled(self, said: _Said, encoded: Any, decoded: _Decoded) -> Transcript:
+        """What repeats itself is decoded anew, and what the prompt may have made up is doubted."""
+        if decoded.loops:
+            encoded = self._encode(said.samples, _WINDOW_MAX_S)
+            decoded = self._decode(encoded, said, "")
+        if said.words and decoded.log_prob < _DOUBT:
+            # With a prompt, noise comes out as one of its phrases; without it, as nothing likely.
+            bare = self._decode(encoded, said, "")
+            if bare.log_prob < _LOG_PROB_MIN:
+                return Transcript("", said.language, bare.log_prob, rejected="noise")
+        return _judged(decoded, said.language)
+
+    def _encode(self, samples: Samples, window_min_s: float) -> Any:
+        after_s = len(samples) / SAMPLE_RATE_HZ + _AFTER_S
+        frames = ceil(min(_WINDOW_MAX_S, max(window_min_s, after_s)) * 50) * 2
         mel = log_mel(samples, frames)[None]
         try:
             return self._model.encode(ctranslate2.StorageView.from_array(mel))
@@ -244,15 +273,13 @@ class Whisper:
             raise Refused("The recogniser needs at least one language; the programme names none.")
         return languages
 
-    def _decode(
-        self, encoded: Any, language: str, words: str, duration_s: float, beam: int = _BEAM
-    ) -> _Decoded:
-        code = _token(self._tokenizer, _code(language))
+    def _decode(self, encoded: Any, said: _Said, words: str, beam: int = _BEAM) -> _Decoded:
+        code = _token(self._tokenizer, _code(said.language))
         head = [self._start, code, *self._task]
         if words:
             ids = self._tokenizer.encode(" " + words, add_special_tokens=False).ids
             head = [self._previous, *ids[:_PROMPT_TOKENS_MAX], *head]
-        length_max = min(448, len(head) + int(duration_s * _TOKENS_PER_S) + _TOKENS_MIN)
+        length_max = min(448, len(head) + int(said.duration_s * _TOKENS_PER_S) + _TOKENS_MIN)
         try:
             result = self._model.generate(
                 encoded, [head], beam_size=beam, max_length=length_max, suppress_blank=True,
@@ -280,6 +307,12 @@ def _timed(found: Transcript, samples: Samples, started_s: float) -> Transcript:
         took_ms=(monotonic_s() - started_s) * 1000.0,
         end_ms=len(samples) * 1000.0 / SAMPLE_RATE_HZ,
     )
+
+
+def _judged(decoded: _Decoded, language: str) -> Transcript:
+    text = _written(decoded.text, language)
+    rejected = _reason_to_reject(decoded, text)
+    return Transcript("" if rejected else text, language, decoded.log_prob, rejected=rejected)
 
 
 def _written(text: str, language: str) -> str:
