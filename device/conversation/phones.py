@@ -104,6 +104,12 @@ def closeness(one: str, other: str) -> float:
     return max(0.0, 1.0 - row[-1] / longest)
 
 
+def begin_alike(one: str, other: str) -> bool:
+    """Do two strings of phonemes begin with the same sound, or with a near one?"""
+    first = one[:1] + other[:1]
+    return len(first) == 2 and (first[0] == first[1] or first in _NEAR or first[::-1] in _NEAR)
+
+
 def _loss(sound: str) -> float:
     return 0.5 if sound in _VOWELS else _LOST.get(sound, 0.8)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from device.conversation import concepts, english, syllables
+from device.conversation import concepts, english, phones, syllables
 from device.conversation.sizes import sizes
 
 Family = str  # "zh" or "en"
@@ -20,6 +20,7 @@ NAMED, _LIGHT, _END = "\0", "\1", "\2"
 _NOTHING = (NAMED, _LIGHT, _END)
 _PHRASE_FLOOR = {1: 1.0, 2: 0.92, 3: 0.9}  # by length; longer ones 0.85
 _ALIAS_FLOOR = {"zh": 0.84, "en": 0.74}
+_SPELT_OTHERWISE = 0.85
 
 # How many are wanted is no part of the question ("two tins of ...").
 _NUMBERS = frozenset(
@@ -221,8 +222,15 @@ def _may_be_name(piece: list[str], joined: str) -> bool:
 def _english_name_score(heard: str, name: str) -> float:
     if heard == name:
         return 1.0
-    if min(len(heard), len(name)) < 4 or heard[0] != name[0]:
+    if min(len(heard), len(name)) < 4:
         return 0.0
+    if heard[0] != name[0]:
+        # "Ulong" for oolong: written as it sounds. "Along" begins otherwise, numbers have no sound.
+        if not (heard.isalpha() and name.isalpha()):
+            return 0.0
+        one, other = phones.phonemes(heard), phones.phonemes(name)
+        alike = phones.closeness(one, other) if phones.begin_alike(one, other) else 0.0
+        return alike if alike >= _SPELT_OTHERWISE else 0.0
     if len(english.sound(name)) <= 4:
         apart = english.edit_distance(english.sound(heard), english.sound(name))
         return 0.8 if apart <= 1 else 0.0

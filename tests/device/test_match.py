@@ -75,6 +75,8 @@ def test_the_scripts_own_questions_always_find_their_answer(answer: object) -> N
         ("how much is the tea guan yin", "price-tieguanyin"),
         ("what does the poor tea cost", "price-puer"),
         ("how much are the jasmin purls", "price-jasmine"),
+        ("What do you charge for the ulang?", "price-tieguanyin"),
+        ("Can I bring my dog along?", None),
     ],
 )
 def test_misheard_questions_are_understood(heard: str, wanted: str) -> None:
