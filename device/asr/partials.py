@@ -13,7 +13,7 @@ from typing import Protocol, runtime_checkable
 from device.asr.recogniser import Samples, Transcript
 
 FIRST_MS = 800  # less is guessed at
-AGAIN_MS = 900
+AGAIN_MS = 1500  # most questions are over by then, and the answer need not wait for a look
 LENGTH_MAX_MS = 12_000  # what is longer costs too much to look at again and again
 _WORK_SHARE = 0.6  # at most so much of a core goes into looks
 _UNIT = re.compile(r"[\u3400-\u9fff]|[^\s\u3400-\u9fff]+")
