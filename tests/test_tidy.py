@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -52,37 +52,51 @@ def relative(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-def trees() -> Iterator[tuple[str, ast.Module]]:
-    for path in python_files():
-        yield relative(path), ast.parse(path.read_text(encoding="utf-8"))
+@cache
+def trees() -> list[tuple[str, ast.Module]]:
+    """Every file read and parsed once: 36 tests look at the same sources."""
+    return [(relative(path), ast.parse(path.read_text(encoding="utf-8")))
+            for path in python_files()]
 
 
-def imported_modules(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            yield node.module
+@cache
+def nodes() -> list[tuple[str, list[ast.AST]]]:
+    """The nodes of every file, walked once; they are read, never changed."""
+    return [(name, list(ast.walk(tree))) for name, tree in trees()]
+
+
+def imported_by(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+        return [node.module]
+    return []
+
+
+@cache
+def imported_modules() -> list[tuple[str, set[str]]]:
+    return [(name, {module for node in found for module in imported_by(node)})
+            for name, found in nodes()]
 
 
 def test_every_file_says_what_it_is_for_and_is_short() -> None:
     faults = []
-    for path in python_files():
-        text = path.read_text(encoding="utf-8")
+    for name, tree in trees():
+        text = (ROOT / name).read_text(encoding="utf-8")
         if not text.strip():
-            faults.append(f"{relative(path)}: empty")
+            faults.append(f"{name}: empty")
             continue
-        if not ast.get_docstring(ast.parse(text)):
-            faults.append(f"{relative(path)}: no first line that says what it is for")
+        if not ast.get_docstring(tree):
+            faults.append(f"{name}: no first line that says what it is for")
         if (lines := text.count("\n")) > FILE_LINES_MAX:
-            faults.append(f"{relative(path)}: {lines} lines")
+            faults.append(f"{name}: {lines} lines")
     assert not faults, "\n".join(faults)
 
 
 def test_functions_fit_on_a_screen() -> None:
     faults = []
-    for name, tree in trees():
-        for node in ast.walk(tree):
+    for name, found in nodes():
+        for node in found:
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 lines = (node.end_lineno or node.lineno) - node.lineno + 1
                 if lines > FUNCTION_LINES_MAX:
@@ -101,10 +115,10 @@ def test_no_drawer_for_odds_and_ends() -> None:
 
 def test_time_is_read_in_one_file() -> None:
     faults = []
-    for name, tree in trees():
+    for name, found in nodes():
         if name == TIME_FILE:
             continue
-        for node in ast.walk(tree):
+        for node in found:
             if isinstance(node, ast.Import) and any(a.name == "time" for a in node.names):
                 faults.append(f"{name}:{node.lineno} import time")
             if isinstance(node, ast.Attribute) and node.attr in ("now", "utcnow", "today"):
@@ -116,10 +130,10 @@ def test_time_is_read_in_one_file() -> None:
 
 def test_the_environment_is_read_in_one_file() -> None:
     faults = []
-    for name, tree in trees():
+    for name, found in nodes():
         if name in ENVIRONMENT_FILES or name.startswith(ENVIRONMENT_FOLDERS):
             continue
-        for node in ast.walk(tree):
+        for node in found:
             if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv"):
                 faults.append(f"{name}:{node.lineno}")
     assert not faults, "\n".join(faults)
@@ -127,10 +141,10 @@ def test_the_environment_is_read_in_one_file() -> None:
 
 def test_only_main_loops_catch_everything() -> None:
     faults = []
-    for name, tree in trees():
+    for name, found in nodes():
         if name in BROAD_EXCEPT_FILES:
             continue
-        for node in ast.walk(tree):
+        for node in found:
             if isinstance(node, ast.ExceptHandler):
                 caught = node.type.id if isinstance(node.type, ast.Name) else node.type
                 if caught in (None, "Exception"):
@@ -140,8 +154,8 @@ def test_only_main_loops_catch_everything() -> None:
 
 def test_no_global_statement_and_bounded_queues() -> None:
     faults = []
-    for name, tree in trees():
-        for node in ast.walk(tree):
+    for name, found in nodes():
+        for node in found:
             if isinstance(node, ast.Global):
                 faults.append(f"{name}:{node.lineno} global")
             if isinstance(node, ast.Call):
@@ -165,8 +179,8 @@ def room_of(name: str, library: str) -> str:
 @pytest.mark.parametrize("library", ONE_IMPORTER)
 def test_one_importer_per_foreign_library(library: str) -> None:
     importers: dict[str, list[str]] = {}
-    for name, tree in trees():
-        if any(m == library or m.startswith(library + ".") for m in imported_modules(tree)):
+    for name, modules in imported_modules():
+        if any(m == library or m.startswith(library + ".") for m in modules):
             importers.setdefault(room_of(name, library), []).append(name)
     crowded = {folder: names for folder, names in importers.items() if len(names) > 1}
     assert not crowded
