@@ -1,10 +1,16 @@
-"""Says at the end of a run how many power cuts were tried (see tests/power)."""
+"""What holds for all tests, and how many power cuts were tried (see tests/power)."""
 
 from __future__ import annotations
 
 from collections import Counter
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How quick a machine is that others use too says nothing of the example it draws.
+settings.register_profile(
+    "vitrine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("vitrine")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
