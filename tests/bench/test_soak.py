@@ -8,8 +8,6 @@ import pytest
 from cli.benches.flash import drift, offsets
 from cli.benches.soak import FLAT_BYTES_EACH_1000, fit, judge
 
-pytestmark = pytest.mark.alone
-
 
 def rows(leak_bytes: float, seed: int = 1, noise: float = 40_000.0) -> list[dict[str, float]]:
     """A player that settles over the first tenth and then leaks so much a sentence."""

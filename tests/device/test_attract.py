@@ -34,8 +34,6 @@ from tests.sim.avatar_bundle import make_bundle
 from tests.sim.built_programme import make_programme
 from tests.sim.walker import EMPTY_S, SECONDS, STORIES, write_walk
 
-pytestmark = pytest.mark.alone
-
 NEARER = [0.04, 0.06, 0.09, 0.13, 0.17, 0.18, 0.18, 0.18]
 
 
@@ -123,6 +121,7 @@ def eye(tmp_path: Path, films: dict[str, Path]) -> Iterator[subprocess.Popen[byt
     process.wait()
 
 
+@pytest.mark.alone
 def test_the_eye_is_shut_until_asked_says_a_number_and_keeps_nothing(
     tmp_path: Path, eye: subprocess.Popen[bytes]
 ) -> None:
@@ -159,6 +158,7 @@ def test_a_camera_that_is_not_there_is_a_sentence() -> None:
         Camera("/tmp/nowhere.mp4")
 
 
+@pytest.mark.alone
 def test_the_player_marks_the_camera_and_greets_who_comes(tmp_path: Path) -> None:
     avatar = make_bundle(tmp_path / "avatars" / "sim", (270, 480), 25, gestures=("greet",))
     bundle = load_bundle(avatar, datetime(2026, 1, 1, tzinfo=timezone.utc))

@@ -21,8 +21,6 @@ from ota.clock import Deadline, monotonic_s
 from ota.errors import Refused
 from tests.sim.sound import sound_server, speak_into, start_server
 
-pytestmark = pytest.mark.alone
-
 CHILD = Path(__file__).with_name("capture_child.py")
 
 
@@ -45,6 +43,7 @@ def wait_for(child: subprocess.Popen[str], wanted: Callable[[dict[str, Any]], bo
     raise AssertionError(f"the listener ended; last seen: {last}")
 
 
+@pytest.mark.alone
 def test_what_is_spoken_into_the_card_arrives_at_16_khz(tmp_path: Path) -> None:
     tone = 0.5 * np.sin(2 * np.pi * 440 * np.arange(48_000 * 6) / 48_000)
     write_wav(tmp_path / "tone.wav", tone.astype(np.float32), 48_000)
@@ -64,6 +63,7 @@ def test_what_is_spoken_into_the_card_arrives_at_16_khz(tmp_path: Path) -> None:
     assert line["fault"] is None
 
 
+@pytest.mark.alone
 def test_a_microphone_that_vanishes_is_said_and_found_again(tmp_path: Path) -> None:
     sound = virtual_sound(tmp_path / "s")
     server = start_server(sound)
@@ -83,6 +83,7 @@ def test_a_microphone_that_vanishes_is_said_and_found_again(tmp_path: Path) -> N
         server.wait(10)
 
 
+@pytest.mark.alone
 def test_a_recording_is_paced_like_a_microphone_and_then_silent(tmp_path: Path) -> None:
     write_wav(tmp_path / "a.wav", np.full(4_410, 0.5, np.float32), 44_100)
     source = FileSource((tmp_path / "a.wav",), gap_s=0.1)

@@ -42,8 +42,6 @@ from device.stage.warden import Warden
 from ota.clock import sleep_s
 from tests.sim.avatar_bundle import make_bundle
 
-pytestmark = pytest.mark.alone
-
 FRAMES = 50
 
 degrees = st.none() | st.floats(-300, 200)
@@ -154,6 +152,7 @@ def open_stage(bundle: Bundle) -> Iterator[Open]:
     speaker.close()
 
 
+@pytest.mark.alone
 def test_a_hot_box_slows_stands_still_cools_and_moves_on_where_it_stopped(
     open_stage: Open,
 ) -> None:
@@ -195,6 +194,7 @@ def test_a_hot_box_slows_stands_still_cools_and_moves_on_where_it_stopped(
         assert np.array_equal(steps_n, steps_i), "the motion keeps its pace"
 
 
+@pytest.mark.alone
 def test_a_still_is_taken_in_a_pose_of_rest(open_stage: Open) -> None:
     stage, warden, hal = open_stage(NullSink())
     stage._rests = frozenset({20})
@@ -221,6 +221,7 @@ class SlowScreen(NullSink):
         sleep_s(0.05)
 
 
+@pytest.mark.alone
 def test_a_screen_too_slow_for_25_a_second_gets_15_in_time_and_stays_there(
     open_stage: Open,
 ) -> None:

@@ -23,8 +23,6 @@ from ota.errors import Refused
 from tests.sim.avatar_bundle import make_bundle
 from tests.sim.player_box import Box
 
-pytestmark = pytest.mark.alone
-
 
 def test_what_was_measured_at_the_screen_goes_before_the_console_and_the_argument() -> None:
     assert offset.choose(-60.0, 20.0, 5.0) == offset.Chosen(-60.0, "box")
@@ -79,6 +77,7 @@ def test_typed_lines_move_by_ten_take_numbers_and_never_leave_the_bounds() -> No
     assert kept.ends and kept.keeps and left.ends and not left.keeps
 
 
+@pytest.mark.alone
 def test_a_technician_sets_the_delay_over_ssh_and_the_picture_follows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

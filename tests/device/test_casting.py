@@ -13,8 +13,6 @@ from device.stage import casting
 from tests.sim.built_programme import make_programme
 from tests.sim.player_box import Box
 
-pytestmark = pytest.mark.alone
-
 
 @pytest.mark.parametrize("note", [None, b"", b"{", b'{"id": 3}', b'{"id": "../lin"}',
                                   b'{"id": "nobody"}', b'{"id": "lin"}'])
@@ -33,6 +31,7 @@ def test_what_a_programme_named_is_kept(tmp_path: Path) -> None:
     assert casting.chosen(Places(tmp_path)) == avatars_dir() / "chen"
 
 
+@pytest.mark.alone
 def test_a_programme_with_another_avatar_brings_it_on(tmp_path: Path) -> None:
     folder = make_programme(tmp_path / "programme")
     words = json.loads((folder / "programme.json").read_text())

@@ -24,8 +24,6 @@ from ota.clock import Deadline, monotonic_ns
 from tests.sim.sound import sound_server, speak_into
 from tests.sim.speech import CLIPS, spoken_16k
 
-pytestmark = pytest.mark.alone
-
 START = (
     "import json, sys; from pathlib import Path; from device.ear import EarSettings, run; "
     "from device.paths import Places; "
@@ -100,6 +98,7 @@ def tea_shop(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.alone
 def test_a_visitor_is_heard_and_leaves_no_trace(tmp_path: Path) -> None:
     question = tmp_path / "q.wav"
     write_wav(question, spoken_16k("How much is the green tea?", "en-US", "am_michael"), 16_000)
@@ -122,6 +121,7 @@ def test_a_visitor_is_heard_and_leaves_no_trace(tmp_path: Path) -> None:
     assert not [p for p in written if b"green tea" in p.read_bytes().lower()]
 
 
+@pytest.mark.alone
 def test_the_programme_tells_languages_and_words(tmp_path: Path, tea_shop: Path) -> None:
     with ear(tmp_path, CLIPS / "banana-zh.flac") as shop:
         shop.wait(ready)
@@ -132,6 +132,7 @@ def test_the_programme_tells_languages_and_words(tmp_path: Path, tea_shop: Path)
     assert vocabulary(load(tea_shop))["zh-CN"] == "香蕉多少钱？香蕉、芭蕉。"
 
 
+@pytest.mark.alone
 def test_a_language_nobody_can_hear_is_a_fault_not_an_end(tmp_path: Path, tea_shop: Path) -> None:
     path = tea_shop / "programme.json"
     path.write_text(path.read_text(encoding="utf-8").replace("zh-CN", "xq-QX"), encoding="utf-8")
@@ -144,6 +145,7 @@ def test_a_language_nobody_can_hear_is_a_fault_not_an_end(tmp_path: Path, tea_sh
         assert "香蕉" in shop.wait(is_heard).text
 
 
+@pytest.mark.alone
 def test_a_broken_programme_is_a_fault_and_the_ear_goes_on(tmp_path: Path) -> None:
     with ear(tmp_path, CLIPS / "go-forward-en.flac") as shop:
         shop.wait(ready)
@@ -153,6 +155,7 @@ def test_a_broken_programme_is_a_fault_and_the_ear_goes_on(tmp_path: Path) -> No
         assert "forward" in shop.wait(is_heard).text.lower()
 
 
+@pytest.mark.alone
 def test_a_live_microphone_is_heard_and_its_own_voice_is_not(tmp_path: Path) -> None:
     silence = np.zeros(8_000, np.float32)
     avatar = spoken_16k("Welcome to our shop, please look around.", "en-US")

@@ -20,8 +20,6 @@ from device.stage.mouths import MouthMaker
 from device.stage.stage import Stage
 from tests.sim.avatar_bundle import make_bundle
 
-pytestmark = pytest.mark.alone
-
 
 class FreezingSink(NullSink):
     """A screen that works and then hangs: `shows` still takes frames and shows the old one;
@@ -49,6 +47,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return load_bundle(folder, datetime(2026, 1, 1, tzinfo=timezone.utc))
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("blocks", [False, True])
 def test_a_screen_that_hangs_is_noticed_and_a_resting_avatar_is_not(
     bundle: Bundle, blocks: bool

@@ -22,8 +22,6 @@ from ota.files import write_durable
 from tests.sim.avatar_bundle import make_bundle
 from tests.sim.xscreen import Screen, x_screen
 
-pytestmark = pytest.mark.alone
-
 
 class Eye(threading.Thread):
     """Looks at the screen all the time; `darkest` is the least light it ever saw."""
@@ -39,6 +37,7 @@ class Eye(threading.Thread):
             self.looks += 1
 
 
+@pytest.mark.alone
 def test_the_screen_is_never_black_from_the_first_picture_on(tmp_path: Path) -> None:
     avatar = make_bundle(tmp_path / "avatar" / "sim", (270, 480), 25)
     places = Places(tmp_path / "root")

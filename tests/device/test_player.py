@@ -25,8 +25,6 @@ from tests.sim.built_programme import LINES, make_programme
 from tests.sim.player_box import Box
 from tests.sim.sound import sound_server
 
-pytestmark = pytest.mark.alone
-
 WELCOME, ANSWER = LINES["segment/welcome/zh-CN/0"], LINES["answer/price/zh-CN/0"]
 LONGJING = [LINES[f"segment/longjing/zh-CN/{number}"] for number in (0, 1)]
 FALLBACK = LINES["fallback/fallback/zh-CN/0"]
@@ -74,6 +72,7 @@ def box(tmp_path: Path, avatar: Path) -> Iterator[Box]:
             kiosk.close()
 
 
+@pytest.mark.alone
 def test_a_day_in_the_shop(box: Box, tmp_path: Path) -> None:
     first, second = make_programme(tmp_path / "v1"), make_programme(tmp_path / "v2", 2, "¥138")
     box.start("--report", str(tmp_path / "report.json"))
@@ -124,6 +123,7 @@ def test_a_day_in_the_shop(box: Box, tmp_path: Path) -> None:
     assert "厕所" not in json.dumps([h.detail for h in box.happened], ensure_ascii=False)
 
 
+@pytest.mark.alone
 def test_kill_nine_leaves_the_last_picture_and_the_sentence_begins_again(
     box: Box, tmp_path: Path
 ) -> None:
@@ -164,6 +164,7 @@ def test_kill_nine_leaves_the_last_picture_and_the_sentence_begins_again(
     assert not (box.places.run / "saying.json").exists(), "an ordered end leaves nothing to resume"
 
 
+@pytest.mark.alone
 def test_a_broken_programme_is_said_and_the_old_one_plays_on(box: Box, tmp_path: Path) -> None:
     box.start("--programme", str(make_programme(tmp_path / "v1")))
     box.state(lambda s: s.speaking)
@@ -189,6 +190,7 @@ def test_without_an_avatar_it_says_so_in_one_sentence_and_ends(tmp_path: Path) -
         box.close()
 
 
+@pytest.mark.alone
 def test_without_any_sound_device_the_picture_lives(tmp_path: Path, avatar: Path) -> None:
     (tmp_path / "asound.conf").write_text("pcm.!default { type pulse }\n")
     nowhere = {"PULSE_SERVER": f"unix:{tmp_path}/nobody",

@@ -23,8 +23,6 @@ from tests.sim.built_programme import make_programme
 from tests.sim.player_box import Box
 from tests.sim.sound import sound_server
 
-pytestmark = pytest.mark.alone
-
 SYNC_MS_MAX = 80  # one frame of the player and two of the browser's screen
 
 
@@ -52,6 +50,7 @@ def wait_until(page: Page, script: str, seconds: float = 20) -> None:
     page.wait_for_function(script, timeout=seconds * 1000)
 
 
+@pytest.mark.alone
 def test_a_browser_sees_and_hears_the_kiosk_and_its_recovery(tmp_path: Path, page: Page) -> None:
     avatar = make_bundle(tmp_path / "avatars" / "sim", (540, 960), 25)
     shop = make_programme(tmp_path / "shop")

@@ -25,8 +25,6 @@ from ota.errors import Retry
 from tests.sim.avatar_bundle import make_bundle
 from tests.sim.sound import sound_server
 
-pytestmark = pytest.mark.alone
-
 CHILD = Path(__file__).with_name("speaker_child.py")
 
 
@@ -39,6 +37,7 @@ def child(environment: dict[str, str], *words: str) -> Any:
     return json.loads(ran.stdout.splitlines()[-1])
 
 
+@pytest.mark.alone
 def test_what_is_played_arrives_sample_by_sample_and_stops_within_a_buffer(tmp_path: Path) -> None:
     with sound_server(tmp_path / "s") as sound:
         found = child(sound.environment, "say")
@@ -48,6 +47,7 @@ def test_what_is_played_arrives_sample_by_sample_and_stops_within_a_buffer(tmp_p
     assert found["largest_step"] < 0.1, "faded out, not clicked off"
 
 
+@pytest.mark.alone
 def test_flash_and_beep_meet_within_40_ms(tmp_path: Path) -> None:
     avatar = make_bundle(tmp_path / "avatars" / "sim", (540, 960), 25)
     with sound_server(tmp_path / "s") as sound:
@@ -59,6 +59,7 @@ def test_flash_and_beep_meet_within_40_ms(tmp_path: Path) -> None:
     assert found["dropped"] <= 0.01 * found["frames"] + 2, found
 
 
+@pytest.mark.alone
 def test_a_sink_asleep_unplugged_or_without_its_server_is_found_again(tmp_path: Path) -> None:
     found = child({}, "lost", str(tmp_path / "s"))
     assert found["stalled"] and found["dead"], "both are noticed"
@@ -72,6 +73,7 @@ def test_a_sink_asleep_unplugged_or_without_its_server_is_found_again(tmp_path: 
     assert "gives no sound" in found["news"][0]
 
 
+@pytest.mark.alone
 def test_without_a_device_the_clock_runs_and_clips_have_their_time() -> None:
     speaker = Speaker(enabled=False)
     first = speaker.play(np.zeros(RATE_HZ, np.float32))

@@ -29,8 +29,6 @@ from provisioning.selftest import plain_lines
 from tests.provisioning.server import ROOT, vitrine
 from tests.sim.chain import wait_until
 
-pytestmark = pytest.mark.alone
-
 
 @pytest.fixture
 def sound(tmp_path: Path) -> Iterator[VirtualSound]:
@@ -59,6 +57,7 @@ def check(
     return {each["id"]: each for each in json.loads(done.stdout)["checks"]}
 
 
+@pytest.mark.alone
 def test_the_tone_goes_out_through_portaudio_and_is_heard_again(
     sound: VirtualSound, tmp_path: Path
 ) -> None:
@@ -68,6 +67,7 @@ def test_the_tone_goes_out_through_portaudio_and_is_heard_again(
     assert found["microphone"]["ok"] is True
 
 
+@pytest.mark.alone
 def test_a_microphone_that_hears_nothing_is_a_question_to_the_person(
     sound: VirtualSound, tmp_path: Path
 ) -> None:
