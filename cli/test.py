@@ -1,6 +1,6 @@
 """`vitrine test`: all tests, as CI runs them.
 
-Without arguments in two rounds: what can share the machine by two processes, then the tests that
+Without arguments in two rounds: what can share the machine by three processes, then the tests that
 keep time with sound and screen (marked `alone`), one by one.
 """
 
@@ -14,7 +14,8 @@ from pathlib import Path
 
 from device.paths import repository_root
 
-PROCESSES = 2
+# One more than the cores of a small machine: many tests wait for a disk or another process.
+PROCESSES = 3
 ALONE = "mark.alone"
 EPILOG = """examples:
   ./vitrine test                      everything
@@ -39,7 +40,8 @@ def run(args: argparse.Namespace) -> int:
     """Run pytest in the checkout and give back its exit code, the first that is not 0."""
     root, given = repository_root(), [*args.paths, *args.further]
     rounds = [given] if given else [
-        ["-m", "not nightly and not alone", "-n", str(PROCESSES), "--dist", "loadfile"],
+        ["-m", "not nightly and not alone", "-n", str(PROCESSES), "--dist", "loadfile",
+         "--no-loadscope-reorder"],  # tests/conftest.py says which files begin
         ["-m", "alone and not nightly", *keeping_time(root / "tests")]]
     # The sources are compiled once for both rounds and for every process that a test starts.
     environment = {name: value for name, value in os.environ.items()
