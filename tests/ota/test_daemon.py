@@ -81,7 +81,7 @@ class Shop:
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["version"] == version
 
-    def start_updater(self, show_s: float = 4.0, hold_s: float = 0.4) -> None:
+    def start_updater(self, show_s: float = 1.0, hold_s: float = 0.4) -> None:
         self.updater = subprocess.Popen(
             [
                 sys.executable,
