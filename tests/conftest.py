@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -23,9 +24,22 @@ LONGEST = (
 )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Each process of a run begins reading elsewhere, and finds compiled what the others read."""
+    worker = getattr(config, "workerinput", None)
+    if worker is not None and config.args_source is pytest.Config.ArgsSource.TESTPATHS:
+        files = sorted(str(path) for path in Path(__file__).parent.rglob("test_*.py"))
+        number = int(worker["workerid"].removeprefix("gw"))
+        first = number * len(files) // int(worker["workercount"])
+        config.args = files[first:] + files[:first]
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST
-               else len(LONGEST))
+    def turn(item: pytest.Item) -> tuple[int, str]:
+        name = item.path.name
+        return LONGEST.index(name) if name in LONGEST else len(LONGEST), str(item.path)
+
+    items.sort(key=turn)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
