@@ -77,7 +77,6 @@ def test_typed_lines_move_by_ten_take_numbers_and_never_leave_the_bounds() -> No
     assert kept.ends and kept.keeps and left.ends and not left.keeps
 
 
-@pytest.mark.alone
 def test_a_technician_sets_the_delay_over_ssh_and_the_picture_follows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -132,7 +132,6 @@ def test_the_programme_tells_languages_and_words(tmp_path: Path, tea_shop: Path)
     assert vocabulary(load(tea_shop))["zh-CN"] == "香蕉多少钱？香蕉、芭蕉。"
 
 
-@pytest.mark.alone
 def test_a_language_nobody_can_hear_is_a_fault_not_an_end(tmp_path: Path, tea_shop: Path) -> None:
     path = tea_shop / "programme.json"
     path.write_text(path.read_text(encoding="utf-8").replace("zh-CN", "xq-QX"), encoding="utf-8")
@@ -145,7 +144,6 @@ def test_a_language_nobody_can_hear_is_a_fault_not_an_end(tmp_path: Path, tea_sh
         assert "香蕉" in shop.wait(is_heard).text
 
 
-@pytest.mark.alone
 def test_a_broken_programme_is_a_fault_and_the_ear_goes_on(tmp_path: Path) -> None:
     with ear(tmp_path, CLIPS / "go-forward-en.flac") as shop:
         shop.wait(ready)

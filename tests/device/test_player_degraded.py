@@ -5,13 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
-
 from device import messages as m
 from tests.sim.avatar_bundle import make_bundle
 from tests.sim.player_box import Box
-
-pytestmark = pytest.mark.alone
 
 
 def test_a_fallback_is_one_fault_event_and_stands_in_the_report(tmp_path: Path) -> None:

@@ -67,7 +67,6 @@ def test_the_tone_goes_out_through_portaudio_and_is_heard_again(
     assert found["microphone"]["ok"] is True
 
 
-@pytest.mark.alone
 def test_a_microphone_that_hears_nothing_is_a_question_to_the_person(
     sound: VirtualSound, tmp_path: Path
 ) -> None:
