@@ -53,7 +53,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     # `ota` is the floor and does not read the environment: it is handed its places.
     parser.set_defaults(
-        places=_places, shorten=_shorten, language=language_from_environment())
+        places=_places, shorten=_shorten, in_use=_in_use,
+        language=language_from_environment())
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in COMMAND_MODULES:
         importlib.import_module(name).register(commands)
@@ -69,6 +70,13 @@ def _shorten(repository: Repository, release: Release) -> None:
     from fleet.releases import add_ways
 
     add_ways(repository, release)
+
+
+def _in_use(repository: Path) -> tuple[set[str], set[str]]:
+    # What boxes run and the console can go back to stands in the server's database, above it.
+    from fleet.pruning import in_use_beside
+
+    return in_use_beside(repository)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

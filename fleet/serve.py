@@ -242,12 +242,15 @@ def _config(app: object, **more: object) -> uvicorn.Config:
 
 
 async def _keep_fresh(console: Console) -> None:
-    """Sign snapshot and timestamp again before they run out."""
+    """Sign snapshot and timestamp again before they run out; once a day prune what is old."""
     while True:
         try:
             await asyncio.to_thread(console.repository.keep_fresh)
         except VitrineError as error:
             say(f"The signed lists could not be renewed: {error}")
+        await asyncio.to_thread(console.pruner.when_due)
+        if console.pruner.trouble:
+            say(f"The repository could not be pruned: {console.pruner.trouble}")
         await asyncio.sleep(FRESHEN_S)
 
 

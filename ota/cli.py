@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ota.errors import Refused, Retry
-from ota.publish import keys_cli
+from ota.publish import keys_cli, prune_cli
 from ota.system import cli as system_cli
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def _register_publisher(orders: Any) -> None:
     withdraw.add_argument("--consent", required=True, action="append", metavar="ID",
                           help="its revocation_id; may repeat")
     keys_cli.change_options(withdraw)
+    prune_cli.register(_add(orders, "prune", prune_cli.run, prune_cli.WORDS, prune_cli.EXAMPLE))
     publish = _add(orders, "publish", _run_publish, "sign a release", PUBLISH_EXAMPLE)
     publish.add_argument("--repository", type=Path, required=True, help="the TUF folder")
     publish.add_argument("--version", required=True, help="dotted numbers, higher than before")
@@ -134,7 +135,7 @@ def _add(
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
-    if name not in ("keys", "publish", "withdraw"):
+    if name not in ("keys", "prune", "publish", "withdraw"):
         parser.add_argument("--root", type=Path, help="the box's root (default: VITRINE_ROOT)")
     parser.set_defaults(run=run)
     return parser

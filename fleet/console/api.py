@@ -76,6 +76,7 @@ def health(console: Console, _ask: Ask) -> Answer:
             "publisher": asdict(preparing),
             "broker": {"up": console.line.is_up, "trouble": console.line.trouble},
             "chain": console.authority.settings.chain,
+            "repository": console.pruner.told(),
         }
     )
 

@@ -13,6 +13,7 @@ from fleet.live import Hub
 from fleet.mqtt import Address, Line
 from fleet.orders import Orders
 from fleet.places import CONSOLE_ID, FleetPlaces
+from fleet.pruning import Pruner
 from fleet.publisher import Publisher, Tables
 from fleet.relay import Relay
 from fleet.repository import open_or_create
@@ -46,6 +47,7 @@ class Console:
     relay: Relay
     rollouts: Rollouts
     repository: Repository
+    pruner: Pruner
     token: str
     started_at: datetime
 
@@ -142,6 +144,7 @@ def open_console(places: FleetPlaces, studio: Studio, token: str) -> Console:
         relay=Relay(),
         rollouts=Rollouts(repository, database, tables.journal, hub),
         repository=repository,
+        pruner=Pruner(places, tables.journal),
         token=token,
         started_at=utc_now(),
     )

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from fleet.console.ask import Answer, Ask
 from fleet.console.console import Console
 from ota.clock import utc_now
 
 
+def seconds_of(moment: str | None) -> int:
+    """Unix time of an ISO moment, 0 for none."""
+    return round(datetime.fromisoformat(moment).timestamp()) if moment else 0
+
+
 def metrics(console: Console, _ask: Ask) -> Answer:
     """Gauges and counters of the server."""
     counts = console.boxes.counts()
-    preparing = console.publisher.preparing
+    preparing, pruned = console.publisher.preparing, console.pruner.told()
     values = (
         ("vitrine_boxes", "gauge", "Enrolled boxes", counts.total),
         ("vitrine_boxes_on_air", "gauge", "Boxes with a live connection", counts.on_air),
@@ -30,6 +37,15 @@ def metrics(console: Console, _ask: Ask) -> Answer:
             "Proof of play of this UTC day",
             console.journal.played_total(utc_now().date().isoformat()),
         ),
+        ("vitrine_repository_bytes", "gauge", "All signed files and content", pruned["bytes"]),
+        ("vitrine_repository_waiting_bytes", "gauge", "Needed no longer, in their grace time",
+         pruned["waiting_bytes"]),
+        ("vitrine_repository_freed_bytes_total", "counter", "Pruned", pruned["freed_total_bytes"]),
+        ("vitrine_repository_lost_files", "gauge", "Signed, and missing", pruned["lost_files"]),
+        ("vitrine_repository_pruned_seconds", "gauge", "When (Unix time), 0: never",
+         seconds_of(pruned["pruned_at"])),
+        ("vitrine_repository_prune_failed", "gauge", "The last try failed",
+         int(bool(pruned["trouble"]))),
     )
     lines = [
         f"# HELP {name} {text}.\n# TYPE {name} {kind}\n{name} {value}"

@@ -10,6 +10,9 @@ import msgspec
 
 from fleet.store.database import Database, Row
 
+# So many versions are listed, and can be brought back with all their files.
+LISTED = 30
+
 
 @dataclass(frozen=True)
 class Programme:
@@ -86,7 +89,7 @@ class Programmes:
                 "update programme set version=? where id=?", (version.version, version.programme)
             )
 
-    def versions(self, programme: str, limit: int = 30) -> list[Version]:
+    def versions(self, programme: str, limit: int = LISTED) -> list[Version]:
         """The newest versions first."""
         rows = self._database.all(
             "select * from version where programme=? order by version desc limit ?",

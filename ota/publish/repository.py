@@ -9,7 +9,6 @@ Roles: root and targets offline; delegated `releases` and `avatars` offline, `pr
 
 from __future__ import annotations
 
-import fnmatch
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,12 +23,14 @@ from ota.errors import Refused
 from ota.files import copy_durable, read_bounded, sha256_file, write_durable
 from ota.floor import locked
 from ota.publish import ceremony
+from ota.publish.inventory import check_there
 from ota.publish.roles import (
     DELEGATED,
     LIFE,
     OFFLINE,
     ONLINE,
     ROLES,
+    check_name,
     delegations,
     delegator,
     keys_of,
@@ -54,7 +55,6 @@ from ota.trust.metadata import (
 __all__ = ["DELEGATED", "LIFE", "OFFLINE", "ONLINE", "ROLES", "Repository"]
 
 VERSIONS_KEPT = 16
-TARGET_PATH = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}(/[a-z0-9][a-z0-9._-]{0,63}){1,3}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 RoleKeys = Mapping[str, Sequence[Signing]]
 
@@ -141,7 +141,7 @@ class Repository:
 
         Raises Refused when the name is not the role's to give, or not lower-case a-z0-9._-/.
         """
-        self._check_name(role, target_path)
+        check_name(role, target_path)
         body = read_bounded(data, METADATA_BYTES_MAX) if isinstance(data, Path) else data
         sha256 = hashlib.sha256(body).hexdigest()
         folder, _, name = target_path.rpartition("/")
@@ -179,9 +179,11 @@ class Repository:
         """Sign what was added and make it visible at once; returns the new snapshot version.
 
         Order: changed roles, snapshot, and the timestamp last: a box sees the old state or the
-        new one. Raises Refused when a changed role's key is not at hand.
+        new one. Raises Refused when a changed role's key is not at hand, or what was added is not
+        (any more) here: then it is forgotten, and must be added again.
         """
         with locked(self.directory / "lock"):
+            self._check_added()
             versions = self._versions()
             for role in dict.fromkeys(change.role for change in self._changes):
                 # What is here may be a thief's: only a list that its role signed is built upon.
@@ -223,6 +225,10 @@ class Repository:
         self.keys = {**self.keys, role: list(new_keys)}
         ceremony.sign(change, {role: new_keys})
         ceremony.put_in_force(self, change)
+
+    def roles(self) -> list[str]:
+        """Every role that lists targets now."""
+        return sorted(self._versions())
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -286,12 +292,21 @@ class Repository:
                               "server, or bring keys/online.")
 
     def _check_files(self, role: str, signed: Any) -> None:
+        before = getattr(self.current(role).signed, "targets", {})
         for path, info in getattr(signed, "targets", {}).items():
-            folder, _, name = path.rpartition("/")
-            file = self.directory / "targets" / folder / f"{info.hashes['sha256']}.{name}"
-            if not file.is_file():
-                raise Refused(f"{path} is signed by {role} but not in this repository; copy "
-                              "`targets` from where it was made.")
+            if before.get(path) != info:
+                check_there(self.directory, path, info)
+
+    def _check_added(self) -> None:
+        """Under the lock: nobody prunes now, and from here on the list keeps what it names."""
+        last = {change.path: change.file for change in self._changes}
+        try:
+            for path, file in last.items():
+                if file is not None:
+                    check_there(self.directory, path, file)
+        except Refused:
+            self._changes.clear()
+            raise
 
     @property
     def _metadata(self) -> Path:
@@ -302,19 +317,6 @@ class Repository:
 
     def _until(self, role: str) -> datetime:
         return self.clock().replace(microsecond=0) + LIFE[role]
-
-    def _check_name(self, role: str, target_path: str) -> None:
-        patterns = DELEGATED.get(role, ())
-        depth = target_path.count("/")
-        fits = any(
-            pattern.count("/") == depth and fnmatch.fnmatchcase(target_path, pattern)
-            for pattern in patterns
-        )
-        if not fits or not TARGET_PATH.fullmatch(target_path):
-            raise Refused(
-                f"Role {role!r} may not sign {target_path[:80]!r}; its names look like "
-                f"{' or '.join(patterns) or 'nothing'}, in lower case."
-            )
 
     def apply_added(self, role: str, targets: Any) -> None:
         """Put what was added and removed into a role's list."""

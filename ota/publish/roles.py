@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fnmatch
+import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from ota.errors import Refused
 from ota.trust.dsse import Key
 from ota.trust.metadata import DelegatedRole, Delegations, Root
 
@@ -19,6 +22,7 @@ DELEGATED = {
     "programmes": ("programmes/*", "programmes/*/*"),
     "rollouts": ("rollouts/*",),
 }
+TARGET_PATH = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}(/[a-z0-9][a-z0-9._-]{0,63}){1,3}")
 # An expired list stops news, never the screen; online lists are signed again at half their life.
 LIFE = {
     "root": timedelta(days=730),
@@ -58,6 +62,21 @@ def keys_of(signed: Any, role: str) -> tuple[list[Key], int]:
     holder = _holder(signed)
     found = holder.roles[role]
     return [holder.keys[each] for each in found.keyids if each in holder.keys], found.threshold
+
+
+def check_name(role: str, target_path: str) -> None:
+    """Raises Refused when the name is not the role's to give, or not lower-case a-z0-9._-/."""
+    patterns = DELEGATED.get(role, ())
+    depth = target_path.count("/")
+    fits = any(
+        pattern.count("/") == depth and fnmatch.fnmatchcase(target_path, pattern)
+        for pattern in patterns
+    )
+    if not fits or not TARGET_PATH.fullmatch(target_path):
+        raise Refused(
+            f"Role {role!r} may not sign {target_path[:80]!r}; its names look like "
+            f"{' or '.join(patterns) or 'nothing'}, in lower case."
+        )
 
 
 def delegator(role: str) -> str:

@@ -182,6 +182,9 @@ def test_a_release_listed_by_the_programme_role_is_not_seen(fleet: Fleet, box: B
     sha256 = repository.add("programmes", "programmes/releases", b"evil")
     change = repository._changes[0]
     change.path = change.file.path = "releases/9.json"  # type: ignore[union-attr]
+    targets = fleet.directory / "targets"
+    (targets / "releases").mkdir()
+    (targets / f"programmes/{sha256}.releases").rename(targets / f"releases/{sha256}.9.json")
     repository.publish()
     assert "releases/9.json" in repository.listed("programmes") and sha256
     with pytest.raises(Refused, match="signed nothing"):
