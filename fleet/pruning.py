@@ -17,6 +17,7 @@ from fleet.store.programmes import LISTED
 from ota.clock import utc_now
 from ota.errors import Refused, VitrineError
 from ota.files import read_bounded
+from ota.heap import give_back
 from ota.publish.needed import hashes_named
 from ota.publish.pruning import GRACE, Pruned, prune, read_memory
 from ota.publish.repository import Repository
@@ -90,17 +91,15 @@ class Pruner:
                 return None
             try:
                 pruned = self._prune()
+                self._memory = read_memory(self._places.tuf)
+                self._note(pruned)
             except (VitrineError, OSError) as error:
                 self.trouble = str(error)
                 return None
+            finally:
+                give_back()
             self.trouble = ""
-            self._memory = read_memory(self._places.tuf)
-        if pruned.goes:
-            told = pruned.told()
-            names = ("freed_files", "freed_bytes", "waiting_bytes", "repository_bytes")
-            detail = {name: told[name] for name in names}
-            self._journal.note(SYSTEM, "repository.pruned", "", self._clock(), detail)
-        return pruned
+            return pruned
 
     def told(self) -> dict[str, Any]:
         """For the console's health: what the last look found, and when."""
@@ -121,6 +120,13 @@ class Pruner:
             return not timedelta(0) <= self._clock() - before < EACH
         except (ValueError, TypeError):
             return True
+
+    def _note(self, pruned: Pruned) -> None:
+        if pruned.goes:
+            told = pruned.told()
+            names = ("freed_files", "freed_bytes", "waiting_bytes", "repository_bytes")
+            detail = {name: told[name] for name in names}
+            self._journal.note(SYSTEM, "repository.pruned", "", self._clock(), detail)
 
     def _prune(self) -> Pruned:
         repository = Repository.open(self._places.tuf, {}, self._clock)

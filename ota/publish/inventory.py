@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ota.errors import Refused, Retry
 from ota.files import read_bounded
 from ota.publish.needed import File, content_of, hashes_named
-from ota.publish.roles import DELEGATED, delegator
+from ota.publish.roles import DELEGATED
 from ota.trust.metadata import check_signed
 
 if TYPE_CHECKING:
@@ -115,10 +115,10 @@ def needed(
 
 def signed_lists(repository: Repository) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Each list in force, by its role: what its own keys have signed. Raises Refused."""
-    for role in repository.roles():
-        above = delegator(role) if role in ("targets", *DELEGATED) else "targets"
-        current = repository.current(role)
-        check_signed(repository.current(above), role, current)
+    lists = repository.lists()
+    for role, current in lists.items():
+        above = repository.current("root") if role == "targets" else lists["targets"]
+        check_signed(above, role, current)
         yield role, current.signed.targets
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,10 +74,9 @@ def hashes_named(path: str, data: bytes) -> frozenset[str]:
     """Every sha256 in a signed file that may name content; `path` is its signed name."""
     leaf = path.rpartition("/")[2]
     if leaf == SHORTCUTS or path.startswith("releases/"):
-        try:
+        # Where it is no JSON every hash in it counts.
+        with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             data = msgspec.json.encode(_without_bases(msgspec.json.decode(data)))
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            pass  # no JSON: every hash in it counts
     return frozenset(found.decode() for found in HASH.findall(data))
 
 

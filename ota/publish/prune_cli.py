@@ -127,9 +127,10 @@ def _about_names(args: argparse.Namespace, told: dict[str, Any], has_key: bool) 
         lines.append(f"已从签名列表中移除,{days} 天后删除其文件 / Taken out of the signed list; "
                      f"their bytes go {days} days later.")
     elif not has_key:
-        lines.append("它们仍在签名列表中:需要离线的 releases 密钥(--keys)才能移除,现在只删除无人引用的文件 / "
-                     "They are still signed: only the offline releases key can take them out of "
-                     "the list (--keys). Without it only unreferenced bytes go.")
+        lines.append("它们仍在签名列表中:需要离线的 releases 密钥(--keys)才能移除,"
+                     "现在只删除无人引用的文件 / They are still signed: "
+                     "only the offline releases key can take them out of the list (--keys). "
+                     "Without it only unreferenced bytes go.")
     else:
         lines.append("加 --yes 即从签名列表中移除 / --yes takes them out of the signed list.")
     return lines
@@ -155,8 +156,8 @@ def _about_bytes(args: argparse.Namespace, pruned: Pruned) -> list[str]:
                      f"{len(pruned.lost)} files that signed lists need are missing, for example "
                      f"{pruned.lost[0]}; bring them back from the backup or publish again.")
     if not args.yes and (pruned.goes or pruned.waiting_files):
-        lines.append("没有任何改动;执行请加 --yes / Nothing was changed; --yes does it. (Without it "
-                     "the grace time does not begin, unless the chain's server prunes daily.)")
+        lines.append("没有任何改动;执行请加 --yes / Nothing was changed; --yes does it. "
+                     "(Without it no grace time begins, unless the chain's server prunes.)")
     return lines
 
 

@@ -226,9 +226,9 @@ class Repository:
         ceremony.sign(change, {role: new_keys})
         ceremony.put_in_force(self, change)
 
-    def roles(self) -> list[str]:
-        """Every role that lists targets now."""
-        return sorted(self._versions())
+    def lists(self) -> dict[str, Metadata[Any]]:
+        """The newest published list of every role that lists targets. Raises Refused."""
+        return {role: self._read(role, version) for role, version in self._versions().items()}
 
     @contextmanager
     def alone(self) -> Iterator[None]:

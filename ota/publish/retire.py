@@ -53,7 +53,7 @@ def _used(repository: Repository, listed: dict[str, Any], versions: Collection[s
         plan = parse_plan(_signed(repository, PLAN, listed[PLAN]))
         named |= {plan.release, plan.min_version, *plan.pins.values()}
     # A chain from before roll-outs has no such role.
-    brakes = repository.listed("rollouts") if "rollouts" in repository.roles() else {}
+    brakes = repository.listed("rollouts") if "rollouts" in repository.lists() else {}
     if ROLLOUT in brakes:
         rollout = parse_rollout(_signed(repository, ROLLOUT, brakes[ROLLOUT]))
         named |= {rollout.release, *rollout.pins.values()}

@@ -14,7 +14,7 @@ STATES = 2_100
 STATES_NIGHTLY = 21_000
 # Which part of the states each flow has.
 BLOCK_SHARE = {
-    "install": 0.22,
+    "install": 0.19,
     "take back": 0.10,
     "confirm": 0.05,
     "go back": 0.05,
@@ -27,6 +27,7 @@ BLOCK_SHARE = {
     "enrol anew": 0.05,
     "follow new keys": 0.05,
     "publish and rotate": 0.05,
+    "prune": 0.03,
 }
 FILE_SYSTEMS = ("", "noauto_da_alloc", "data=writeback,noauto_da_alloc")
 # One state in so many is also gone on from on the very file system that was found.

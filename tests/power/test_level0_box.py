@@ -13,7 +13,7 @@ from tests.power.rehearsal import rehearse, stage
 
 CUTS_AT_LEAST = {
     "content": 200, "eviction": 200, "desired": 60, "enrol": 50, "enrol anew": 70,
-    "follow new keys": 50, "publish and rotate": 150,
+    "follow new keys": 50, "publish and rotate": 150, "prune": 40,
 }  # fmt: skip
 
 
