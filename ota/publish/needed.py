@@ -90,8 +90,9 @@ def content_of(path: str, data: bytes) -> frozenset[str]:
             return frozenset(deltas | _of_chunked(side.chunked.values()))
         if leaf.endswith(WAYS):
             ways = read_ways(data)
-            bases = (*ways.patches, *ways.manifests)
-            return frozenset({each.sha256 for each in bases} | _of_chunked([ways.chunked]))
+            ready = {*(each.sha256 for each in ways.patches),
+                     *(each.sha256 for each in ways.manifests)}
+            return frozenset(ready | _of_chunked([ways.chunked]))
         body = msgspec.json.decode(data)
     except (Refused, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return frozenset()

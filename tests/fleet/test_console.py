@@ -311,9 +311,13 @@ def test_the_api_describes_itself_and_its_figures(server: Fleet) -> None:
     refs = re.findall(r"#/components/schemas/(\w+)", json.dumps(document))
     assert refs and set(refs) <= set(document["components"]["schemas"])
     assert document["paths"]["/api/v1/claims"]["post"]["requestBody"]
+    # A new server looks at once for what its repository may forget.
+    wait_until(lambda: server.ask("/api/v1/health")[1]["repository"]["pruned_at"])
     with urllib.request.urlopen(f"{server.http}/metrics", timeout=10) as answer:
         text = answer.read().decode()
     assert re.search(r"^vitrine_broker_up 1$", text, re.M)
+    assert re.search(r"^vitrine_repository_pruned_seconds [1-9]", text, re.M)
+    assert re.search(r"^vitrine_repository_prune_failed 0$", text, re.M)
     assert all(re.match(r"(# (HELP|TYPE) )?vitrine_\w+ ", line) for line in text.splitlines())
 
 
