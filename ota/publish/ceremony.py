@@ -111,17 +111,42 @@ def lacking(repository: Repository, change: Change) -> list[Lack]:
 def put_in_force(repository: Repository, change: Change) -> None:
     """Make the change visible to boxes, all at once, with the online keys at hand.
 
-    Raises Refused, and nothing has changed then: made for an older state, too few signatures, a
-    file that is not here, no online key.
+    What a power cut left half done is finished by doing it again. Raises Refused, and nothing has
+    changed then: made for an older state, too few signatures, a file that is not here, no online
+    key.
     """
     with repository.alone():
+        there = [role for role, document in change.documents.items()
+                 if serialised(document) == serialised(repository.current(role))]
         for role, document in change.documents.items():
-            if document.signed.version != repository.current(role).signed.version + 1:
+            is_next = document.signed.version == repository.current(role).signed.version + 1
+            if not is_next and (role not in there or len(there) == len(change.documents)):
                 raise Refused(f"The {role} list has changed since this was made; make it anew.")
         short = lacking(repository, change)
         if short:
             raise Refused(sentence(short))
         repository.write_change(change.documents, _to_sign_again(repository, change))
+
+
+def check_online(root: Metadata[Any], keys: Mapping[str, Sequence[Signing]]) -> None:
+    """Raises Refused when boxes that follow `root` would refuse what these keys sign."""
+    for role in ("snapshot", "timestamp"):
+        named, need = keys_of(root.signed, role)
+        at_hand = {key_of(key).keyid for key in keys.get(role, ())}
+        if len(at_hand & {key.keyid for key in named}) < need:
+            raise Refused(f"The key of role {role!r} is not at hand; do this on the chain's "
+                          "server, or bring keys/online.")
+
+
+def is_seamless(root: Metadata[Any], news: Mapping[str, Metadata[Any]]) -> bool:
+    """Do these lists hold for a box that knows only the present `root`, too? Pure.
+
+    Then they are shown first and the new root after them, and at no moment is a box refused; a
+    cut in between leaves the old root with lists that it trusts. Where the old keys are gone the
+    root goes first, right before the timestamp: boxes are refused until that one is written.
+    """
+    return all(len(signatures(root, role, each)) >= keys_of(root.signed, role)[1]
+               for role, each in news.items())
 
 
 def _to_sign_again(repository: Repository, change: Change) -> list[str]:

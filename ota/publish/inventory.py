@@ -122,6 +122,14 @@ def signed_lists(repository: Repository) -> Iterator[tuple[str, Mapping[str, Any
         yield role, current.signed.targets
 
 
+def check_new(directory: Path, before: Any, after: Any) -> None:
+    """What a list names newly must lie in the repository. Raises Refused."""
+    known = getattr(before, "targets", {})
+    for path, info in getattr(after, "targets", {}).items():
+        if known.get(path) != info:
+            check_there(directory, path, info)
+
+
 def check_there(directory: Path, path: str, info: Any) -> None:
     """A file about to be signed must lie here with all that it names. Raises Refused."""
     targets = directory / "targets"

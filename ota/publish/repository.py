@@ -23,7 +23,7 @@ from ota.errors import Refused
 from ota.files import copy_durable, read_bounded, sha256_file, write_durable
 from ota.floor import locked
 from ota.publish import ceremony
-from ota.publish.inventory import check_there
+from ota.publish.inventory import check_new, check_there
 from ota.publish.roles import (
     DELEGATED,
     LIFE,
@@ -33,7 +33,6 @@ from ota.publish.roles import (
     check_name,
     delegations,
     delegator,
-    keys_of,
 )
 from ota.trust.dsse import Signing, key_of, signer
 from ota.trust.metadata import (
@@ -184,6 +183,7 @@ class Repository:
         """
         with locked(self.directory / "lock"):
             self._check_added()
+            ceremony.check_online(self._root(), self.keys)
             versions = self._versions()
             for role in dict.fromkeys(change.role for change in self._changes):
                 # What is here may be a thief's: only a list that its role signed is built upon.
@@ -221,10 +221,11 @@ class Repository:
         (for a delegated role); `ceremony.rotation` is for several people. Raises Refused.
         """
         change = ceremony.rotation(self, role, [key_of(key) for key in new_keys], threshold)
+        # Old and new keys sign what is shown now: no box is refused meanwhile.
+        self.keys = {**self.keys, role: [*self.keys.get(role, ()), *new_keys]}
         ceremony.sign(change, self.keys)
-        self.keys = {**self.keys, role: list(new_keys)}
-        ceremony.sign(change, {role: new_keys})
         ceremony.put_in_force(self, change)
+        self.keys = {**self.keys, role: list(new_keys)}
 
     def lists(self) -> dict[str, Metadata[Any]]:
         """The newest published list of every role that lists targets. Raises Refused."""
@@ -267,10 +268,10 @@ class Repository:
         Only for `ceremony.put_in_force`, which has judged the signatures.
         """
         for role, metadata in documents.items():
-            self._check_files(role, metadata.signed)
-        root = documents.get("root") or self.current("root")
-        self._check_online(root)
-        new = dict(documents)
+            check_new(self.directory, self.current(role).signed, metadata.signed)
+        root = documents.get("root")
+        ceremony.check_online(root or self._root(), self.keys)
+        new = {role: each for role, each in documents.items() if role != "root"}
         for role in again:
             new[role] = self.following(role)
             self._sign(role, new[role], write=False)
@@ -278,24 +279,10 @@ class Repository:
         versions = self._versions()
         for role, metadata in new.items():
             write_durable(self._path(role, metadata.signed.version), serialised(metadata))
-            versions.update({role: metadata.signed.version} if role != "root" else {})
+            versions[role] = metadata.signed.version
         snapshot, timestamp = self._online_versions()
-        self._write_online(versions, snapshot + 1, timestamp + 1)
+        self._write_online(versions, snapshot + 1, timestamp + 1, root)
         self._changes.clear()
-
-    def _check_online(self, root: Metadata[Any]) -> None:
-        for role in ("snapshot", "timestamp"):
-            keys, need = keys_of(root.signed, role)
-            at_hand = {key_of(key).keyid for key in self.keys.get(role, ())}
-            if len(at_hand & {key.keyid for key in keys}) < need:
-                raise Refused(f"The key of role {role!r} is not at hand; do this on the chain's "
-                              "server, or bring keys/online.")
-
-    def _check_files(self, role: str, signed: Any) -> None:
-        before = getattr(self.current(role).signed, "targets", {})
-        for path, info in getattr(signed, "targets", {}).items():
-            if before.get(path) != info:
-                check_there(self.directory, path, info)
 
     def _check_added(self) -> None:
         """Under the lock: nobody prunes now, and from here on the list keeps what it names."""
@@ -343,19 +330,30 @@ class Repository:
             write_durable(self._path(role, metadata.signed.version), data)
         return data
 
-    def _write_online(self, versions: Mapping[str, int], snapshot: int, timestamp: int) -> None:
+    def _write_online(
+        self, versions: Mapping[str, int], snapshot: int, timestamp: int,
+        root: Metadata[Any] | None = None,
+    ) -> None:
+        """Snapshot, then timestamp: it shows all. A new `root` stands beside it (`ceremony`)."""
         meta = {f"{role}.json": MetaFile(version) for role, version in versions.items()}
-        listing = Snapshot(version=snapshot, expires=self._until("snapshot"), meta=meta)
-        self._sign("snapshot", Metadata(listing), write=True)
+        listing = Metadata(Snapshot(version=snapshot, expires=self._until("snapshot"), meta=meta))
+        self._sign("snapshot", listing, write=True)
         now = self.clock().replace(microsecond=0)
-        stamp = Timestamp(
+        stamp = Metadata(Timestamp(
             version=timestamp,
             expires=self._until("timestamp"),
             snapshot_meta=MetaFile(snapshot),
             unrecognized_fields={ISSUED_FIELD: now.isoformat()},
-        )
-        data = self._sign("timestamp", Metadata(stamp), write=False)
-        write_durable(self._metadata / "timestamp.json", data)
+        ))
+        shown = [(self._metadata / "timestamp.json", self._sign("timestamp", stamp, write=False))]
+        if root is not None:
+            news = {"timestamp": stamp, "snapshot": listing,
+                    "targets": self._read("targets", versions["targets"])}
+            seamless = ceremony.is_seamless(self._root(), news)
+            shown.insert(len(shown) if seamless else 0,
+                         (self._path("root", root.signed.version), serialised(root)))
+        for path, data in shown:
+            write_durable(path, data)
 
     def _read(self, role: str, version: int) -> Metadata[Any]:
         return self._read_file(f"{version}.{role}.json")
