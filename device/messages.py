@@ -99,6 +99,7 @@ class PlayerState(Message, tag="player_state", frozen=True):
     ready: bool
     programme_id: str = ""
     programme_version: int = 0
+    programme_schema: int = 0
     saying: str | None = None
     speaking: bool = False
     showing: str | None = None

@@ -78,7 +78,7 @@ class Witness:
         )
 
     def shop(self, now_ns: int) -> dict[str, Any]:
-        """For `run/shop.json`: see `ota.box.window.Shop`."""
+        """For `run/shop.json`: see `ota.box.window.Shop` and `ota.box.seen.read_plays`."""
         player = self._player(now_ns)
         ago_s = None if self._visitor_ns is None else max(0.0, (now_ns - self._visitor_ns) / 1e9)
         return {
@@ -88,6 +88,7 @@ class Witness:
             "open": player.shop_open if player else None,
             "changes_at": player.shop_changes_at if player else None,
             "utc_offset_s": player.shop_utc_offset_s if player else None,
+            "programme_schema": (player.programme_schema or None) if player else None,
         }
 
     def _player(self, now_ns: int) -> m.PlayerState | None:

@@ -204,17 +204,16 @@ def _run_publish(args: argparse.Namespace) -> int:
 
 
 def _run_check(args: argparse.Namespace) -> int:
-    from ota.box.daemon import environment_hash, open_source
+    from ota.box.daemon import machine_of, open_source
     from ota.box.install import find_offer, objection
     from ota.box.state import StateFile
     from ota.floor import FloorClock
-    from ota.formats.manifest import Machine
 
     places = _places(args)
     source = open_source(places, FloorClock(places.var / "clock"))
     offer = find_offer(source)
     state = StateFile(places.var / "ota").load()
-    against = objection(state, offer, Machine.here(environment_hash(places)))
+    against = objection(state, offer, machine_of(places))
     told = {
         "running": state.good_version if state.good else None,
         "newest": offer.version,

@@ -25,9 +25,14 @@ L4T = re.compile(r"R(\d+)\s*\(release\),\s*REVISION:\s*([\d.]+)")
 TENSORRT = re.compile(r"libnvinfer\.so\.(\d+\.\d+\.\d+)")
 
 
-def facts_of(root: Path = Path("/"), programmes: Path | None = None) -> Facts:
-    """The facts of the machine whose files are under `root`; `programmes` is the box's folder of
-    programmes, whose formats a release must be able to play."""
+def facts_of(
+    root: Path = Path("/"), programmes: Path | None = None, plays: int | None = None
+) -> Facts:
+    """The facts of the machine whose files are under `root`.
+
+    `plays` is the schema of the programme that plays. Where nobody says it, it is the highest in
+    `programmes`, the box's folder of programmes.
+    """
     found = {
         "machine": (platform.machine(),),
         "glibc": (platform.libc_ver()[1],),
@@ -35,7 +40,7 @@ def facts_of(root: Path = Path("/"), programmes: Path | None = None) -> Facts:
         **_system(root),
         "board": _board(root),
         **_jetson(root),
-        **({} if programmes is None else _schemas(programmes)),
+        "programme_schema": _schema_of(plays, programmes),
     }
     return {name: tuple(filter(None, values)) for name, values in found.items() if any(values)}
 
@@ -76,11 +81,12 @@ def _jetson(root: Path) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _schemas(programmes: Path) -> dict[str, tuple[str, ...]]:
-    """The highest schema among what is laid out on this box."""
-    folders = sorted(programmes.glob("*"))[:PROGRAMMES_MAX]
-    highest = max((_schema(folder / "programme.json") for folder in folders), default=0)
-    return {"programme_schema": (str(highest or ""),)}
+def _schema_of(plays: int | None, programmes: Path | None) -> tuple[str, ...]:
+    """What plays, else the highest schema among what is laid out on this box."""
+    if plays is None and programmes is not None:
+        folders = sorted(programmes.glob("*"))[:PROGRAMMES_MAX]
+        plays = max((_schema(folder / "programme.json") for folder in folders), default=0)
+    return (str(plays or ""),)
 
 
 def _schema(path: Path) -> int:

@@ -23,6 +23,7 @@ def player_state(
         at_ns=monotonic_ns(),
         programme_id=programme.id if programme else "",
         programme_version=programme.version if programme else 0,
+        programme_schema=programme.schema if programme else 0,
         saying=told_outside(saying.say.sentence if saying else None),
         speaking=saying is not None,
         showing=performer.showing,

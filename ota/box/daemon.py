@@ -33,7 +33,7 @@ from ota.box.install import (
     run_trial,
 )
 from ota.box.orders import Order, Teller, take_order, write_progress
-from ota.box.seen import read_health, read_proven
+from ota.box.seen import read_health, read_plays, read_proven
 from ota.box.slots import MARK, DirectorySlots
 from ota.box.state import Phase, State, StateFile
 from ota.box.steer import Steering, look
@@ -200,7 +200,7 @@ def _turn(parts: Parts, places: Roots, order: Order | None, gate: Gate) -> str:
     if state.phase is Phase.WAITING:
         put_off(parts, f"release {version} is wanted instead")
     offer = find_offer(source, version)
-    against = objection(parts.state.load(), offer, parts.machine)
+    against = objection(parts.state.load(), offer, parts.machine())
     if against:
         if name == "install":
             raise Refused(f"Nothing was installed: {against}.")
@@ -297,7 +297,7 @@ def make_parts(
         artefacts=Store(home / "artefacts", ARTEFACTS_BYTES_MAX),
         history=History(home),
         clock=FloorClock(places.var / "clock"),
-        machine=Machine.here(requirements=environment_hash(places)),
+        machine=lambda: machine_of(places),
         restart=restart or (lambda slot: None),
         health=health or (lambda: read_health(places.run / "health.json", slots)),
         settings=settings,
@@ -341,6 +341,12 @@ def open_source(places: Roots, clock: FloorClock, stick: str | None = None) -> S
     trust.bootstrap(root)
     running = places.opt / "current" / MARK
     return Source(trust, fetcher, f"{url}/targets", running=running)
+
+
+def machine_of(places: Roots) -> Machine:
+    """What this box is now, for a release's compatibility matrix."""
+    programmes, plays = places.var / "programmes", read_plays(places.run)
+    return Machine.here(environment_hash(places), programmes, plays)
 
 
 def environment_hash(places: Roots) -> str:

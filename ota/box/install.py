@@ -107,7 +107,8 @@ class Parts:
     `restart(slot)` is called after each switch; `health()` is what the supervisor sees, None when
     it says nothing; `order()` is a person's word in a trial ("confirm", "rollback" or None);
     `tell(what, done, whole)` is for people watching; `waits()` is why the switch may not be made
-    now, None: go on; `proven()` is what the running release is seen to do (`Health.proven`).
+    now, None: go on; `proven()` is what the running release is seen to do (`Health.proven`);
+    `machine()` is what this box is now.
     """
 
     state: StateFile
@@ -115,7 +116,7 @@ class Parts:
     artefacts: Store
     history: History
     clock: FloorClock
-    machine: Machine
+    machine: Callable[[], Machine]
     restart: Callable[[str | None], None]
     health: Callable[[], Health | None]
     settings: Settings = field(default_factory=Settings)
@@ -190,7 +191,7 @@ def install(parts: Parts, source: Source, offer: Offer, trial: bool = True) -> V
     """
     manifest = offer.manifest
     state = parts.state.load()
-    against = objection(state, offer, parts.machine)
+    against = objection(state, offer, parts.machine())
     if against:
         raise Refused(f"Nothing was installed: {against}.")
     slot = free_slot(state)

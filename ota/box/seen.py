@@ -1,4 +1,5 @@
-"""What the supervisor tells of the processes it runs: `run/health.json`, read with suspicion."""
+"""What the supervisor tells of the processes it runs, read with suspicion: `run/health.json`, and
+of `run/shop.json` what plays."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from typing import Any
 from ota.box.confirm import Health
 from ota.box.slots import DirectorySlots
 from ota.box.state import SLOTS
+from ota.box.window import SHOP, SHOP_AGE_MAX_S, SHOP_BYTES_MAX
 from ota.clock import monotonic_s
 from ota.errors import Refused
 from ota.files import read_bounded
@@ -40,6 +42,19 @@ def read_proven(path: Path) -> tuple[str, ...]:
     """What the running code, from a slot or not, is seen to do (`Health.proven`)."""
     told = _told_health(path, None)
     return () if told is None else told[1].proven
+
+
+def read_plays(run: Path, now_s: float | None = None) -> int | None:
+    """The schema of the programme that plays; None: nothing plays, or nobody says it."""
+    try:
+        told: dict[str, Any] = json.loads(read_bounded(run / SHOP, SHOP_BYTES_MAX))
+        age_s = (monotonic_s() if now_s is None else now_s) - float(told["at_s"])
+        schema = told.get("programme_schema")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError,
+            RecursionError, Refused):
+        return None
+    fits = type(schema) is int and schema > 0 and 0.0 <= age_s <= SHOP_AGE_MAX_S
+    return schema if fits else None
 
 
 def _told_health(path: Path, now_s: float | None) -> tuple[Path, Health] | None:

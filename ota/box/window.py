@@ -97,5 +97,6 @@ def read_shop(run: Path, now_s: float | None = None) -> Shop:
             changes_at=None if changes is None else datetime.fromisoformat(str(changes)),
             utc_offset_s=None if offset is None else float(offset),
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, Refused):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError,
+            RecursionError, Refused):
         return Shop()

@@ -107,12 +107,15 @@ class Machine:
     facts: Facts = field(default_factory=dict)
 
     @classmethod
-    def here(cls, requirements: str = "", programmes: Path | None = None) -> Machine:
+    def here(
+        cls, requirements: str = "", programmes: Path | None = None, plays: int | None = None
+    ) -> Machine:
         """This machine; `requirements` is the sha256 its environment was made from, if known,
-        `programmes` the folder of what it plays."""
+        `programmes` and `plays` as in `facts_of`."""
         name = f"{sys.platform}-{platform.machine()}"
         python = (sys.version_info.major, sys.version_info.minor)
-        return cls(python, name, SLOT_SCHEMA, requirements, facts_of(programmes=programmes))
+        facts = facts_of(programmes=programmes, plays=plays)
+        return cls(python, name, SLOT_SCHEMA, requirements, facts)
 
 
 def environment_here() -> str:

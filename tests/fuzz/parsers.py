@@ -43,10 +43,11 @@ from fleet import certificates, inbox
 from fleet.drafts import to_bytes
 from fleet.tickets import read_ticket as read_fleet_ticket
 from ota import zstd
-from ota.box.daemon import read_health
 from ota.box.orders import Order, give_order, read_progress, take_order
+from ota.box.seen import read_health, read_plays
 from ota.box.slots import DirectorySlots
 from ota.box.state import State, StateFile
+from ota.box.window import read_shop
 from ota.errors import VitrineError
 from ota.floor import FloorClock, TwoCopies
 from ota.formats import chunks, manifest, shortcuts
@@ -228,6 +229,8 @@ def _box(folder: Path) -> list[Parser]:
     slots = DirectorySlots(places.opt)
     health = plain({"code": "/x", "player_presented": True, "ear_ready": True, "crashes": 0,
                     "at_s": 1.0})
+    shop = plain({"at_s": 1.0, "visitor_ago_s": 3.0, "takeover": False, "open": True,
+                  "changes_at": NOW.isoformat(), "utc_offset_s": 28800.0, "programme_schema": 1})
     held = plain({"target": "programmes/a/1.json", "version": 1, "programme_id": "a",
                   "folder": "a-1", "index_sha256": HASH})
     wish = {"seq": 5, "chain": "tea", "box": "b-1", "programme": {
@@ -250,6 +253,8 @@ def _box(folder: Path) -> list[Parser]:
         Parser("supervisor's health", from_file(
             run / "health.json", lambda: (box_state._running(places), read_health(
                 run / "health.json", slots, 1.5))), (health,)),
+        Parser("supervisor's word of the shop", from_file(
+            run / "shop.json", lambda: (read_shop(run, 1.5), read_plays(run, 1.5))), (shop,)),
         Parser("two copies", from_file(var / "state.0.json", lambda: (
             copies.read(), StateFile(var).load())), ((var / "state.0.json").read_bytes(),)),
         Parser("clock floor", lambda data: _clock(var / "floor", data), (plain({

@@ -87,7 +87,7 @@ class Kiosk:
             artefacts=Store(home / "artefacts", 64 * MIB),
             history=History(home),
             clock=FloorClock(self.root / "var" / "clock"),
-            machine=Machine.here(),
+            machine=Machine.here,
             restart=self.restarts.append,
             health=lambda: self.health(),
             settings=self.settings,

@@ -61,7 +61,7 @@ def life(kiosk: Kiosk) -> None:
         run_trial(parts)
     source = kiosk.source()
     offer = find_offer(source)
-    if objection(parts.state.load(), offer, parts.machine) is None:
+    if objection(parts.state.load(), offer, parts.machine()) is None:
         install(parts, source, offer)
 
 
@@ -75,7 +75,7 @@ def test_what_was_written_waits_for_the_visitor_and_survives_the_plug(kiosk: Kio
         assert recover(kiosk.parts()).phase is Phase.WAITING and kiosk.slots.active() == "a"
     assert go_on(kiosk.parts()) is Verdict.WAIT
     source = kiosk.source()
-    against = objection(state, find_offer(source), kiosk.parts().machine)
+    against = objection(state, find_offer(source), kiosk.parts().machine())
     assert against is not None and "lies ready" in against
     kiosk.wait = None
     downloads = len(kiosk.told)
