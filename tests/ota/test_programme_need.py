@@ -76,7 +76,8 @@ def test_what_is_told_of_the_programme_is_read_with_suspicion(tmp_path: Path) ->
     told.write_text('{"at_s": 100.0, "programme_schema": 2}')
     assert read_plays(tmp_path, 102.0) == 2
     assert read_plays(tmp_path, 200.0) is None and read_plays(tmp_path, 99.0) is None
-    for nonsense in (b"", b"[]", b"{", b'{"programme_schema": 2}', b'{"at_s": {}}', b'{"at_s": ' + b'9' * 400 + b'}', b"[" * 9000,
+    for nonsense in (b"", b"[]", b"{", b'{"programme_schema": 2}', b'{"at_s": {}}',
+                     b'{"at_s": ' + b'9' * 400 + b'}', b"[" * 9000,
                      b'{"at_s": 100, "programme_schema": "2"}',
                      b'{"at_s": 100, "programme_schema": true}',
                      b'{"at_s": 100, "programme_schema": -1}',
