@@ -23,12 +23,14 @@ class Wishes:
         chain: str,
         topic_root: str,
         send: Callable[[Outgoing], bool],
+        complete: Callable[[Box], Box] = lambda box: box,
     ) -> None:
+        """`complete` adds the settings that a box has from its groups and its chain."""
         self._boxes = boxes
         self._key = key
         self._chain = chain
         self._root = topic_root
-        self._send = send
+        self._send, self._complete = send, complete
         self._lock = threading.Lock()
 
     def renew(self, boxes: Sequence[str], programme: ProgrammeWanted | None = None) -> int:
@@ -45,7 +47,8 @@ class Wishes:
                     continue
                 wanted = programme or programme_of(box.desired)
                 avatar, release = box.desired.get("avatar"), box.desired.get("release")
-                desired = next_desired(self._chain, box, wanted, avatar, release)
+                desired = next_desired(
+                    self._chain, self._complete(box), wanted, avatar, release)
                 made.append((box.id, desired.seq, *seal(desired, self._key)))
             # First on disk, then on the wire: a number that a box may have seen is never lost.
             self._boxes.put_desired(made, utc_now())

@@ -9,6 +9,7 @@ import msgspec
 
 from fleet.console.ask import Answer, Ask, NotFound, Route, json_answer
 from fleet.console.console import Console
+from fleet.downloads import faults_in
 from fleet.pictures import put_picture
 from fleet.store.boxes import Box
 from fleet.store.programmes import Version
@@ -116,6 +117,10 @@ def put_box(console: Console, ask: Ask) -> Answer:
     changes = (wanted.settings, wanted.variables, wanted.override)
     if any(change is not None for change in changes):
         settings = {**box.settings, **(wanted.settings or {})}
+        if settings.get("download", {}) is None:
+            del settings["download"]  # as its group or its chain
+        elif "download" in (wanted.settings or {}) and (faults := faults_in(settings["download"])):
+            raise Refused(faults[0].sentence_en)
         if wanted.variables is not None:
             versions = console.programmes.versions(wanted.programme or box.programme, 1)
             document = versions[0].document if versions else {}

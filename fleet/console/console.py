@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fleet.authority import Authority
 from fleet.broker import reload_revocations
+from fleet.downloads import Downloads
 from fleet.inbox import SUBSCRIBED, Inbox
 from fleet.live import Hub
 from fleet.mqtt import Address, Line
@@ -42,6 +43,7 @@ class Console:
     line: Line
     inbox: Inbox
     wishes: Wishes
+    downloads: Downloads
     orders: Orders
     publisher: Publisher
     relay: Relay
@@ -126,7 +128,9 @@ def open_console(places: FleetPlaces, studio: Studio, token: str) -> Console:
         emit=inbox.put,
         on_up=inbox.line_is_up,
     )
-    wishes = Wishes(tables.boxes, authority.desired_key, settings.chain, root, line.publish)
+    downloads = Downloads(database, tables.boxes, tables.journal, settings.chain)
+    wishes = Wishes(tables.boxes, authority.desired_key, settings.chain, root, line.publish,
+                    downloads.with_limits)
     return Console(
         places=places,
         authority=authority,
@@ -138,6 +142,7 @@ def open_console(places: FleetPlaces, studio: Studio, token: str) -> Console:
         line=line,
         inbox=inbox,
         wishes=wishes,
+        downloads=downloads,
         orders=Orders(tables.boxes, tables.journal, root, line.publish),
         publisher=Publisher(places, tables, repository, studio, wishes, hub,
                             settings.chain),

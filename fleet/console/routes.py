@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fleet.console import download_pages as w
 from fleet.console import drafting_pages as d
 from fleet.console import pages as p
 from fleet.console import programme_pages as e
@@ -23,7 +24,13 @@ ROLLOUT_API = (
     Route("POST", f"{API}/rollouts", r.post_rollout, False, True, "Start, pause, resume or stop",
           RolloutWanted),
 )
-ALL_API = (*API_ROUTES, *ROLLOUT_API)
+DOWNLOAD_API = (
+    Route("GET", f"{API}/downloads/{{kind}}/{{name}}", w.get_download, is_api=True,
+          summary="Download limits of the chain, a group or a box (kind: chain, group, box)"),
+    Route("PUT", f"{API}/downloads/{{kind}}/{{name}}", w.put_download, False, True,
+          "Limit downloads", w.DownloadWanted),
+)
+ALL_API = (*API_ROUTES, *ROLLOUT_API, *DOWNLOAD_API)
 
 
 def openapi(_console: Console, _ask: Ask) -> Answer:
@@ -49,6 +56,9 @@ PAGES = (
     Route("POST", "/programmes/{programme}/lines/take", d.take),
     Route("GET", "/programmes/{programme}/versions/{version}", e.version),
     Route("GET", "/programmes/{programme}/files/{path:path}", e.asset),
+    Route("GET", "/downloads", w.chain_download),
+    Route("GET", "/downloads/{kind}/{name}", w.download),
+    Route("POST", "/downloads/{kind}/{name}", w.save_download),
     Route("GET", "/rollouts", r.rollouts),
     Route("POST", "/rollouts", r.order_rollout),
     Route("GET", "/enrolment", p.enrolment),

@@ -181,6 +181,11 @@ class Boxes:
         )
         return [_box(row) for row in rows]
 
+    def every(self) -> list[Box]:
+        """All boxes, by id."""
+        rows = self._database.all("select * from box where retired=0 order by id")
+        return [_box(row) for row in rows]
+
     def assign(self, box: str, programme: str) -> None:
         """Let a box play another programme from its next desired document on."""
         with self._database.write() as w:

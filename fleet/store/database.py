@@ -63,6 +63,8 @@ create table if not exists proof(
   id text not null, at text not null, kind text not null, detail text not null,
   primary key(box, log, n, head, id));
 create index if not exists proof_said on proof(box, at);
+create table if not exists download(
+  kind text not null, name text not null, value text not null, primary key(kind, name));
 create table if not exists played(
   day text not null, box text not null, programme text not null, line text not null,
   count integer not null, primary key(day, box, programme, line));

@@ -44,6 +44,41 @@
     const tell = () => { if (out) out.textContent = range.value + " %"; };
     range.addEventListener("input", tell); tell();
   }
+  const swapFaults = (root, doc) => {
+    for (const cell of root.querySelectorAll(".cell")) {
+      const input = cell.querySelector("[name]");
+      const next = doc.querySelector(`[name="${CSS.escape(input.name)}"]`);
+      if (!next || !next.closest(".cell")) continue;
+      cell.className = next.closest(".cell").className;
+      for (const fault of cell.querySelectorAll(".fault")) fault.remove();
+      cell.append(...next.closest(".cell").querySelectorAll(".fault"));
+    }
+  };
+  // A form that says what it would do: the server reads what is typed, and saves nothing.
+  const telling = document.querySelector("form[data-preview]");
+  if (telling) {
+    let timer = 0, asked = 0;
+    const fold = () => {
+      for (const part of telling.querySelectorAll("[data-when]")) {
+        const [name, value] = part.dataset.when.split("=");
+        part.hidden = new FormData(telling).get(name) !== value;
+      }
+    };
+    async function look() {
+      const mine = ++asked, data = new URLSearchParams(new FormData(telling));
+      data.set("do", "look");
+      try {
+        const reply = await fetch(telling.action, { method: "POST", body: data, headers: { "x-part": "1" } });
+        const doc = new DOMParser().parseFromString(await reply.text(), "text/html");
+        const words = doc.getElementById("preview");
+        if (mine !== asked || !words) return;
+        document.getElementById("preview").innerHTML = words.innerHTML;
+        swapFaults(telling, doc);
+      } catch (_) { /* the next key tries again; saving tells all the same */ }
+    }
+    telling.addEventListener("input", () => { fold(); clearTimeout(timer); timer = setTimeout(look, 300); });
+    fold();
+  }
   // The editor saves the draft while one types: faults show at once, speech is made ahead.
   const editor = document.querySelector("form[data-guard]");
   if (editor) {
@@ -54,14 +89,7 @@
         if (next && old) old.innerHTML = next.innerHTML;
       }
       document.getElementById("discard").hidden = doc.getElementById("discard").hidden;
-      for (const cell of editor.querySelectorAll(".cell")) {
-        const input = cell.querySelector("[name]");
-        const next = doc.querySelector(`[name="${CSS.escape(input.name)}"]`);
-        if (!next) continue;
-        cell.className = next.closest(".cell").className;
-        for (const fault of cell.querySelectorAll(".fault")) fault.remove();
-        cell.append(...next.closest(".cell").querySelectorAll(".fault"));
-      }
+      swapFaults(editor, doc);
       const alert = doc.querySelector("main > .banner[role=alert]");
       const old = document.querySelector("main > .banner[role=alert]");
       if (old) old.remove();
