@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fleet.console import days_pages as y
 from fleet.console import download_pages as w
 from fleet.console import drafting_pages as d
 from fleet.console import pages as p
@@ -30,7 +31,15 @@ DOWNLOAD_API = (
     Route("PUT", f"{API}/downloads/{{kind}}/{{name}}", w.put_download, False, True,
           "Limit downloads", w.DownloadWanted),
 )
-ALL_API = (*API_ROUTES, *ROLLOUT_API, *DOWNLOAD_API)
+DAYS_API = (
+    Route("GET", f"{API}/boxes/{{box}}/days", y.get_store_days, False, True, "Special days"),
+    Route("PUT", f"{API}/boxes/{{box}}/days", y.put_store_days, False, True, "Set special days",
+          y.DaysWanted),
+    Route("GET", f"{API}/programmes/{{programme}}/days", y.get_days, False, True, "Special days"),
+    Route("PUT", f"{API}/programmes/{{programme}}/days", y.put_days, False, True,
+          "Set special days", y.DaysWanted),
+)
+ALL_API = (*API_ROUTES, *ROLLOUT_API, *DOWNLOAD_API, *DAYS_API)
 
 
 def openapi(_console: Console, _ask: Ask) -> Answer:
@@ -47,6 +56,10 @@ PAGES = (
     Route("POST", "/screens/{box}/notice", p.save_notice),
     Route("POST", "/screens/{box}/retire", p.retire),
     Route("GET", "/screens/{box}/picture", p.picture),
+    Route("GET", "/screens/{box}/days", y.days),
+    Route("POST", "/screens/{box}/days", y.save_days),
+    Route("GET", "/programmes/{programme}/days", y.days),
+    Route("POST", "/programmes/{programme}/days", y.save_days),
     Route("GET", "/programmes", e.programmes),
     Route("GET", "/programmes/{programme}", e.editor),
     Route("POST", "/programmes/{programme}", e.edit),

@@ -347,8 +347,9 @@ class Repository:
         ))
         shown = [(self._metadata / "timestamp.json", self._sign("timestamp", stamp, write=False))]
         if root is not None:
-            news = {"timestamp": stamp, "snapshot": listing,
-                    "targets": self._read("targets", versions["targets"])}
+            news: dict[str, Metadata[Any]] = {
+                "timestamp": stamp, "snapshot": listing,
+                "targets": self._read("targets", versions["targets"])}
             seamless = ceremony.is_seamless(self._root(), news)
             shown.insert(len(shown) if seamless else 0,
                          (self._path("root", root.signed.version), serialised(root)))
