@@ -137,7 +137,7 @@ def _page(
     return show(
         console, ask, "days.html", status,
         owner=owner, rows=[*rows, Day(starts="")], faults=Faults(faults), refused=refused,
-        wrong=bool(blocking(faults)), preview=told, revision=_revision(kept), line=line,
+        wrong=bool(blocking(faults)), preview=told, revision=_revision(kept), last=line,
         before=" ".join(sentences(readable, ask.language, today, t)) or t("days.none"),
         languages=[] if is_store else languages_of(console.publisher.draft(owner.name)),
         kinds=("closed", "hours") if is_store else ("closed", "hours", "usual"),

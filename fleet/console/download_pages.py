@@ -89,7 +89,7 @@ def _page(
         scope=scope, form=form, faults=Faults(form.faults), refused=refused,
         source=source, usual=limits_words(usual, t),
         preview=[] if form.faults else sentences(wanted, len(followers), t),
-        line=line, before=limits_words(before, t) if before else t("download.above"),
+        last=line, before=limits_words(before, t) if before else t("download.above"),
         chain_scope=console.downloads.chain,
         groups=console.downloads.groups(),
         own_boxes=[box for box in console.boxes.every() if "download" in box.settings][:50],

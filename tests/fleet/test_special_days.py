@@ -8,7 +8,7 @@ import re
 from datetime import date, datetime, timezone
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -18,8 +18,10 @@ from device.programme.playable import playable
 from device.programme.schema import Programme
 from device.stage.hours import opening
 from fleet.console.days_form import sentences, typed
-from fleet.console.templates import Pages
-from fleet.special_days import Day, days_in, days_of, faults_of, with_days, with_days_in
+from fleet.console.download_form import FIELDS
+from fleet.console.templates import HERE, Pages
+from fleet.downloads import KINDS
+from fleet.special_days import Day, Kind, days_in, days_of, faults_of, with_days, with_days_in
 
 TODAY = date(2026, 11, 26)
 FESTIVAL = Day(starts="2027-02-17", until="2027-02-23", id="spring-festival",
@@ -175,3 +177,14 @@ def test_programs_set_days_with_the_same_checks(fleet: Fleet, box: SimBox) -> No
             assert status == 422 and answer["error"], bad
     assert fleet.ask("/api/v1/boxes/nobody/days")[0] == 404
     assert box.desired.empty()
+
+
+def test_every_word_that_the_forms_put_together_is_there() -> None:
+    texts = json.loads((HERE / "texts.json").read_text())
+    kinds = get_args(Kind)
+    made = {f"{stem}.{name}" for stem, names in {
+        "days.kind": kinds, "days.say": kinds, "days.why": ("store", "programme"),
+        "weekday": range(7), "download": FIELDS, "download.say": FIELDS, "download.unit": FIELDS,
+        "download.of": KINDS, "download.as": ("usual", "chain", "group"),
+    }.items() for name in names}
+    assert made - set(texts) == set()
