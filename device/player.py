@@ -25,6 +25,7 @@ from device.paths import Places, assets_dir, notify_socket, starts_behind
 from device.processes import EXIT_FROZEN, EXIT_RECAST, EXIT_WINDOW_CLOSED
 from device.render import pixels
 from device.render.bundle import Bundle, load_bundle
+from device.render.lips import Lips
 from device.render.mouths import open_mouth
 from device.render.sink import Sink, open_sink
 from device.stage import casting, offset
@@ -137,7 +138,7 @@ class Player:
         look = self.stage.compositor.look
         # Codes are computed by a second runtime: one session is for one thread.
         codes = open_mouth(bundle, settings.precision)
-        shelf = ClipShelf(codes)
+        shelf = ClipShelf(codes, Lips.of(bundle))
         self._announcer = Announcer(places)
         self.performer = Performer(
             self.stage, self.speaker, self.mouths, shelf, Wardrobe(look), self._announcer)

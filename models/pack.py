@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import consent, manifest
+from models.articulation.visemes import LIPS
 from models.articulation.voice import FEATURES
 from models.net.networks import VOICE_CONTEXT_MS
 from models.person import framing, gestures, moves
@@ -81,7 +82,7 @@ def _manifest(folder: Path, spec: Spec, clips: dict[str, moves.Moves]) -> dict[s
         "track": manifest.ref(folder, "track.npz"),
         **manifest.networks(folder, side, codes, VOICE_CONTEXT_MS),
         "code": {"names": list(CODE_NAMES), "rest": [0.0] * codes,
-                 "open_index": CODE_NAMES.index("jaw_open")},
+                 "open_index": CODE_NAMES.index("jaw_open"), "lips": LIPS},
         "features": {f: getattr(FEATURES, f) for f in FEATURES.__struct_fields__},
         "quality": spec.quality,
         "consent": "consent.dsse.json",

@@ -37,7 +37,7 @@ from device.programme.schema import (
     Programme,
 )
 from device.programme.voices import speaker, voice_name
-from device.programme.word_times import aligned_ms
+from device.programme.word_times import aligned_ms, phoneme_times
 from device.tts.engine import Engine, SpeechLike
 from device.tts.speakers import Speakers
 from device.tts.text import normalise
@@ -47,7 +47,16 @@ from ota.files import sha256_file, write_durable
 FILES_MAX = 20_000
 FOLDER_BYTES_MAX = 2 << 30
 _CLIP_RATE_HZ = 48_000
-Said = tuple[int, tuple[int, ...]]  # a clip's length, and when each of its words begins, in ms
+
+
+@dataclass(frozen=True)
+class Said:
+    """What is known of a clip; times in ms of it, () where nobody knows. See schema.Clip."""
+
+    duration_ms: int
+    starts_ms: tuple[int, ...] = ()
+    phonemes: str = ""
+    phonemes_ms: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -98,9 +107,8 @@ def build(
             file=w.file,
             text=w.text,
             language=w.language,
-            duration_ms=clips[w.file][0],
             sentences=(w.text,),
-            starts_ms=clips[w.file][1],
+            **vars(clips[w.file]),
             by=w.by,
         )
         for w in wanted
@@ -188,7 +196,8 @@ def _known_clips(folder: Path) -> dict[str, Said]:
     for clip in index.speech.values():
         path = folder / clip.file
         if clip.file in index.files and _is_whole(path, index.files[clip.file]):
-            known[clip.file] = clip.duration_ms, clip.starts_ms
+            known[clip.file] = Said(
+                clip.duration_ms, clip.starts_ms, clip.phonemes, clip.phonemes_ms)
         else:
             path.unlink(missing_ok=True)
     return known
@@ -203,7 +212,7 @@ def _left_clips(folder: Path, names: set[str]) -> dict[str, Said]:
     for name in names:
         if (folder / name).is_file():
             try:
-                found[name] = _length_ms(folder / name), ()
+                found[name] = Said(_length_ms(folder / name))
             except Refused:
                 continue
     return found
@@ -222,7 +231,7 @@ def _is_whole(path: Path, entry: IndexedFile) -> bool:
 
 
 def _made(folder: Path, sentence: Wanted, voice: Engine | Speakers) -> Said:
-    """Write the sentence's clip; returns its length and its words' beginnings."""
+    """Write the sentence's clip; returns its length, and when its words and phonemes begin."""
     speech: SpeechLike
     if sentence.recording is not None:
         speech = finished(inside(folder, sentence.recording))
@@ -232,7 +241,9 @@ def _made(folder: Path, sentence: Wanted, voice: Engine | Speakers) -> Said:
     samples: Samples = speech.samples
     data = opus_bytes(samples, speech.sample_rate_hz, Path(sentence.file).stem)
     write_durable(folder / sentence.file, data)
-    return _length_ms(folder / sentence.file), aligned_ms(sentence.text, speech.words)
+    return Said(
+        _length_ms(folder / sentence.file), aligned_ms(sentence.text, speech.words),
+        *phoneme_times(speech.phonemes))
 
 
 def _walk(folder: Path) -> Iterator[tuple[str, Path]]:

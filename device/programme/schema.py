@@ -306,8 +306,10 @@ class Clip(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One spoken sentence: its sound file and what it says (the caption).
 
     `starts_ms` holds the moment at which each word begins (`word_times.words` of the text); () for
-    the player to hear it from the clip. `by` tells who made it: "" the box's own synthesiser,
-    "recording" a person, else another engine's name.
+    the player to hear it from the clip. `phonemes` are IPA signs, one a character, and
+    `phonemes_ms` when each of them begins; both empty where the synthesiser has no such times.
+    `by` tells who made it: "" the box's own synthesiser, "recording" a person, else another
+    engine's name.
     """
 
     file: FilePath
@@ -316,6 +318,8 @@ class Clip(Struct, frozen=True, kw_only=True, omit_defaults=True):
     duration_ms: Annotated[int, Meta(ge=0, le=600_000)]
     sentences: tuple[str, ...] = ()
     starts_ms: tuple[Annotated[int, Meta(ge=0, le=600_000)], ...] = ()
+    phonemes: Annotated[str, Meta(max_length=20_000)] = ""
+    phonemes_ms: tuple[Annotated[int, Meta(ge=0, le=600_000)], ...] = ()
     by: Annotated[str, Meta(max_length=120)] = ""
 
 

@@ -64,6 +64,16 @@ def aligned_ms(text: str, spoken: Sequence[Timing]) -> tuple[int, ...]:
     return tuple(max(0, round(begins[word] - LATE_MS)) for word in sorted(begins))
 
 
+def phoneme_times(spoken: Sequence[Timing]) -> tuple[str, tuple[int, ...]]:
+    """What the synthesiser said, as an index has it: signs, one a character, and when in ms of the
+    clip each of them begins."""
+    single = [(sign, start) for sign, start, _ in spoken if len(sign) == 1]
+    return (
+        "".join(sign for sign, _ in single),
+        tuple(max(0, round(start - LATE_MS)) for _, start in single),
+    )
+
+
 def _owners(text: str) -> list[tuple[str, int]]:
     """Every letter and digit in lower case, with the number of its word."""
     return [

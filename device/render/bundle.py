@@ -40,11 +40,16 @@ class VoiceRef(msgspec.Struct, frozen=True):
 
 
 class Code(msgspec.Struct, frozen=True):
-    """The numbers that describe a mouth; `rest` is the closed mouth of the base video."""
+    """The numbers that describe a mouth; `rest` is the closed mouth of the base video.
+
+    `lips` tells, by name of the code, how the lips look "closed" (p, b, m) and "tucked" (the lower
+    one at the teeth: f, v); empty where nobody knows. See `lips.py`.
+    """
 
     names: list[str]
     rest: list[float]
     open_index: int
+    lips: dict[str, dict[str, float]] = {}
 
 
 class Features(msgspec.Struct, frozen=True):

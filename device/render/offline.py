@@ -18,10 +18,11 @@ from device.conversation.script import Script
 from device.render.baseloop import BaseLoop
 from device.render.bundle import Bundle, load_bundle
 from device.render.compose import Compositor, Overlay
+from device.render.lips import Lips
 from device.render.mouths import AnyMouth, Codes, open_mouth
 from device.render.pixels import Picture, premultiplied_patch, use_one_thread
 from device.render.video import MovieWriter
-from device.stage.clips import CODE_RATE_HZ
+from device.stage.clips import CODE_RATE_HZ, indexed_clips
 from device.stage.measure import Figures, report
 from device.stage.wardrobe import Wardrobe
 from ota.clock import monotonic_s, process_cpu_s, utc_now
@@ -66,7 +67,7 @@ def render(job: Job, progress: Progress) -> dict[str, Any]:
     seconds = len(samples) / RATE_HZ + TAIL_S
     _check_gestures(job, bundle, seconds)
     mouth = open_mouth(bundle, job.precision)
-    codes = mouth.codes(resample(samples, RATE_HZ, CODE_RATE_HZ))
+    codes = _shaped(job, bundle, mouth.codes(resample(samples, RATE_HZ, CODE_RATE_HZ)))
     samples = np.concatenate([samples, np.zeros(round(TAIL_S * RATE_HZ), np.float32)])
     frames = int(np.ceil(seconds * job.fps))
     figures = Figures()
@@ -91,6 +92,16 @@ def render(job: Job, progress: Progress) -> dict[str, Any]:
     if job.report is not None:
         write_durable(job.report, (json.dumps(found, indent=2) + "\n").encode())
     return found
+
+
+def _shaped(job: Job, bundle: Bundle, codes: Codes) -> Codes:
+    """As the player shapes the lips, where the sound is a clip of the programme."""
+    lips = Lips.of(bundle)
+    if job.programme is None or lips is None:
+        return codes
+    clips = indexed_clips(Script.load(job.programme))
+    known = {path.resolve(): clip for path, clip in clips.items()}.get(job.audio.resolve())
+    return lips.shaped(codes, known.phonemes, known.phonemes_ms) if known else codes
 
 
 class _GestureWishes:

@@ -13,6 +13,8 @@ from device.audio.resample import resample
 from device.audio.soundfiles import read
 from device.audio.speaker import RATE_HZ
 from device.conversation.script import Script
+from device.programme.schema import Clip as Indexed
+from device.render.lips import Lips
 from device.render.mouths import AnyMouth, Codes
 
 CODE_RATE_HZ = 16_000
@@ -44,8 +46,11 @@ class Clip:
 class ClipShelf:
     """Reads clips and computes their codes once. One thread (the director's)."""
 
-    def __init__(self, mouth: AnyMouth) -> None:
+    def __init__(self, mouth: AnyMouth, lips: Lips | None = None) -> None:
+        """`lips` put the codes right where a programme tells when its phonemes are said."""
         self._mouth = mouth
+        self._lips = lips
+        self._indexed: dict[Path, Indexed] = {}
         self._clips: OrderedDict[Path, Clip] = OrderedDict()
         self._codes: OrderedDict[Path, Codes] = OrderedDict()
         self._codes_bytes = 0
@@ -59,7 +64,7 @@ class ClipShelf:
             samples = read(path, RATE_HZ) if at_hand is None else _floats(at_hand)
             codes = self._codes.get(path)
             if codes is None:
-                codes = self._mouth.codes(resample(samples, RATE_HZ, CODE_RATE_HZ))
+                codes = self._codes_of(path, samples)
             clip = Clip(samples, codes)
             self._keep(path, clip)
         return clip
@@ -73,15 +78,28 @@ class ClipShelf:
             return False
         samples = read(path, RATE_HZ)
         if path not in self._codes:
-            self._remember(path, self._mouth.codes(resample(samples, RATE_HZ, CODE_RATE_HZ)))
+            self._remember(path, self._codes_of(path, samples))
         # The sound as well: somebody may wait for it, and decoding takes 20 ms.
         if not self._hands_full:
             self._at_hand[path] = np.rint(np.clip(samples, -1, 1) * SHORT_MAX).astype(np.int16)
         return True
 
-    def forget(self) -> None:
-        """Another programme comes: what lies at hand is not its own."""
+    def forget(self, script: Script | None = None) -> None:
+        """Another programme comes: what lies at hand is not its own. `script` tells what is said
+        when in its clips; a clip of which something else is known gets its codes anew."""
         self._at_hand.clear()
+        before, self._indexed = self._indexed, indexed_clips(script) if script else {}
+        for path in {*self._codes, *self._clips}:
+            if _times(before.get(path)) != _times(self._indexed.get(path)):
+                self._clips.pop(path, None)
+                if (codes := self._codes.pop(path, None)) is not None:
+                    self._codes_bytes -= codes.nbytes
+
+    def _codes_of(self, path: Path, samples: Floats) -> Codes:
+        codes = self._mouth.codes(resample(samples, RATE_HZ, CODE_RATE_HZ))
+        if self._lips is None:
+            return codes
+        return self._lips.shaped(codes, *_times(self._indexed.get(path)))
 
     @property
     def _hands_full(self) -> bool:
@@ -105,6 +123,16 @@ class ClipShelf:
 
 def _floats(shorts: Shorts) -> Floats:
     return shorts.astype(np.float32) * np.float32(1.0 / SHORT_MAX)
+
+
+def indexed_clips(script: Script) -> dict[Path, Indexed]:
+    """What the programme's index says of each of its clips."""
+    return {script.folder / clip.file: clip for clip in script.index.speech.values()}
+
+
+def _times(clip: Indexed | None) -> tuple[str, tuple[int, ...]]:
+    """(phonemes, when each begins in ms); empty where nobody knows."""
+    return (clip.phonemes, clip.phonemes_ms) if clip is not None else ("", ())
 
 
 def answers_first(script: Script, most: int) -> list[Path]:

@@ -301,7 +301,7 @@ class Director:
             facts_now(script, self.day.now())  # read now, not while somebody waits
         if self.ties.meanings is not None:
             self.ties.meanings.want(script)
-        self._performer.cool()
+        self._performer.cool(script)
         self._cold.extend(answers_first(script, COLD_MAX))
         language = content.settings.language
         if self._state is None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from device.audio.speaker import RATE_HZ, Speaker
 from device.conversation import cues
+from device.conversation.script import Script
 from device.live.voice import LiveVoice
 from device.render.pills import below
 from device.render.pixels import Sprite
@@ -236,9 +237,9 @@ class Performer:
             except Refused as error:
                 self.faults.append(str(error))
 
-    def cool(self) -> None:
+    def cool(self, script: Script) -> None:
         """Another programme comes, with other clips to make ready."""
-        self._shelf.forget()
+        self._shelf.forget(script)
 
     def warm(self, files: deque[Path]) -> None:
         """Make one more clip ready, if the sentence at hand leaves the time for it."""

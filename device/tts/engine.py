@@ -47,6 +47,9 @@ class SpeechLike(Protocol):
     def sample_rate_hz(self) -> int: ...
 
     @property
+    def phonemes(self) -> tuple[Timing, ...]: ...
+
+    @property
     def words(self) -> tuple[Timing, ...]: ...
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ class Parts:
     context_ms: int
     quality: dict[str, Any]
     source_sha256: str
+    lips: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 def check_place(out: Path, signer: SigningKey, ours: bool) -> None:
@@ -93,7 +94,8 @@ def manifest_of(folder: Path, parts: Parts) -> dict[str, Any]:
         "base": {**manifest.ref(folder, "base.mp4"), "frames": len(parts.matrix)},
         "track": manifest.ref(folder, "track.npz"),
         **manifest.networks(folder, side, codes, parts.context_ms),
-        "code": {"names": parts.codes, "rest": [0.0] * codes, "open_index": 0},
+        "code": {"names": parts.codes, "rest": [0.0] * codes, "open_index": 0,
+                 **({"lips": parts.lips} if parts.lips else {})},
         "features": {f: getattr(parts.features, f) for f in parts.features.__struct_fields__},
         "quality": parts.quality,
         "source": {"kind": "film", "sha256": parts.source_sha256},

@@ -28,6 +28,8 @@ SMOOTH_FRAMES = 5
 FULL, FULL_QUANTILE = 0.9, 0.99
 REST_FRAMES_MIN = 10
 WEAK = 0.3
+# Inner lips this near at rest, in mouth widths, touch (the points tremble by about as much).
+SHUT_GAP_MAX = 0.03
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,14 @@ class Mouths:
         """open, then two numbers an axis: what lies on its one side, and on its other."""
         return ["open", *(f"shape{i}{side}" for i in range(1, len(self.axes) + 1)
                           for side in ("+", "-"))]
+
+
+def lips_of(rest_gap: float) -> dict[str, dict[str, float]]:
+    """What avatar.json says of the lips: shut is the opening of the rest, if it was shut there.
+
+    Nothing for a mouth that rests open, nor for f and v: nobody has named those frames.
+    """
+    return {"closed": {"open": 0.0}} if rest_gap <= SHUT_GAP_MAX else {}
 
 
 def gaps(still: Doubles) -> Doubles:

@@ -112,7 +112,8 @@ def mouths(work: Work, say: Say) -> None:
     say(f"    patch of {box[2]:.0f} pixels in the video, {int(rest.sum())} frames of a resting "
         f"mouth, {len(learned.names)} numbers a mouth")
     write_arrays(work.folder / MOUTHS, matrices=matrices, codes=made, seen=path.seen,
-                 speaking=speaking, rest=rest, head_box=heads, names=np.array(learned.names))
+                 speaking=speaking, rest=rest, head_box=heads, names=np.array(learned.names),
+                 rest_gap=np.array(learned.rest_gap))
 
 
 def held_out(frames: int) -> NDArray[np.bool_]:
@@ -373,7 +374,9 @@ def packed(work: Work, name: str, out: Path, permission: Permission) -> dict[str
     version = 1 + (json.loads(note.read_text(encoding="utf-8"))["version"] if note.exists() else 0)
     parts = Parts(name, version, footage.FPS, _track(work).size, matrix, heads, data["mask"],
                   data["rest"], [str(n) for n in read["names"]], FEATURES, facts["context_ms"],
-                  figures, work.source_sha256)
+                  figures, work.source_sha256,
+                  # A film followed by an earlier release did not keep how shut its rest is.
+                  codes.lips_of(float(read.get("rest_gap", np.inf))))
     pack(work.folder, out, parts, permission)
     write_durable(note, json.dumps({"version": version, "folder": str(out)}).encode())
     return figures

@@ -20,6 +20,7 @@ from ota.errors import Refused
 class Speech:
     samples: Samples
     sample_rate_hz: int = 24_000
+    phonemes: tuple[tuple[str, float, float], ...] = ()
     words: tuple[tuple[str, float, float], ...] = ()
 
 
