@@ -1,4 +1,5 @@
-"""The synthesiser: how even its clips are, what they cost, and whether a listener gets them."""
+"""The synthesiser: how even its clips are, what they cost, whether a listener gets them, and
+whether the lips shut where they must."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from cli.benches.figure import Figure
+from cli.benches.shut_lips import lips_shut
 from device.asr.whisper import Whisper
 from device.audio.resample import resample
 from device.audio.soundfiles import read
@@ -51,7 +53,8 @@ def measure() -> list[Figure]:
             total += len(wanted)
         figures.append(Figure(f"{name} misheard, no prompt", 100 * wrong / total, "%", 10.0,
                               note=f"n={len(lines)} lines"))
-    return [*figures, Figure("CPU for a second of speech", cpu_s / spoken_s, "s", 1.5)]
+    return [*figures, Figure("CPU for a second of speech", cpu_s / spoken_s, "s", 1.5),
+            *lips_shut(voice)]
 
 
 def _loudness(folder: Path) -> list[Figure]:

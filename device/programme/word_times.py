@@ -21,6 +21,9 @@ _WORD = re.compile(
 # The synthesiser's own times are so much late: measured at the ends of 50 pauses of its clips.
 LATE_MS = 50.0
 
+# IPA's letters that only change the sound before or behind them.
+_NO_SOUND = frozenset("ˈˌːˑʰʲʷ")
+
 Timing = tuple[str, float, float]
 
 
@@ -66,8 +69,9 @@ def aligned_ms(text: str, spoken: Sequence[Timing]) -> tuple[int, ...]:
 
 def phoneme_times(spoken: Sequence[Timing]) -> tuple[str, tuple[int, ...]]:
     """What the synthesiser said, as an index has it: signs, one a character, and when in ms of the
-    clip each of them begins."""
-    single = [(sign, start) for sign, start, _ in spoken if len(sign) == 1]
+    clip each of them begins. Pauses, tones, stress and length are no sounds: they are left out."""
+    single = [(sign, start) for sign, start, _ in spoken
+              if len(sign) == 1 and sign.isalpha() and sign not in _NO_SOUND]
     return (
         "".join(sign for sign, _ in single),
         tuple(max(0, round(start - LATE_MS)) for _, start in single),

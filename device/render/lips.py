@@ -33,10 +33,11 @@ Floats = npt.NDArray[np.float32]
 @dataclass(frozen=True)
 class Lips:
     """How one avatar's lips look where they matter: for each shape which code numbers (k,) take
-    which values (k,). Numbers that are not named stay as they were heard: the mouth's width and
-    rounding belong to the neighbouring vowels."""
+    which values (k,), and the code of silence `rest` (K,). Numbers that are not named stay as they
+    were heard: the mouth's width and rounding belong to the neighbouring vowels."""
 
     shapes: Mapping[str, tuple[npt.NDArray[np.intp], Floats]]
+    rest: Floats
 
     @classmethod
     def of(cls, bundle: Bundle) -> Lips | None:
@@ -52,11 +53,12 @@ class Lips:
                 values = np.array(list(known.values()), np.float32)
                 shapes[shape] = (np.array([names.index(n) for n in known], np.intp),
                                  np.clip(values, CODE_MIN, CODE_MAX))
-        return cls(shapes) if shapes else None
+        rest = np.array(bundle.manifest.code.rest, np.float32)
+        return cls(shapes, rest) if shapes else None
 
     def shaped(self, codes: Codes, phonemes: str, phonemes_ms: Sequence[float]) -> Codes:
         """Codes (n, K) with the lips where the phonemes want them; the same object when nothing is
-        known (no or uneven times, codes that are no array).
+        known (no or uneven times, codes that are no array). Silence stays exactly the rest.
 
         `phonemes` is one IPA sign a character, `phonemes_ms` when each is said, ms of the clip.
         """
@@ -68,8 +70,8 @@ class Lips:
                      if sign in SIGNS[shape]]
             if at_ms:
                 result = np.array(codes, np.float32) if result is None else result
-                weight = weights(len(codes), at_ms)[:, None]
-                result[:, columns] += weight * (values - result[:, columns])
+                weight = weights(len(codes), at_ms) * (codes != self.rest).any(axis=1)
+                result[:, columns] += weight[:, None] * (values - result[:, columns])
         return codes if result is None else result
 
 
