@@ -1,4 +1,4 @@
-"""Do the lips shut at p, b and m? As the mouth hears the sound alone, and with the phonemes' times."""
+"""Do the lips shut at p, b and m? As the mouth hears the sound, and with the phonemes' times."""
 
 from __future__ import annotations
 

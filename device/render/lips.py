@@ -1,7 +1,7 @@
-"""Lips that shut at p, b and m: the codes heard from the sound, put right where the words are known.
+"""Lips that shut at p, b and m: the codes heard from the sound, put right by the phonemes' times.
 
-A network that only hears the sound opens the mouth at half of them: the sound of a closure is a gap
-of 50 ms. Where the synthesiser told when each phoneme is said, those few codes are moved to shut
+A network that only hears the sound leaves the lips open at three of four: a closure is 50 ms of
+nothing. Where the synthesiser told when each phoneme is said, those few codes are moved to shut
 lips (p, b, m) or to the lower lip at the teeth (f, v), as far as the avatar says how its own look.
 """
 
@@ -19,12 +19,12 @@ from device.render.mouths import Codes
 FRAME_MS = 40.0
 # A bundle's name of a shape of the lips, and the IPA signs that ask for it. The later one wins.
 SIGNS: Mapping[str, str] = {"tucked": "fv", "closed": "pbm"}
-# The shape is held from so long before the phoneme's time to so long after it. Measured on 105
-# closures of the synthesiser: the sound is gone from 25 ms before the time that the index states
-# to 25 ms after it, and p and b burst 10 ms later.
-HELD_BEFORE_MS, HELD_AFTER_MS = 20.0, 30.0
-# The lips move there in advance and come back: at 25 frames a second two to three frames each.
-CLOSING_MS, OPENING_MS = 70.0, 60.0
+# The shape is held from so long before the phoneme's time to so long after it: on average of 105
+# closures of the synthesiser the sound is gone from 25 ms before the time that an index states to
+# 25 ms after it; then p and b burst.
+HELD_BEFORE_MS, HELD_AFTER_MS = 15.0, 25.0
+# The lips move there in advance and come back faster: two or three frames shut, at 25 a second.
+CLOSING_MS, OPENING_MS = 70.0, 50.0
 CODE_MIN, CODE_MAX = -0.2, 1.1
 
 Floats = npt.NDArray[np.float32]

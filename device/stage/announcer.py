@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from device.paths import Places, assets_dir, repository_root
+from device.programme.times_beside import times_file
 from ota.clock import Deadline
 from ota.errors import Refused, VitrineError
 
@@ -88,6 +89,7 @@ class Announcer:
         _end_of(ready)
         if self._passing is not None:
             self._passing.unlink(missing_ok=True)
+            times_file(self._passing).unlink(missing_ok=True)
             self._passing = None
 
     def _end(self) -> None:
@@ -99,6 +101,7 @@ class Announcer:
         clips = sorted(self._folder.glob("*.wav"), key=lambda path: path.stat().st_mtime)
         for old in clips[: max(0, len(clips) - CLIPS_MAX + 1)]:
             old.unlink(missing_ok=True)
+            times_file(old).unlink(missing_ok=True)
 
 
 def _child(niceness: int) -> subprocess.Popen[bytes]:
@@ -125,6 +128,8 @@ def language_of(text: str) -> str:
 def main(niceness: int) -> int:
     """The child: loads, then reads where to, language, voice and text, a line each. Exit code."""
     from device.audio.soundfiles import write_wav
+    from device.programme.times_beside import write_times
+    from device.programme.word_times import phoneme_times
     from device.tts.engine import Engine
     from device.tts.kokoro import Voice
 
@@ -137,6 +142,7 @@ def main(niceness: int) -> int:
         target, language, voice, text = asked
         known = voice if any(voice in names for names in engine.voices.values()) else None
         speech = engine.synthesise(text, language, voice=known)
+        write_times(Path(target), *phoneme_times(speech.phonemes))
         write_wav(Path(target), speech.samples, speech.sample_rate_hz)
     except VitrineError as error:
         print(error, file=sys.stderr)

@@ -14,6 +14,7 @@ from device.audio.soundfiles import read
 from device.audio.speaker import RATE_HZ
 from device.conversation.script import Script
 from device.programme.schema import Clip as Indexed
+from device.programme.times_beside import read_times
 from device.render.lips import Lips
 from device.render.mouths import AnyMouth, Codes
 
@@ -99,7 +100,8 @@ class ClipShelf:
         codes = self._mouth.codes(resample(samples, RATE_HZ, CODE_RATE_HZ))
         if self._lips is None:
             return codes
-        return self._lips.shaped(codes, *_times(self._indexed.get(path)))
+        known = self._indexed.get(path)
+        return self._lips.shaped(codes, *(_times(known) if known else read_times(path)))
 
     @property
     def _hands_full(self) -> bool:

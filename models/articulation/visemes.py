@@ -32,9 +32,9 @@ VISEMES: dict[str, dict[str, float]] = {
 }
 
 
-# What avatar.json says of the lips, for the box to shape heard codes by (device/render/lips.py): the
-# visemes' own numbers, and 0 for whatever else parts the lips. Pucker, smile and stretch are not
-# named: they belong to the neighbouring vowels, and the lips stay shut with them.
+# What avatar.json says of the lips, for the box to shape heard codes by (device/render/lips.py):
+# the visemes' own numbers, and 0 for whatever else parts the lips. Pucker, smile and stretch are
+# not named: they belong to the neighbouring vowels, and the lips stay shut with them.
 _PARTING = ("jaw_open", "lips_together", "funnel", "upper_up", "lower_down", "press", "roll_lower",
             "tongue_up")
 LIPS = {shape: {name: VISEMES[viseme].get(name, 0.0) for name in _PARTING}
