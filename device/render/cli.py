@@ -27,7 +27,9 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument("--audio", type=Path, required=True, help="what is said (WAV, FLAC, ...)")
     parser.add_argument("--out", type=Path, required=True, help="the movie to write (.mp4)")
     parser.add_argument("--avatar", type=Path, help="folder of an avatar bundle (default: lin)")
-    parser.add_argument("--programme", type=Path, help="its brand and first product are shown")
+    parser.add_argument("--programme", type=Path,
+                        help="its brand and first product are shown; a clip of its own shuts the "
+                             "lips by its phonemes' times")
     parser.add_argument("--gesture", type=_gesture, action="append", default=[], dest="gestures",
                         metavar="NAME[@SECONDS]",
                         help="a gesture of the avatar, at the first moment from SECONDS of the "
