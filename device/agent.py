@@ -47,6 +47,7 @@ from ota.errors import Broken, Refused, Retry
 from ota.fetch import Fetcher
 from ota.files import read_bounded
 from ota.floor import FloorClock
+from ota.system.words import system_facts
 from ota.trust.client import TrustClient
 from ota.trust.keys import load_public_keys
 
@@ -310,7 +311,7 @@ def desk_parts(
         ask=Courier(places.etc / "keys", bus.publish).ask,
         speech=speech_log(places, identity, clock),
         ledger=Ledger(places.var / "orders.json"),
-        update=lambda: update_facts(places.var),
+        update=lambda: {**update_facts(places.var), "system": system_facts(places.var)},
     )
 
 

@@ -318,7 +318,8 @@ class Reported(msgspec.Struct, frozen=True, kw_only=True):
     errors: list[str] = []
     player: Json = {}
     ear: Json = {}
-    # Where an update stands: {"phase", "version", "failed": [versions taken back here]}.
+    # Where an update stands: {"phase", "version", "failed": [versions taken back here],
+    # "system": the operating system's (`ota.system.words.system_facts`)}.
     update: Json = {}
     schema: int = 1
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ota.errors import Refused, Retry
-from ota.publish import keys_cli, prune_cli
+from ota.publish import keys_cli, prune_cli, systems_cli
 from ota.system import cli as system_cli
 
 if TYPE_CHECKING:
@@ -72,6 +72,8 @@ def _register_publisher(orders: Any) -> None:
     publish.add_argument(
         "--not-newest", action="store_true", help="sign it, but do not send boxes to it"
     )
+    systems_cli.register(_add(orders, "publish-system", systems_cli.run, systems_cli.WORDS,
+                              systems_cli.EXAMPLE))
 
 
 def _register_box(orders: Any) -> None:
@@ -120,7 +122,7 @@ def _register_box(orders: Any) -> None:
     )
     daemon.add_argument("--show-s", type=float, help="longest time without a picture in a trial")
     daemon.add_argument("--hold-s", type=float, help="how long a trial must be healthy")
-    system_cli.register(orders, keys_cli.tell)
+    system_cli.register(orders, keys_cli.tell, _follow)
 
 
 def _add(
@@ -135,7 +137,7 @@ def _add(
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
-    if name not in ("keys", "prune", "publish", "withdraw"):
+    if name not in ("keys", "prune", "publish", "publish-system", "withdraw"):
         parser.add_argument("--root", type=Path, help="the box's root (default: VITRINE_ROOT)")
     parser.set_defaults(run=run)
     return parser
@@ -291,9 +293,10 @@ def _follow(args: argparse.Namespace, places: Roots) -> str:
 
 def _run_status(args: argparse.Namespace) -> int:
     from ota.box.words import status_lines
+    from ota.system.words import system_lines
 
     told = _status(_places(args))
-    lines = status_lines(told, _language(args))
+    lines = status_lines(told, _language(args)) + system_lines(told["system"], _language(args))
     keys_cli.tell(args, told, lines)
     return 0
 
@@ -303,6 +306,7 @@ def _status(places: Roots) -> dict[str, Any]:
     from ota.box.slots import DirectorySlots
     from ota.box.state import SLOTS, StateFile
     from ota.box.words import waits_told
+    from ota.system.words import system_facts
 
     state = StateFile(places.var / "ota").load()
     slots = DirectorySlots(places.opt)
@@ -320,6 +324,7 @@ def _status(places: Roots) -> dict[str, Any]:
         "waits": waits_told(read_progress(places.run)) if state.phase.value == "waiting" else None,
         "slots": {name: slots.version(name) for name in SLOTS},
         "progress": read_progress(places.run),
+        "system": system_facts(places.var),
     }
 
 
@@ -360,6 +365,7 @@ def _run_daemon(args: argparse.Namespace) -> int:
     return run(
         _places(args),
         settings=settings,
+        beside=system_cli.beside(_places(args)),
         stop=leaving.is_set,
         say=lambda text: print(f"ota: {text}", file=sys.stderr, flush=True),
     )

@@ -32,9 +32,10 @@ from ota.box.install import (
     roll_back,
     run_trial,
 )
-from ota.box.orders import Order, Teller, take_order, write_progress
+from ota.box.orders import Order, Teller, take_order
 from ota.box.seen import read_health, read_plays, read_proven
 from ota.box.slots import MARK, DirectorySlots
+from ota.box.standing import Standing
 from ota.box.state import Phase, State, StateFile
 from ota.box.steer import Steering, look
 from ota.box.stick import SCHEME, StickFetcher
@@ -53,7 +54,6 @@ from ota.holder import held
 from ota.trust.client import TrustClient
 
 CHECK_S = 6 * 3600.0
-WAIT_LOOK_S = 1.0
 RETRY_S = 300.0
 ARTEFACTS_BYTES_MAX = 6 << 30
 FILE_BYTES_MAX = 1 << 20
@@ -86,6 +86,14 @@ class Roots(Protocol):
     def run(self) -> Path: ...
 
 
+class Neighbour(Protocol):
+    """What else is updated under this lock: the operating system (`ota.system.beside.Beside`)."""
+
+    def begin(self) -> str: ...
+    def turn(self, order: Order | None = None) -> tuple[str, str]: ...
+    def go_on(self) -> None: ...
+
+
 def run(
     places: Roots,
     restart: Callable[[str | None], None] | None = None,
@@ -93,21 +101,25 @@ def run(
     settings: Settings | None = None,
     stop: Callable[[], bool] = lambda: False,
     say: Callable[[str], None] = lambda text: None,
+    beside: Callable[[Parts], Neighbour | None] = lambda parts: None,
 ) -> int:
     """The main loop; returns 0 when `stop()` says so. Raises Retry: another updater runs.
 
     Without `restart` and `health` the supervisor follows the switch and writes `run/health.json`.
+    `beside` makes what is updated in the same turns.
     """
-    with _alone(places, "daemon", wait_s=1.0):
+    with alone(places, "daemon", wait_s=1.0):
         gate = make_gate(places)
         parts = make_parts(places, restart, health, settings or Settings(), stop, gate)
         state = recover(parts)
         if state.phase is Phase.TRIAL:
             say(f"release {state.version} is tried")
             run_trial(parts)
-        check, failed = Deadline(random.uniform(0.0, 5.0)), ""
+        system = beside(parts)
+        failed = "" if system is None else system.begin()
+        check = Deadline(random.uniform(0.0, 5.0))
         standing = Standing(places.run)
-        standing.tell(parts)
+        standing.tell(parts, failed, bool(failed))
         while not stop():
             order = take_order(places.run)
             if order is None and standing.may_go_on(parts):
@@ -115,8 +127,9 @@ def run(
             if order is not None or check.passed:
                 before = failed
                 gate.asked = order is not None and order.now == "now"
-                spoken, failed = _safe_turn(parts, places, order, gate)
-                check = Deadline(RETRY_S if failed else CHECK_S * random.uniform(0.8, 1.2))
+                spoken, failed = _safe_turn(parts, places, order, gate, system)
+                soon = failed or (system is not None and not _is_a_look(order))
+                check = Deadline(RETRY_S if soon else CHECK_S * random.uniform(0.8, 1.2))
                 standing.tell(parts, spoken or failed, bool(failed))
                 # The same trouble every five minutes is said once.
                 if spoken or failed != before:
@@ -125,50 +138,40 @@ def run(
                 if renew(places.opt, parts.slots, parts.state.load()):
                     say("the updater itself is of the new release now, and starts again")
                     return 0
+            elif system is not None:
+                system.go_on()
             sleep_s(parts.settings.look_s)
     return 0
 
 
-class Standing:
-    """What people read while the updater does nothing: idle, or why a release waits."""
-
-    def __init__(self, run: Path) -> None:
-        self._run = run
-        self._told: Wait | None = None
-        self._waiting = False
-        self._look = Deadline(0.0)
-        self._said = ("", False)
-
-    def tell(self, parts: Parts, message: str = "", failed: bool = False) -> None:
-        """After each turn."""
-        self._waiting = parts.state.load().phase is Phase.WAITING
-        self._told = parts.waits() if self._waiting else None
-        self._said = (message, failed)
-        write_progress(self._run, "idle", message=message, failed=failed, wait=self._told)
-
-    def may_go_on(self, parts: Parts) -> bool:
-        """True when a release lies ready and its moment has come; looks once a second."""
-        if not self._waiting or not self._look.passed:
-            return False
-        self._look = Deadline(WAIT_LOOK_S)
-        wait = parts.waits()
-        if wait is not None and self._told is not None and wait.why != self._told.why:
-            self._told = wait
-            write_progress(self._run, "idle", 0, 0, *self._said, wait=wait)
-        return wait is None
-
-
 def _safe_turn(
+    parts: Parts, places: Roots, order: Order | None, gate: Gate, system: Neighbour | None
+) -> tuple[str, str]:
+    """What was done, and what went wrong; either may be empty. The system's turn comes second."""
+    try:
+        for_system = order is not None and order.name == "system"
+        mine = ("", "") if for_system else _own_turn(parts, places, order, gate)
+        if system is None or not (for_system or _is_a_look(order)):
+            return mine
+        other = system.turn(order)
+        return "; ".join(filter(None, (mine[0], other[0]))), mine[1] or other[1]
+    except Exception as error:
+        # Unknown trouble: leave the screen alone, and start clean.
+        raise Broken(f"The updater failed ({error!r}) and starts again.") from error
+
+
+def _is_a_look(order: Order | None) -> bool:
+    """At the fleet, by time or by the console's bell; a person's order is done without one."""
+    return order is None or order.name == "check"
+
+
+def _own_turn(
     parts: Parts, places: Roots, order: Order | None, gate: Gate
 ) -> tuple[str, str]:
-    """What was done, and what went wrong; either may be empty."""
     try:
         return _turn(parts, places, order, gate), ""
     except VitrineError as error:
         return "", str(error)
-    except Exception as error:
-        # Unknown trouble: leave the screen alone, and start clean.
-        raise Broken(f"The updater failed ({error!r}) and starts again.") from error
 
 
 def _turn(parts: Parts, places: Roots, order: Order | None, gate: Gate) -> str:
@@ -314,7 +317,7 @@ def make_gate(places: Roots) -> Gate:
     return Gate(lambda: read_shop(places.run), FloorClock(places.var / "clock").now)
 
 
-def _alone(places: Roots, who: str, wait_s: float) -> AbstractContextManager[None]:
+def alone(places: Roots, who: str, wait_s: float) -> AbstractContextManager[None]:
     """This box's updates are ours alone. Raises Retry that names who has them."""
     now = FloorClock(places.var / "clock").now()
     return held(places.var / "ota" / "lock", places.run / "ota-holder.json", who, now, wait_s)
@@ -362,7 +365,7 @@ def apply_alone(places: Roots, order: Order, settings: Settings) -> str:
 
     An installed release is then tried when the updater starts.
     """
-    with _alone(places, order.name, wait_s=0.0):
+    with alone(places, order.name, wait_s=0.0):
         parts = make_parts(places, None, None, settings)
         state = recover(parts)
         if order.name == "confirm":

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ota.box.bring import Bringing, Fetch, Origin, Running, prepare
-from ota.box.confirm import HOLD_S, SHOW_S, Health, Trial, Verdict, lacks
+from ota.box.confirm import HOLD_S, SHOW_S, Health, Trial, Verdict
 from ota.box.slots import DirectorySlots
 from ota.box.state import (
     TRIAL_STARTS_MAX,
@@ -39,8 +39,9 @@ from ota.box.state import (
 )
 from ota.box.store import Store
 from ota.box.unpack import members
+from ota.box.watch import watch
 from ota.box.window import Wait
-from ota.clock import monotonic_s, sleep_s
+from ota.clock import monotonic_s
 from ota.errors import Refused, Retry, VitrineError
 from ota.floor import FloorClock
 from ota.formats.manifest import (
@@ -333,26 +334,17 @@ def recover(parts: Parts) -> State:
 
 def _watch(parts: Parts, slot: str) -> Trial:
     settings = parts.settings
-    trial = Trial(monotonic_s(), settings.show_s, settings.hold_s)
-    proven = parts.state.load().proven
-    while trial.verdict is Verdict.WAIT and not parts.stop():
-        word = parts.order()
-        if word == "confirm":
-            return Trial(trial.started_s, verdict=Verdict.CONFIRM, reason="a person confirmed it")
-        if word == "rollback":
-            return Trial(trial.started_s, verdict=Verdict.ROLLBACK, reason="a person refused it")
+
+    def look() -> Health:
         seen = parts.health()
         # What the supervisor says of another slot says nothing about this one.
-        mine = seen if seen is not None and seen.slot == slot else Health(slot)
-        now_s = monotonic_s()
-        trial = trial.observe(
-            mine.player_presented, mine.ear_ready, mine.crashed, now_s, lacks(mine, proven)
-        )
-        held_s = 0.0 if trial.good_since_s is None else now_s - trial.good_since_s
-        parts.tell("trial", round(held_s), round(settings.hold_s))
-        if trial.verdict is Verdict.WAIT:
-            sleep_s(settings.look_s)
-    return trial
+        return seen if seen is not None and seen.slot == slot else Health(slot)
+
+    return watch(
+        Trial(monotonic_s(), settings.show_s, settings.hold_s), settings.look_s, look,
+        parts.state.load().proven, parts.order, parts.stop,
+        lambda held_s, hold_s: parts.tell("trial", held_s, hold_s),
+    )
 
 
 def _plan(

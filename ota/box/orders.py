@@ -19,7 +19,8 @@ from ota.files import read_bounded, write_durable
 
 FILE_BYTES_MAX = 1 << 16
 TELL_EACH_S = 0.5
-ORDERS = ("check", "install", "confirm", "rollback")
+ORDER = "ota-order.json"
+ORDERS = ("check", "install", "confirm", "rollback", "system")
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Order:
     `version`: a signed release instead of the newest. `stick`: a folder with the signed
     repository, instead of the chain's server. `now`: "now" does not wait for the shop to close.
     `by`: "fleet" where no person at the box asked, who is bound by the roll-out.
+    "system" installs a signed system, or `bundle`, a file of RAUC's.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Order:
     stick: str | None = None
     now: str | None = None
     by: str | None = None
+    bundle: str | None = None
 
 
 def give_order(run: Path, order: Order) -> None:
@@ -44,15 +47,15 @@ def give_order(run: Path, order: Order) -> None:
         raise Refused(f"{order.name!r} is no order; they are {', '.join(ORDERS)}.")
     body = json.dumps(asdict(order))
     write_progress(run, "ordered")
-    write_durable(run / "ota-order.json", body.encode())
+    write_durable(run / ORDER, body.encode())
 
 
 def take_order(run: Path) -> Order | None:
     """The word left for the updater, once."""
-    path = run / "ota-order.json"
+    path = run / ORDER
     try:
         told = json.loads(read_bounded(path, FILE_BYTES_MAX))
-        names = ("version", "stick", "now", "by")
+        names = ("version", "stick", "now", "by", "bundle")
         rest = (told.get(name) and str(told[name]) for name in names)
         order = Order(str(told["name"]), *rest)
     except FileNotFoundError:

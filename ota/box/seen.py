@@ -38,6 +38,12 @@ def read_health(path: Path, slots: DirectorySlots, now_s: float | None = None) -
     return None
 
 
+def read_any_health(path: Path) -> Health | None:
+    """The same whatever code runs, a slot's or the machine's own; for a trial of the system."""
+    told = _told_health(path, None)
+    return None if told is None else told[1]
+
+
 def read_proven(path: Path) -> tuple[str, ...]:
     """What the running code, from a slot or not, is seen to do (`Health.proven`)."""
     told = _told_health(path, None)

@@ -65,6 +65,12 @@ class Steering:
             return told if self.plan else Decision(None, f"release {running} is running already")
         return Decision(self.newest, "every box runs it")
 
+    @property
+    def held_back(self) -> str:
+        """The release whose roll-out was paused or stopped, or an empty text."""
+        brake = self.rollout
+        return brake.release if brake is not None and brake.state != "running" else ""
+
     def forbids(self, version: str, box: str, running: str, now: datetime) -> str | None:
         """Why an order of the console (not of a person here) for this version is not followed:
         it may not go around the waves. Pure."""
@@ -77,11 +83,17 @@ class Steering:
         return None
 
 
-def look(trust: Signed, fetcher: SmallFiles, targets_url: str, kept: Path) -> Steering:
-    """Ask the fleet. `kept` is a folder for what was fetched. Raises Refused, Retry."""
+def look(
+    trust: Signed, fetcher: SmallFiles, targets_url: str, kept: Path,
+    names: tuple[str, str, str] = (NEWEST, PLAN, ROLLOUT),
+) -> Steering:
+    """Ask the fleet. `kept` is a folder for what was fetched, `names` those of the three files.
+
+    Raises Refused, Retry.
+    """
     newest, plan, rollout = (
         None if target is None else _body(target, fetcher, targets_url, kept)
-        for target in trust.listed(NEWEST, PLAN, ROLLOUT)
+        for target in trust.listed(*names)
     )
     return Steering(
         None if newest is None else parse_newest(newest),

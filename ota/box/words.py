@@ -34,6 +34,13 @@ EVENTS = {
     "went back": ("由人退回", "a person went back"),
     "cut": ("安装被断电打断", "install cut short"),
     "damaged": ("槽位损坏", "slot damaged"),
+    "system install": ("开始写入系统", "system install begun"),
+    "system trial": ("重启到新系统", "restart into the new system"),
+    "system confirmed": ("确认保留新系统", "system confirmed"),
+    "system failed": ("新系统未采用", "system not taken"),
+    "system heal": ("系统已恢复可用", "system healed"),
+    "system tell": ("有系统无法启动", "a system cannot start"),
+    "system trouble": ("无法重启到新系统", "restart not possible"),
 }
 LABELS = {
     "running": ("当前版本", "running"),
@@ -50,6 +57,8 @@ LABELS = {
     "now": ("进行中", "now"),
     "download": ("下载", "download"),
     "write": ("写入", "write"),
+    "system download": ("下载系统", "download the system"),
+    "system write": ("写入系统", "write the system"),
     "trial": ("试运行", "trial"),
     "of": ("{done:.1f} / {whole:.1f} MB", "{done:.1f} of {whole:.1f} MB"),
     "healthy": ("已正常 {done} / {whole} 秒", "healthy for {done} of {whole} s"),
@@ -91,7 +100,9 @@ def waits_told(progress: Mapping[str, Any]) -> dict[str, str] | None:
 def progress_line(what: str, done: int, whole: int, language: str = ENGLISH) -> str:
     """One line for people: bytes and percent of a download, seconds of a trial."""
     percent = f" {100 * done // whole:3d} %" if whole > 0 else ""
-    if what in ("download", "write"):
+    if what == "system write":
+        return f"{_say(LABELS, what, language)}{percent}"
+    if what in ("download", "write", "system download"):
         sizes = _say(LABELS, "of", language, done=done / 1e6, whole=whole / 1e6)
         return f"{_say(LABELS, what, language)} {sizes}{percent}"
     if what == "trial":

@@ -56,6 +56,8 @@ KNOWN = {
     "tensorrt": Known("TensorRT", _REFLASH),
     "updater": Known("an updater of version", "install the release before it first"),
     "current": Known("to follow a release", "install a release of that range first"),
+    "system": Known("to follow a system", "install a system of that range first"),
+    "rauc": Known("RAUC", "install a system that brings it first"),
     "programme_schema": Known("programmes of schema", "publish this box's programme again first"),
 }
 

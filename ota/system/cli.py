@@ -8,24 +8,33 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ota.box.orders import ORDER
 from ota.errors import Broken, Refused
 
 if TYPE_CHECKING:
     from ota.box.daemon import Roots
-    from ota.system.update import Parts
+    from ota.box.install import Parts as Application
+    from ota.system.beside import Beside
 
 EXAMPLE = """examples:
   vitrine ota system status --json
+  vitrine ota system install                    the signed system for this box
+  vitrine ota system install --from /media/stick
   vitrine ota system install /media/stick/vitrine-orin-36.5.1.raucb
   vitrine ota system start      at each start of the machine (its unit does it)
   vitrine ota system stop       when it is switched off as it should be (its unit does it)
 """
 RESTART_S = 60.0
+# One bundle is kept, until its bytes are in place.
+BUNDLES_BYTES_MAX = 8 << 30
+LOCK_S = 1.0
 Tell = Callable[[argparse.Namespace, dict[str, Any], Sequence[str]], None]
+# Shows the running updater's progress until it is idle; returns its last word.
+Follow = Callable[[argparse.Namespace, "Roots"], str]
 
 
-def register(orders: Any, tell: Tell) -> None:
-    """Add `system`; `tell` prints for people or as JSON."""
+def register(orders: Any, tell: Tell, follow: Follow) -> None:
+    """Add `system`; `tell` prints for people or as JSON, `follow` waits for the updater."""
     words = "the operating system's two slots"
     parser = orders.add_parser(
         "system", help=words, description=f"{words[0].upper()}{words[1:]}.", epilog=EXAMPLE,
@@ -33,7 +42,7 @@ def register(orders: Any, tell: Tell) -> None:
     acts = parser.add_subparsers(dest="act", metavar="ACT", required=True)
     for name, run, words, more in (
         ("status", _status, "both systems, and where an update of them stands", "--json"),
-        ("install", _install, "write a signed bundle into the idle system", "36.5.1.raucb"),
+        ("install", _install, "write a signed system, or a bundle, into the idle one", ""),
         ("start", _start, "confirm this start, heal the other system, go on with an update", ""),
         ("stop", _stop, "note that this machine ends as it should", ""),
     ):
@@ -43,9 +52,13 @@ def register(orders: Any, tell: Tell) -> None:
             formatter_class=argparse.RawDescriptionHelpFormatter)
         act.add_argument("--json", action="store_true", help="one JSON object on stdout")
         act.add_argument("--root", type=Path, help="the box's root (default: VITRINE_ROOT)")
-        act.set_defaults(run=lambda args, run=run: run(args, tell))
+        act.set_defaults(run=lambda args, run=run: run(args, tell), follow=follow)
         if name == "install":
-            act.add_argument("bundle", type=Path, help="a .raucb file, checked by RAUC")
+            act.add_argument("bundle", type=Path, nargs="?",
+                             help="a .raucb file, checked by RAUC; without it the signed one")
+            act.add_argument("--version", help="a signed version instead of the fleet's choice")
+            act.add_argument("--from", dest="stick", type=Path, metavar="FOLDER",
+                             help="the signed repository on a stick, not the chain's server")
             act.add_argument("--now", action="store_true",
                              help="do not wait for closing time, only for the visitor")
 
@@ -53,7 +66,8 @@ def register(orders: Any, tell: Tell) -> None:
 def _status(args: argparse.Namespace, tell: Tell) -> int:
     from ota.system.boot import SYSTEMS
 
-    parts, places = _parts(args)
+    here, places = _opened(args)
+    parts = here.parts
     state, counts = parts.state.load(), _tally(places).read()
     systems = parts.rauc.systems()
     told = {
@@ -78,27 +92,46 @@ def _status(args: argparse.Namespace, tell: Tell) -> int:
 
 
 def _install(args: argparse.Namespace, tell: Tell) -> int:
-    from ota.system import update
+    from ota.box.daemon import alone
+    from ota.box.orders import Order, give_order
+    from ota.floor import lock_taken
 
-    parts, _ = _parts(args)
-    state = update.install(parts, args.bundle)
-    begun = update.go_on(parts)
-    words = "the box restarts into it" if begun else "it lies ready for closing time"
-    tell(args, {"version": state.version, "system": state.system, "begun": begun},
-         [f"System {state.version} is written and verified; {words}."])
+    here, places = _opened(args)
+    order = Order(
+        "system", args.version, args.stick and str(args.stick.absolute()),
+        "now" if args.now else None, bundle=args.bundle and str(args.bundle.absolute()))
+    if lock_taken(places.var / "ota" / "lock"):
+        give_order(places.run, order)
+        message = args.follow(args, places)
+    else:
+        with alone(places, "system install", 0.0):
+            message, failed = here.turn(order)
+        if failed:
+            raise Refused(failed)
+    state = here.parts.state.load()
+    tell(args, {"version": state.version, "system": state.system, "message": message,
+                "begun": state.phase.value == "trial"}, [message or "There was nothing to do."])
     return 0
 
 
 def _start(args: argparse.Namespace, tell: Tell) -> int:
+    from ota.box.confirm import Verdict
+    from ota.box.daemon import alone
     from ota.clock import boot_id
+    from ota.floor import lock_taken
     from ota.system import keeper, update
 
-    parts, places = _parts(args)
+    here, places = _opened(args)
+    parts = here.parts
     counts = _tally(places).begin(boot_id())
     seen = keeper.look(parts.control, parts.state.load(),
                        lambda system: update.whole(parts.rauc, system))
     found = keeper.keep(parts.control, seen, parts.note)
-    verdict = update.after_start(parts)
+    verdict = Verdict.WAIT
+    # A trial is watched by the updater, when there is something to see.
+    if not lock_taken(places.var / "ota" / "lock"):
+        with alone(places, "system start", LOCK_S):
+            verdict = update.after_start(parts, watches=False)
     tell(args, {**keeper.as_json(counts, found), "verdict": verdict.value},
          [f"{duty.what} system {duty.system}: {duty.why}" for duty in found])
     return 0
@@ -110,10 +143,33 @@ def _stop(args: argparse.Namespace, tell: Tell) -> int:
     return 0
 
 
-def _parts(args: argparse.Namespace) -> tuple[Parts, Roots]:
-    """Everything an update of this box's system touches. Raises Refused or Broken elsewhere."""
-    from ota.box.daemon import make_gate, make_parts
+def beside(places: Roots) -> Callable[[Application], Beside | None]:
+    """For `ota.box.daemon.run`: the system's updates on a machine that can have them, else None."""
+    def make(application: Application) -> Beside | None:
+        try:
+            return _made(places, application)
+        except Refused:
+            return None
+
+    return make
+
+
+def _opened(args: argparse.Namespace) -> tuple[Beside, Roots]:
+    """The system's updates on this box. Raises Refused or Broken elsewhere."""
+    from ota.box.daemon import make_parts
     from ota.box.install import Settings
+
+    places = _places(args)
+    return _made(places, make_parts(places, None, None, Settings())), places
+
+
+def _made(places: Roots, application: Application) -> Beside:
+    """Raises Refused: a machine that has not two systems, or not what asks RAUC."""
+    from ota.box import daemon
+    from ota.box.seen import read_any_health
+    from ota.box.store import Store
+    from ota.clock import boot_id
+    from ota.system.beside import Beside, waits_for
     from ota.system.jetson import EFIVARS, JetsonBoot
     from ota.system.update import Parts, StateFile
 
@@ -125,13 +181,17 @@ def _parts(args: argparse.Namespace) -> tuple[Parts, Roots]:
     except ImportError as error:
         raise Refused("The package dbus-fast is missing; run "
                       "`pip install -r requirements/jetson.txt`.") from error
-    places, gate = _places(args), make_gate(_places(args))
-    gate.asked = bool(getattr(args, "now", False))
-    app = make_parts(places, None, None, Settings(), gate=gate)
-    return Parts(
-        StateFile(places.var / "ota" / "system"), JetsonBoot(), Rauc(), app.note, _restart,
-        waits=lambda: gate() is not None, health=app.health, proven=app.proven, tell=app.tell,
-    ), places
+    home, gate = places.var / "ota", daemon.make_gate(places)
+    parts = Parts(
+        StateFile(home / "system"), JetsonBoot(), Rauc(), application.note, _restart,
+        waits=waits_for(gate, application),
+        health=lambda: read_any_health(places.run / "health.json"), proven=application.proven,
+        tell=application.tell, order=application.order, boot=boot_id,
+        settings=application.settings)
+    return Beside(
+        parts, application, Store(home / "bundles", BUNDLES_BYTES_MAX),
+        lambda stick: daemon.open_source(places, application.clock, stick), gate,
+        home / "steer", lambda: daemon.box_id(places), (places.run / ORDER).exists)
 
 
 def _restart() -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import subprocess
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +18,7 @@ from dbus_fast.errors import DBusError
 
 from ota.errors import Broken, Refused, Retry
 from ota.system.configuration import version_of
+from ota.system.told import Bundle, System
 
 NAME, PATH = "de.pengutronix.rauc", "/"
 INSTALLER, PROPERTIES = f"{NAME}.Installer", "org.freedesktop.DBus.Properties"
@@ -26,27 +26,6 @@ ANSWER_S, INSTALL_S = 30.0, 3600.0
 SENTENCE_CHARS_MAX = 300
 Progress = Callable[[int, int], None]
 Told = TypeVar("Told")
-
-
-@dataclass(frozen=True)
-class Bundle:
-    """What RAUC read in a bundle whose signature is good."""
-
-    compatible: str
-    version: str
-
-
-@dataclass(frozen=True)
-class System:
-    """One of the two systems, as RAUC knows it: `name` (rauc's own), device, whether it runs, the
-    bundle that was written into it, and the sha256 and length of what was written."""
-
-    name: str
-    device: str
-    runs: bool
-    version: str
-    sha256: str
-    length_bytes: int
 
 
 class Rauc:
@@ -64,6 +43,10 @@ class Rauc:
         except (OSError, subprocess.SubprocessError) as error:
             raise Broken(f"RAUC is not installed ({error}).") from error
         return version_of(told)
+
+    def compatible(self) -> str:
+        """The kind of board that this box's system.conf names."""
+        return str(self._call("Get", "ss", [INSTALLER, "Compatible"], PROPERTIES)[0].value)
 
     def inspect(self, bundle: Path) -> Bundle:
         """Signature and fit are RAUC's to judge. Raises Refused with its words."""
@@ -94,11 +77,13 @@ class Rauc:
                     int(told.get("size", 0)))
         return known
 
-    def _call(self, member: str, signature: str, body: list[Any]) -> list[Any]:
+    def _call(
+        self, member: str, signature: str, body: list[Any], interface: str = INSTALLER
+    ) -> list[Any]:
         async def once() -> list[Any]:
             bus = await MessageBus(bus_type=self._kind).connect()
             try:
-                return await _ask(bus, INSTALLER, member, signature, body)
+                return await _ask(bus, interface, member, signature, body)
             finally:
                 bus.disconnect()
 

@@ -15,17 +15,18 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Protocol
 
-from ota.box.confirm import Health, Trial, Verdict, lacks
+from ota.box.confirm import Health, Trial, Verdict
 from ota.box.install import Settings
 from ota.box.state import REFUSED_MAX
-from ota.clock import monotonic_s, sleep_s
+from ota.box.watch import watch
+from ota.clock import monotonic_s
 from ota.errors import Broken, Refused, Retry
 from ota.files import sha256_file
 from ota.floor import TwoCopies
 from ota.formats.versions import version_key
 from ota.system.boot import SYSTEMS, BootControl, other
 from ota.system.configuration import RAUC_AT_LEAST
-from ota.system.rauc import Bundle, System
+from ota.system.told import Bundle, System
 
 TRIES_MAX = 3
 
@@ -54,12 +55,17 @@ class State:
     condemned: str = ""
     # What the old system was seen to do just before the restart: the new one must do it, too.
     proven: tuple[str, ...] = ()
+    # The start of the machine in which the trial was ordered: before the next nothing fell back.
+    boot: str = ""
+    # What lies ready is not begun while its roll-out is paused or stopped.
+    held: bool = False
 
 
 class Writer(Protocol):
     """What is needed of `ota.system.rauc.Rauc`."""
 
     def version(self) -> tuple[int, ...]: ...
+    def compatible(self) -> str: ...
     def inspect(self, bundle: Path) -> Bundle: ...
     def install(self, bundle: Path, progress: Callable[[int, int], None]) -> None: ...
     def mark_active(self, name: str) -> None: ...
@@ -103,6 +109,8 @@ class Parts:
     health: Callable[[], Health | None] = lambda: None
     proven: Callable[[], tuple[str, ...]] = lambda: ()
     tell: Callable[[str, int, int], None] = lambda what, done, whole: None
+    order: Callable[[], str | None] = lambda: None
+    boot: Callable[[], str] = lambda: ""
     settings: Settings = field(default_factory=Settings)
     rauc_at_least: tuple[int, ...] = RAUC_AT_LEAST
 
@@ -142,10 +150,10 @@ def install(parts: Parts, bundle: Path) -> State:
         raise Refused(f"Nothing was installed: {against}.")
     state = parts.state.save(replace(
         state, phase=Phase.WRITING, system=other(booted), version=offer.version, tries=0,
-        reason="", condemned="", proven=()))
+        reason="", condemned="", proven=(), boot="", held=False))
     parts.note("system install", version=offer.version, system=state.system)
     try:
-        parts.rauc.install(bundle, lambda done, whole: parts.tell("write", done, whole))
+        parts.rauc.install(bundle, lambda done, whole: parts.tell("system write", done, whole))
     except (Refused, Retry, Broken) as error:
         fail(parts, str(error), bad=isinstance(error, Refused))
         raise
@@ -155,18 +163,23 @@ def install(parts: Parts, bundle: Path) -> State:
 def go_on(parts: Parts) -> bool:
     """What lies ready is begun once its moment has come: mark active, restart. False: not yet."""
     state = parts.state.load()
-    if state.phase is not Phase.READY or parts.waits():
+    if state.phase is not Phase.READY or state.held or parts.waits():
         return False
     state = parts.state.save(replace(
-        state, phase=Phase.TRIAL, tries=state.tries + 1, proven=parts.proven() or state.proven))
+        state, phase=Phase.TRIAL, tries=state.tries + 1, proven=parts.proven() or state.proven,
+        boot=parts.boot()))
     parts.note("system trial", version=state.version, system=state.system, start=str(state.tries))
-    parts.rauc.mark_active(parts.rauc.systems()[state.system].name)
-    parts.restart()
+    _restart_into(parts, state)
     return True
 
 
-def after_start(parts: Parts, stop: Callable[[], bool] = lambda: False) -> Verdict:
-    """After each start of the machine, whatever came before. WAIT: nothing was decided."""
+def after_start(
+    parts: Parts, stop: Callable[[], bool] = lambda: False, watches: bool = True
+) -> Verdict:
+    """After each start of the machine, whatever came before. WAIT: nothing was decided.
+
+    Who is not there to watch a trial (`watches` False: nothing is on the screen yet) leaves it.
+    """
     state = parts.state.load()
     if state.phase is Phase.WRITING:
         fail(parts, "writing was interrupted; it is begun again", bad=False)
@@ -174,9 +187,15 @@ def after_start(parts: Parts, stop: Callable[[], bool] = lambda: False) -> Verdi
         go_on(parts)
     elif state.phase is Phase.TRIAL and parts.control.booted() != state.system:
         return _fell_back(parts, state)
-    elif state.phase is Phase.TRIAL:
+    elif state.phase is Phase.TRIAL and watches:
         return _tried(parts, state, stop)
     return Verdict.WAIT
+
+
+def put_off(parts: Parts, reason: str) -> State:
+    """What lies ready is not wanted any more: there is a newer one, or a person refused it."""
+    state = parts.state.load()
+    return state if state.phase is not Phase.READY else fail(parts, reason, bad=False)
 
 
 def fail(parts: Parts, reason: str, bad: bool) -> State:
@@ -187,11 +206,15 @@ def fail(parts: Parts, reason: str, bad: bool) -> State:
     condemned = state.system if bad and state.phase is Phase.TRIAL else ""
     return parts.state.save(replace(
         state, phase=Phase.IDLE, system="", version="", tries=0, reason=reason, refused=refused,
-        condemned=condemned))
+        condemned=condemned, held=False))
 
 
 def _fell_back(parts: Parts, state: State) -> Verdict:
     """The firmware started the old system: a cut, or a system that cannot start?"""
+    if state.boot and state.boot == parts.boot():
+        # The machine has not restarted yet since it was to.
+        _restart_into(parts, state)
+        return Verdict.WAIT
     if state.tries < TRIES_MAX:
         parts.state.save(replace(state, phase=Phase.READY))
         go_on(parts)
@@ -200,14 +223,18 @@ def _fell_back(parts: Parts, state: State) -> Verdict:
     return Verdict.ROLLBACK
 
 
+def _restart_into(parts: Parts, state: State) -> None:
+    parts.rauc.mark_active(parts.rauc.systems()[state.system].name)
+    parts.restart()
+
+
 def _tried(parts: Parts, state: State, stop: Callable[[], bool]) -> Verdict:
     settings = parts.settings
-    trial = Trial(monotonic_s(), settings.show_s, settings.hold_s)
-    while trial.verdict is Verdict.WAIT and not stop():
-        seen = parts.health() or Health(slot="")
-        trial = trial.observe(seen.player_presented, seen.ear_ready, seen.crashed, monotonic_s(),
-                              lacks(seen, state.proven))
-        sleep_s(settings.look_s)
+    trial = watch(
+        Trial(monotonic_s(), settings.show_s, settings.hold_s), settings.look_s,
+        lambda: parts.health() or Health(slot=""), state.proven, parts.order, stop,
+        lambda held_s, hold_s: parts.tell("trial", held_s, hold_s),
+    )
     if trial.verdict is Verdict.CONFIRM:
         parts.control.confirm()
         parts.note("system confirmed", version=state.version, system=state.system)

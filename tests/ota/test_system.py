@@ -17,7 +17,7 @@ from ota.system import keeper, update
 from ota.system.backend import answer
 from ota.system.boot import SYSTEMS, other
 from ota.system.configuration import Layout, system_conf, version_of
-from ota.system.rauc import Bundle, System
+from ota.system.told import Bundle, System
 from ota.system.update import Phase
 from tests.sim.jetson_firmware import TRIES, JetsonFirmware
 
@@ -36,6 +36,9 @@ class Disk:
 
     def inspect(self, bundle: Path) -> Bundle:
         return Bundle("vitrine-orin", self.offered)
+
+    def compatible(self) -> str:
+        return "vitrine-orin"
 
     def install(self, bundle: Path, progress: Callable[[int, int], None]) -> None:
         idle = other(self.firmware.running)
