@@ -211,5 +211,6 @@ class Beside:
 
     def _written(self, version: str) -> str:
         if update.go_on(self.parts):
+            self._next_look = Deadline(RESTART_AGAIN_S)
             return f"system {version} is written and verified; the box restarts into it"
         return f"system {version} is written and verified; it lies ready for its moment"

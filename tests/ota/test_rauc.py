@@ -88,7 +88,7 @@ class Bench:
             self.rauc, lambda what, **detail: None, lambda: None, rauc_at_least=least)
 
 
-def _certificate(folder: Path, name: str) -> None:
+def certificate(folder: Path, name: str) -> None:
     """A self-signed certificate and key, PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     who = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -108,7 +108,7 @@ def _certificate(folder: Path, name: str) -> None:
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     folder = tmp_path_factory.mktemp("rauc")
     for name in ("chain", "stranger"):
-        _certificate(folder, name)
+        certificate(folder, name)
     firmware = JetsonFirmware(folder / "efivars")
     (folder / "active").write_text("A\n")
     for name, text in (("backend", BACKEND), ("nvbootctrl", NVBOOTCTRL)):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,82 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from ota.box.confirm import Health, Verdict
-from ota.box.install import Settings
 from ota.errors import Refused
 from ota.system import keeper, update
 from ota.system.backend import answer
-from ota.system.boot import SYSTEMS, other
 from ota.system.configuration import Layout, system_conf, version_of
-from ota.system.told import Bundle, System
 from ota.system.update import Phase
+from tests.ota.system_rig import Box
 from tests.sim.jetson_firmware import TRIES, JetsonFirmware
-
-
-@dataclass
-class Disk:
-    """RAUC without its service: what it wrote where, by the firmware's words as RAUC does."""
-
-    firmware: JetsonFirmware
-    versions: dict[str, str] = field(default_factory=lambda: {"A": "36.4.0", "B": "36.4.0"})
-    offered: str = "36.5.0"
-    cut: bool = False
-
-    def version(self) -> tuple[int, ...]:
-        return (1, 15, 2)
-
-    def inspect(self, bundle: Path) -> Bundle:
-        return Bundle("vitrine-orin", self.offered)
-
-    def compatible(self) -> str:
-        return "vitrine-orin"
-
-    def install(self, bundle: Path, progress: Callable[[int, int], None]) -> None:
-        idle = other(self.firmware.running)
-        answer(self.firmware.boot, ["set-state", idle, "bad"])
-        self.versions[idle] = "half"
-        if self.cut:
-            raise KeyboardInterrupt
-        self.versions[idle] = self.offered
-        progress(100, 100)
-
-    def mark_active(self, name: str) -> None:
-        answer(self.firmware.boot, ["set-primary", SYSTEMS[int(name[-1])]])
-
-    def systems(self) -> dict[str, System]:
-        return {name: System(f"rootfs.{i}", f"/dev/{name}", name == self.firmware.running,
-                             self.versions[name], "00", 1) for i, name in enumerate(SYSTEMS)}
-
-
-@dataclass
-class Box:
-    """One box in a shop: firmware, disk, and the updater's parts over them."""
-
-    folder: Path
-    good: bool = True
-    notes: list[str] = field(default_factory=list)
-    restarts: int = 0
-
-    def __post_init__(self) -> None:
-        self.firmware = JetsonFirmware(self.folder / "efivars")
-        self.disk = Disk(self.firmware)
-        self.tally = keeper.Tally(self.folder / "starts")
-        self.parts = update.Parts(
-            update.StateFile(self.folder / "system"), self.firmware.boot, self.disk,
-            lambda what, **detail: self.notes.append(what), self._restart,
-            health=lambda: Health("", self.good, self.good),
-            settings=Settings(show_s=0.02, hold_s=0.01, look_s=0.001))
-
-    def _restart(self) -> None:
-        self.restarts += 1
-
-    def starts(self) -> Verdict:
-        """The button, then the keeper, then the updater."""
-        self.firmware.start_until_up()
-        state = self.parts.state.load()
-        seen = keeper.look(
-            self.firmware.boot, state, lambda system: self.disk.versions[system] != "half")
-        keeper.keep(self.firmware.boot, seen, self.parts.note)
-        return update.after_start(self.parts)
 
 
 @pytest.fixture
