@@ -8,7 +8,7 @@ box needs no row. Failures are counted from what boxes report of themselves.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from fleet.live import Hub
+from fleet.ring import concerned, share_now
 from fleet.store.database import Database
 from fleet.store.journal import Journal
 from ota.clock import utc_now
@@ -106,6 +107,7 @@ class Rollouts:
         journal: Journal,
         hub: Hub,
         clock: Callable[[], datetime] = utc_now,
+        ring: Callable[[Sequence[str]], int] = len,
     ) -> None:
         # An own view of the same folder: the publisher's half-collected changes are not ours.
         self._repository = Repository.open(repository.directory, repository.keys, clock)
@@ -114,6 +116,9 @@ class Rollouts:
         self._leaving = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rollouts", daemon=True)
         self.trouble = ""
+        self._ring = ring
+        # The release and the share that were rung for last; before the first look: nobody knows.
+        self._rung: tuple[str, int] | None = None
 
     def start(self) -> None:
         """Begin to look at what the boxes report."""
@@ -153,6 +158,7 @@ class Rollouts:
             else:
                 after = _changed(wanted, before, plan, self._now())
             self._sign(after, who, f"rollout.{wanted.action}")
+            self._tell(plan, before, after)
         return self.status()
 
     def judge(self) -> bool:
@@ -171,7 +177,25 @@ class Rollouts:
             )
             self._sign(paused, SYSTEM, "rollout.auto-paused", failed=tally.failed,
                        tried=tally.tried)
+            self._tell(plan, rollout, paused)
             return True
+
+    def advance(self) -> int:
+        """Ring the boxes whose wave has begun since the last look; returns how many."""
+        with self._lock:
+            plan, rollout = self.plan(), self.current()
+            if plan is None:
+                return 0
+            before, self._rung = self._rung, (plan.release, share_now(plan, rollout, self._now()))
+            same = before is not None and before[0] == plan.release
+            grown = before is not None and self._rung[1] > (before[1] if same else 0)
+            return self._tell(plan, rollout) if grown else 0
+
+    def _tell(self, plan: Plan, *rollouts: Rollout | None) -> int:
+        """Let the boxes look that this change concerns."""
+        now = self._now()
+        self._rung = plan.release, share_now(plan, rollouts[-1], now)
+        return self._ring(concerned(self._database, plan, rollouts, now))
 
     def status(self) -> dict[str, Any]:
         """For people and programs: what is signed, how far it is, what it did. Reads all boxes."""
@@ -291,6 +315,7 @@ class Rollouts:
         while not self._leaving.wait(JUDGE_S):
             try:
                 self.judge()
+                self.advance()
                 self.trouble = ""
             except VitrineError as error:
                 # A full disk, a key away: the boxes' own ceiling still holds; told on the page.

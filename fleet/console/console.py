@@ -18,6 +18,7 @@ from fleet.pruning import Pruner
 from fleet.publisher import Publisher, Tables
 from fleet.relay import Relay
 from fleet.repository import open_or_create
+from fleet.ring import Bell
 from fleet.rollouts import Rollouts
 from fleet.store.boxes import Boxes
 from fleet.store.database import Database
@@ -48,6 +49,7 @@ class Console:
     publisher: Publisher
     relay: Relay
     rollouts: Rollouts
+    bell: Bell
     repository: Repository
     pruner: Pruner
     token: str
@@ -58,11 +60,13 @@ class Console:
         self.inbox.start()
         self.line.start()
         self.publisher.start(first)
+        self.bell.start()
         self.rollouts.start()
 
     def stop(self) -> None:
         """End every thread and close the database."""
         self.rollouts.stop()
+        self.bell.stop()
         self.publisher.stop()
         self.line.stop()
         self.inbox.stop()
@@ -128,6 +132,7 @@ def open_console(places: FleetPlaces, studio: Studio, token: str) -> Console:
         emit=inbox.put,
         on_up=inbox.line_is_up,
     )
+    bell = Bell(root, line.publish)
     downloads = Downloads(database, tables.boxes, tables.journal, settings.chain)
     wishes = Wishes(tables.boxes, authority.desired_key, settings.chain, root, line.publish,
                     downloads.with_limits)
@@ -147,7 +152,8 @@ def open_console(places: FleetPlaces, studio: Studio, token: str) -> Console:
         publisher=Publisher(places, tables, repository, studio, wishes, hub,
                             settings.chain),
         relay=Relay(),
-        rollouts=Rollouts(repository, database, tables.journal, hub),
+        rollouts=Rollouts(repository, database, tables.journal, hub, ring=bell.ring),
+        bell=bell,
         repository=repository,
         pruner=Pruner(places, tables.journal),
         token=token,

@@ -61,6 +61,8 @@ class Beside:
     def begin(self) -> str:
         """After a start: end a trial, or what a cut left open. What went wrong, or ""."""
         try:
+            if self.parts.state.load().phase in (Phase.READY, Phase.TRIAL):
+                self.store.keep_only(())  # a cut came before it was removed
             update.after_start(self.parts, self.application.stop)
         except VitrineError as error:
             return str(error)
@@ -139,6 +141,7 @@ class Beside:
         if asked is None and decision.release is not None:
             newer = (version_key(decision.release) or (0,)) > (version_key(state.floor) or (0,))
             if not newer or decision.release in state.refused:
+                self.store.keep_only(())
                 return None
         return decision.release
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -24,6 +25,7 @@ from ota.trust.keys import SigningKey
 
 BOXES = 400
 OLD, BAD = "1.3.0", "1.4.0"
+OFF = "shop-007"
 
 
 @dataclass
@@ -43,12 +45,19 @@ class Chain:
         online = Repository.open(self.folder / "tuf", {role: keys[role] for role in ONLINE})
         self.database = Database(self.folder / "console.db")
         self.journal = Journal(self.database)
-        self.rollouts = Rollouts(online, self.database, self.journal, Hub(), lambda: self.now)
+        self.rung: list[set[str]] = []
+        self.rollouts = Rollouts(
+            online, self.database, self.journal, Hub(), lambda: self.now, self._ring)
         self.failed: set[str] = set()
         names = [f"shop-{number:03d}" for number in range(BOXES)]
         with self.database.write() as writer:
-            writer.executemany("insert into box(id) values(?)", [(name,) for name in names])
+            writer.executemany(
+                "insert into box(id,online) values(?,?)", [(name, name != OFF) for name in names])
         self.report(names, OLD)
+
+    def _ring(self, boxes: Sequence[str]) -> int:
+        self.rung.append(set(boxes))
+        return len(boxes)
 
     def report(self, boxes: list[str], release: str, failed: tuple[str, ...] = ()) -> None:
         update = {"phase": "idle", "version": "", "failed": list(failed)}
@@ -133,3 +142,31 @@ def test_one_broken_machine_among_many_is_no_bad_release() -> None:
 def test_a_box_says_where_its_update_stands() -> None:
     old = msgspec.json.decode(b'{"desired_seq": 3}', type=Reported)
     assert old.update == {}
+
+
+def test_boxes_are_rung_when_their_wave_begins_and_when_it_is_held_back(chain: Chain) -> None:
+    plan = new_plan(BAD, "5%,25%@24h,100%@3d", chain.now, held=True)
+    sign_plan(chain.desk, plan)
+    assert chain.rollouts.advance() == 0 and not chain.rung, "held: nobody has begun it"
+
+    def within(share: float) -> set[str]:
+        names = {f"shop-{n:03d}" for n in range(BOXES)} - {OFF}
+        return {name for name in names if place(name, plan.salt) < share}
+
+    chain.rollouts.order(RolloutWanted(release=BAD, waves="5%,25%@24h,100%@3d"), "ann")
+    assert chain.rung == [within(0.05)] and chain.rollouts.advance() == 0
+    chain.now += timedelta(hours=25)
+    done = sorted(within(0.05))[:3]
+    chain.report(done, BAD)
+    assert chain.rollouts.advance() == len(within(0.25)) - 3 and chain.rollouts.advance() == 0
+    assert chain.rung[-1] == within(0.25) - set(done), "those that run it need not look"
+    chain.rollouts.order(RolloutWanted(action="pause"), "ann")
+    assert chain.rung[-1] == within(0.25) - set(done), "what lies ready there is to be put off"
+    chain.now += timedelta(days=3)
+    assert chain.rollouts.advance() == 0, "a paused roll-out rings nobody"
+    chain.rollouts.order(RolloutWanted(action="resume"), "ann")
+    assert chain.rung[-1] == within(1.0) - set(done) and len(chain.rung) == 4
+    chain.rollouts.order(RolloutWanted(waves="1%", groups=["shop-00*"]), "ann")
+    assert chain.rung[-1] == within(1.0) - set(done), "who is left out now must hear of it"
+    chain.rollouts.order(RolloutWanted(action="stop"), "ann")
+    assert chain.rung[-1] <= {f"shop-00{n}" for n in range(10)}

@@ -10,12 +10,13 @@ from tests.power.content_flows import Copies, Eviction, Programmes
 from tests.power.enrol_flow import EnrolledAnew, EnrolledFirst
 from tests.power.flow import Flow
 from tests.power.pruning_flow import Pruning
+from tests.power.system_flow import NewSystem
 from tests.power.update_flows import Confirmed, GoneBack, TakenBack, Updates
 
 FLOWS: dict[str, Callable[[Path], Flow]] = {
     made.name: made
     for made in (
         Updates, TakenBack, Confirmed, GoneBack, Programmes, Copies, Eviction, DesiredState,
-        Events, EnrolledFirst, EnrolledAnew, NewKeys, Publishing, Pruning,
+        Events, EnrolledFirst, EnrolledAnew, NewKeys, Publishing, Pruning, NewSystem,
     )
 }  # fmt: skip

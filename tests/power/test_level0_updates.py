@@ -14,7 +14,7 @@ import pytest
 from tests.power.amounts import FIRST_CUTS, FIRST_CUTS_NIGHTLY, PAIRS, PAIRS_NIGHTLY, SEED
 from tests.power.rehearsal import rehearse, stage
 
-CUTS_AT_LEAST = {"install": 250, "take back": 250, "confirm": 20, "go back": 30}
+CUTS_AT_LEAST = {"install": 250, "take back": 250, "confirm": 20, "go back": 30, "system": 100}
 
 
 @pytest.mark.parametrize("name", CUTS_AT_LEAST)
