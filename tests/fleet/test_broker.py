@@ -23,6 +23,9 @@ from fleet.mqtt import Address, Line, Outgoing, retry_delay_s
 from fleet.places import CONSOLE_ID, FleetPlaces
 from ota.clock import utc_now
 from ota.errors import Refused
+from ota.publish.keyring import find_keys
+from ota.publish.repository import ROLES, Repository
+from ota.publish.spread import new_plan, sign_plan
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +152,25 @@ def test_a_retired_box_is_out_without_a_restart(server: Fleet, tmp_path: Path) -
     good.connect()
     good.follow()
     good.leave()
+
+
+def test_a_box_is_rung_when_its_rollout_begins_and_is_held_back(
+    server: Fleet, tmp_path: Path
+) -> None:
+    box = enrolled(server, tmp_path, "bell")
+    box.connect()
+    box.follow()
+    wait_until(lambda: server.ask("/api/v1/boxes/bell")[1]["online"], what="the box's greeting")
+    keys = find_keys([server.state / "offline-keys", server.state / "keys"], ROLES)
+    desk = Repository.open(server.state / "tuf", keys)
+    desk.add("releases", "releases/1.4.0.json", b"{}")
+    desk.publish()
+    sign_plan(desk, new_plan("1.4.0", "100%", utc_now(), held=True))
+    for action in ("start", "pause"):
+        status, told = server.ask("/api/v1/rollouts", {"action": action, "release": "1.4.0"})
+        assert status == 200, told
+        assert box.answer()["name"] == "ota-check"
+    box.leave()
 
 
 def test_the_line_heals_by_itself_after_the_broker_was_killed(

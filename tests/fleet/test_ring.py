@@ -1,17 +1,13 @@
-"""The bell of a roll-out: many boxes, few at a time, and one over a real broker."""
+"""The bell of a roll-out: many boxes, few at a time (over a real broker: test_broker.py)."""
 
 from __future__ import annotations
 
 import msgspec
-from rig import Fleet, SimBox
 
 from device.messages import Order
 from fleet.mqtt import Outgoing
 from fleet.ring import BOXES_MAX, COUNT, EACH_S, Bell
-from ota.clock import Deadline, utc_now
-from ota.publish.keyring import find_keys
-from ota.publish.repository import ROLES, Repository
-from ota.publish.spread import new_plan, sign_plan
+from ota.clock import Deadline
 
 
 class Broker:
@@ -68,16 +64,3 @@ def test_a_broker_that_is_away_is_waited_for_and_not_for_ever() -> None:
     bell.ring(["c"])
     broker.there, bell._patience = False, Deadline(0.0)
     assert bell.turn() == 0
-
-
-def test_a_box_is_rung_over_the_real_broker(fleet: Fleet, box: SimBox) -> None:
-    keys = find_keys([fleet.state / "offline-keys", fleet.state / "keys"], ROLES)
-    desk = Repository.open(fleet.state / "tuf", keys)
-    desk.add("releases", "releases/1.4.0.json", b"{}")
-    desk.publish()
-    sign_plan(desk, new_plan("1.4.0", "100%", utc_now(), held=True))
-    for action in ("start", "pause"):
-        status, told = fleet.ask("/api/v1/rollouts", {"action": action, "release": "1.4.0"})
-        assert status == 200, told
-        assert box.answer()["name"] == "ota-check"
-    assert fleet.ask("/api/v1/rollouts")[1]["state"] == "paused"
