@@ -29,7 +29,7 @@ PATIENCE_S = 600.0
 EXPIRY_S = 600
 STOP_S = 5.0
 ONLINE = """
-select id, coalesce(json_extract(nullif(reported,''),'$.release'),'') release
+select id, coalesce(json_extract(nullif(reported,''),?),'') release
  from box where retired=0 and online=1
 """
 
@@ -97,14 +97,14 @@ class Bell:
 
 
 def concerned(
-    database: Database, plan: Plan, rollouts: Sequence[Rollout | None], now_text: str
+    database: Database, runs: str, plan: Plan, rollouts: Sequence[Rollout | None], now_text: str
 ) -> list[str]:
     """Online boxes whose wave has begun by any of these roll-outs, were it running: a box that
-    is to stop must hear of that, too."""
+    is to stop must hear of that, too. `runs` is the path of the version in what a box reports."""
     now = moment_of(now_text)
     views = [rollout and msgspec.structs.replace(rollout, state="running") for rollout in rollouts]
     return [
-        row["id"] for row in database.all(ONLINE, ())
+        row["id"] for row in database.all(ONLINE, (runs,))
         if any(decide(plan, view, row["id"], row["release"] or "0", now).release is not None
                for view in views)
     ]

@@ -13,6 +13,7 @@ ROLLOUT_EXAMPLE = """vitrine fleet rollout start 1.4.0 --waves 1%,10%@24h,100%@3
   vitrine fleet rollout start 1.4.0 --waves 100% --group 'shanghai-*' --window 02:00-05:00
   vitrine fleet rollout status --json
   vitrine fleet rollout pause --reason 'shop 12 says the picture flickers'
+  vitrine fleet rollout start 36.5.1 --system --waves 1%,100%@3d
   vitrine fleet rollout resume
   vitrine fleet rollout stop"""
 ACTIONS = ("start", "status", "pause", "resume", "stop")
@@ -26,6 +27,7 @@ def add_rollout(
     """Arguments of the command; `connect` adds where the console is, `client` opens it."""
     parser.add_argument("action", choices=ACTIONS)
     parser.add_argument("release", nargs="?", default="", help="the signed release, for `start`")
+    parser.add_argument("--system", action="store_true", help="a system, not a release")
     parser.add_argument("--waves", default="100%", help="like 1%%,10%%@24h,100%%@3d")
     parser.add_argument(
         "--group", action="append", default=[], metavar="PATTERN", help="only boxes like shanghai-*"
@@ -46,7 +48,7 @@ def add_rollout(
 def run_rollout(args: argparse.Namespace, client: Any) -> int:
     """Exit 0 when it was done; the state goes to stderr, with --json to stdout."""
     if args.action == "status":
-        told = client.ask("GET", "/rollouts")
+        told = client.ask("GET", "/rollouts", None, {"kind": _kind(args)})
     else:
         told = client.ask("POST", "/rollouts", wanted(args))
     if args.json:
@@ -67,6 +69,7 @@ def wanted(args: argparse.Namespace) -> dict[str, Any]:
         raise Refused("A pin is BOX=VERSION, for example --pin shanghai-001=1.3.0.")
     return {
         "action": args.action,
+        "kind": _kind(args),
         "release": args.release,
         "waves": args.waves,
         "groups": args.group,
@@ -77,10 +80,15 @@ def wanted(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def _kind(args: argparse.Namespace) -> str:
+    return "system" if args.system else "release"
+
+
 def lines(told: dict[str, Any]) -> list[str]:
     """The state for people."""
     if not told["release"]:
-        return ["No release has been signed yet; sign one with `vitrine ota publish`."]
+        return ["Nothing has been signed for a roll-out yet; sign it with `vitrine ota publish` or "
+                "`vitrine ota publish-system --waves`."]
     boxes = told["boxes"]
     found = [
         f"release {told['release']}: {told['state']}"

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -22,6 +22,7 @@ from fleet.store.journal import Journal
 from ota.clock import utc_now
 from ota.errors import Refused, VitrineError
 from ota.files import read_bounded
+from ota.formats import systems
 from ota.formats.manifest import NEWEST, parse_newest
 from ota.formats.rollout import (
     PERMILLE_ALL,
@@ -45,26 +46,53 @@ from ota.publish.repository import Repository
 
 JUDGE_S = 10.0
 SYSTEM = "system"
+# Phases of a release (`ota.box.state`) and of a system (`ota.system.words`) before the trial.
+WAITS = ("waiting", "installing", "writing", "ready", "held")
 # A single failure may be one broken machine: it counts only where few have tried.
 LONE_FAILURE_OF = 10
 REASON_CHARS_MAX = 200
 TRIED = """
-select id, coalesce(json_extract(said,'$.release'),'') release,
- coalesce(json_extract(said,'$.update.phase'),'idle') phase,
- coalesce(json_extract(said,'$.update.version'),'') trying,
- exists(select 1 from json_each(said,'$.update.failed') where value=?) failed
+select id, coalesce(json_extract(said,?),'') release,
+ coalesce(json_extract(said,?),'idle') phase,
+ coalesce(json_extract(said,?),'') trying,
+ exists(select 1 from json_each(said,?) where value=?) failed
  from (select id, coalesce(nullif(reported,''),'{}') said from box where retired=0)
 """
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is rolled out: the names it is signed under, where a box reports it, and the command
+    that signs it. `newest` is empty where there is no pointer for every box."""
+
+    newest: str
+    plan: str
+    rollout: str
+    runs: str
+    phase: str
+    trying: str
+    failed: str
+    command: str
+
+
+RELEASES = Subject(
+    NEWEST, PLAN, ROLLOUT, "$.release", "$.update.phase", "$.update.version", "$.update.failed",
+    "vitrine ota publish")
+SYSTEMS = Subject(
+    "", systems.PLAN, systems.ROLLOUT, "$.update.system.floor", "$.update.system.phase",
+    "$.update.system.version", "$.update.system.refused", "vitrine ota publish-system")
 
 
 class RolloutWanted(msgspec.Struct, frozen=True, kw_only=True):
     """`start` a release's roll-out, or `pause`, `resume`, `stop` the one that runs.
 
     `waves` like `1%,10%@24h,100%@3d`, `groups` patterns of box ids, `window` local time like
-    `02:00-05:00`, `pins` box -> version. `release` may be left out but for `start`.
+    `02:00-05:00`, `pins` box -> version. `release` may be left out but for `start`. `kind`:
+    a "release" of the application, or a "system".
     """
 
     action: str = "start"
+    kind: Literal["release", "system"] = "release"
     release: str = ""
     waves: str = "100%"
     groups: list[str] = []
@@ -98,7 +126,8 @@ def budget_spent(tried: int, failed: int, permille: int) -> bool:
 
 
 class Rollouts:
-    """Owns the target `rollouts/now.json`. `start` judges in the background until `stop`."""
+    """Owns the target `rollouts/now.json`, or its subject's. `start` judges in the background
+    until `stop`."""
 
     def __init__(
         self,
@@ -108,6 +137,7 @@ class Rollouts:
         hub: Hub,
         clock: Callable[[], datetime] = utc_now,
         ring: Callable[[Sequence[str]], int] = len,
+        subject: Subject = RELEASES,
     ) -> None:
         # An own view of the same folder: the publisher's half-collected changes are not ours.
         self._repository = Repository.open(repository.directory, repository.keys, clock)
@@ -116,7 +146,7 @@ class Rollouts:
         self._leaving = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rollouts", daemon=True)
         self.trouble = ""
-        self._ring = ring
+        self._ring, self._subject = ring, subject
         # The release and the share that were rung for last; before the first look: nobody knows.
         self._rung: tuple[str, int] | None = None
 
@@ -132,10 +162,10 @@ class Rollouts:
 
     def plan(self) -> Plan | None:
         """What the offline keys allow; for a release that all boxes run, a plan of one wave."""
-        data = self._signed("releases", PLAN)
+        data = self._signed("releases", self._subject.plan)
         if data is not None:
             return parse_plan(data)
-        newest = self._signed("releases", NEWEST)
+        newest = self._signed("releases", self._subject.newest) if self._subject.newest else None
         if newest is None:
             return None
         at = self._clock().replace(microsecond=0).isoformat()
@@ -143,7 +173,7 @@ class Rollouts:
 
     def current(self) -> Rollout | None:
         """What the console has signed for the plan's release."""
-        data = self._signed("rollouts", ROLLOUT)
+        data = self._signed("rollouts", self._subject.rollout)
         rollout = None if data is None else parse_rollout(data)
         plan = self.plan()
         return rollout if rollout and plan and rollout.release == plan.release else None
@@ -195,7 +225,8 @@ class Rollouts:
         """Let the boxes look that this change concerns."""
         now = self._now()
         self._rung = plan.release, share_now(plan, rollouts[-1], now)
-        return self._ring(concerned(self._database, plan, rollouts, now))
+        return self._ring(concerned(
+            self._database, self._subject.runs, plan, rollouts, now))
 
     def status(self) -> dict[str, Any]:
         """For people and programs: what is signed, how far it is, what it did. Reads all boxes."""
@@ -255,16 +286,18 @@ class Rollouts:
         return Tally(reached=reached, **_counts(rows, plan.release))
 
     def _rows(self, release: str) -> list[Any]:
-        return list(self._database.all(TRIED, (release,)))
+        where = self._subject
+        values = (where.runs, where.phase, where.trying, where.failed, release)
+        return list(self._database.all(TRIED, values))
 
     def _needed_plan(self, release: str) -> Plan:
         plan = self.plan()
         if plan is None:
-            raise Refused("No release is signed yet; sign one with `vitrine ota publish`.")
+            raise Refused(f"Nothing is signed yet; sign it with `{self._subject.command}`.")
         if release and release != plan.release:
             raise Refused(
                 f"The signed plan is for release {plan.release}, not {release}. This server cannot "
-                "name a release: `vitrine ota publish --waves` does, with the offline keys."
+                f"name a release: `{self._subject.command} --waves` does, with the offline keys."
             )
         return plan
 
@@ -282,7 +315,7 @@ class Rollouts:
 
     def _sign(self, rollout: Rollout, who: str, what: str, **detail: Any) -> None:
         try:
-            self._repository.add("rollouts", ROLLOUT, encoded(rollout))
+            self._repository.add("rollouts", self._subject.rollout, encoded(rollout))
             self._repository.publish()
         except KeyError:
             self._repository = Repository.open(
@@ -328,7 +361,7 @@ def _counts(rows: list[Any], release: str) -> dict[str, int]:
         "boxes": len(rows),
         "runs": sum(row["release"] == release and row["phase"] != "trial" for row in rows),
         "tries": sum(row["phase"] == "trial" for row in on_trial),
-        "waits": sum(row["phase"] in ("waiting", "installing") for row in on_trial),
+        "waits": sum(row["phase"] in WAITS for row in on_trial),
         "failed": sum(row["failed"] for row in rows),
     }
 

@@ -19,7 +19,7 @@ from fleet.publisher import Publisher, Tables
 from fleet.relay import Relay
 from fleet.repository import open_or_create
 from fleet.ring import Bell
-from fleet.rollouts import Rollouts
+from fleet.rollouts import SYSTEMS, Rollouts
 from fleet.store.boxes import Boxes
 from fleet.store.database import Database
 from fleet.store.journal import Journal
@@ -49,6 +49,7 @@ class Console:
     publisher: Publisher
     relay: Relay
     rollouts: Rollouts
+    systems: Rollouts
     bell: Bell
     repository: Repository
     pruner: Pruner
@@ -62,9 +63,11 @@ class Console:
         self.publisher.start(first)
         self.bell.start()
         self.rollouts.start()
+        self.systems.start()
 
     def stop(self) -> None:
         """End every thread and close the database."""
+        self.systems.stop()
         self.rollouts.stop()
         self.bell.stop()
         self.publisher.stop()
@@ -153,6 +156,8 @@ def open_console(places: FleetPlaces, studio: Studio, token: str) -> Console:
                             settings.chain),
         relay=Relay(),
         rollouts=Rollouts(repository, database, tables.journal, hub, ring=bell.ring),
+        systems=Rollouts(repository, database, tables.journal, hub, ring=bell.ring,
+                         subject=SYSTEMS),
         bell=bell,
         repository=repository,
         pruner=Pruner(places, tables.journal),

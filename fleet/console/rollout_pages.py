@@ -5,21 +5,25 @@ from __future__ import annotations
 from fleet.console.ask import Answer, Ask, json_answer, see_other
 from fleet.console.console import Console
 from fleet.console.pages import show
-from fleet.rollouts import RolloutWanted
+from fleet.rollouts import Rollouts, RolloutWanted
 from ota.errors import VitrineError
 
 ACTIONS = ("start", "pause", "resume", "stop")
 
 
-def get_rollout(console: Console, _ask: Ask) -> Answer:
-    """The roll-out that runs: state, phases with times and counts of boxes."""
-    return json_answer(console.rollouts.status())
+def get_rollout(console: Console, ask: Ask) -> Answer:
+    """The roll-out that runs: state, phases with times and counts of boxes; `?kind=system`."""
+    return json_answer(_of(console, ask.query.get("kind", "")).status())
 
 
 def post_rollout(console: Console, ask: Ask) -> Answer:
     """Start, pause, resume or stop the roll-out of the signed release."""
     wanted: RolloutWanted = ask.decoded(RolloutWanted)
-    return json_answer(console.rollouts.order(wanted, ask.person.name))
+    return json_answer(_of(console, wanted.kind).order(wanted, ask.person.name))
+
+
+def _of(console: Console, kind: str) -> Rollouts:
+    return console.systems if kind == "system" else console.rollouts
 
 
 def rollouts(console: Console, ask: Ask) -> Answer:

@@ -12,13 +12,14 @@ import pytest
 
 from device.messages import Reported
 from fleet.live import Hub
-from fleet.rollouts import Rollouts, RolloutWanted, budget_spent
+from fleet.rollouts import SYSTEMS, Rollouts, RolloutWanted, budget_spent
 from fleet.store.boxes import take_reported
 from fleet.store.database import Database
 from fleet.store.journal import Journal
 from ota.box.steer import Steering
 from ota.errors import Refused
-from ota.formats.rollout import place
+from ota.formats.rollout import encoded, place
+from ota.formats.systems import PLAN as system_plan
 from ota.publish.repository import ONLINE, ROLES, Repository
 from ota.publish.spread import new_plan, sign_plan
 from ota.trust.keys import SigningKey
@@ -48,6 +49,8 @@ class Chain:
         self.rung: list[set[str]] = []
         self.rollouts = Rollouts(
             online, self.database, self.journal, Hub(), lambda: self.now, self._ring)
+        self.systems = Rollouts(online, self.database, self.journal, Hub(), lambda: self.now,
+                                self._ring, SYSTEMS)
         self.failed: set[str] = set()
         names = [f"shop-{number:03d}" for number in range(BOXES)]
         with self.database.write() as writer:
@@ -170,3 +173,27 @@ def test_boxes_are_rung_when_their_wave_begins_and_when_it_is_held_back(chain: C
     assert chain.rung[-1] == within(1.0) - set(done), "who is left out now must hear of it"
     chain.rollouts.order(RolloutWanted(action="stop"), "ann")
     assert chain.rung[-1] <= {f"shop-00{n}" for n in range(10)}
+
+
+def test_a_system_has_a_rollout_of_its_own_and_pauses_by_itself(chain: Chain) -> None:
+    plan = new_plan("36.5.1", "50%,100%@1d", chain.now, held=True)
+    with pytest.raises(Refused, match="publish-system"):
+        chain.systems.order(RolloutWanted(kind="system"), "ann")
+    chain.desk.add("releases", system_plan, encoded(plan))
+    chain.desk.publish()
+    told = chain.systems.order(RolloutWanted(kind="system", waves="50%"), "ann")
+    first = {f"shop-{n:03d}" for n in range(BOXES)
+             if place(f"shop-{n:03d}", plan.salt) < 0.5} - {OFF}
+    assert told["boxes"]["reached"] >= len(first) and chain.rung == [first]
+    assert chain.rollouts.current() is None, "the application's roll-out is another"
+    tried = sorted(first)[:30]
+    for box, system in [(tried[0], {"phase": "ready", "version": "36.5.1"}),
+                        *[(box, {"phase": "idle", "floor": "36.5.1"}) for box in tried[1:20]],
+                        *[(box, {"phase": "idle", "refused": ["36.5.1"]}) for box in tried[20:]]]:
+        reported = Reported(desired_seq=1, update={"phase": "idle", "failed": [], "system": system})
+        with chain.database.write() as writer:
+            take_reported(writer, box, reported, chain.now)
+    boxes = chain.systems.status()["boxes"]
+    assert (boxes["runs"], boxes["waits"], boxes["failed"]) == (19, 1, 10)
+    assert chain.systems.judge() and chain.systems.status()["state"] == "paused"
+    assert not chain.rollouts.judge()
