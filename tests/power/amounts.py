@@ -4,6 +4,8 @@ from __future__ import annotations
 
 # Level 0: pairs of cuts of one flow (one in it, one in what follows it), after so many first cuts.
 PAIRS, FIRST_CUTS = 30, 3
+# A start of a whole machine costs more.
+PAIRS_OF = {"system": 3}
 PAIRS_NIGHTLY, FIRST_CUTS_NIGHTLY = 2_000, 60
 # Level 0: evenings on each of which a box is switched off before it is done.
 EVENINGS = 40
@@ -18,7 +20,8 @@ BLOCK_SHARE = {
     "take back": 0.10,
     "confirm": 0.05,
     "go back": 0.05,
-    "content": 0.18,
+    "system": 0.03,
+    "content": 0.15,
     "content without links": 0.07,
     "eviction": 0.05,
     "desired": 0.05,

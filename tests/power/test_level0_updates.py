@@ -11,7 +11,14 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.power.amounts import FIRST_CUTS, FIRST_CUTS_NIGHTLY, PAIRS, PAIRS_NIGHTLY, SEED
+from tests.power.amounts import (
+    FIRST_CUTS,
+    FIRST_CUTS_NIGHTLY,
+    PAIRS,
+    PAIRS_NIGHTLY,
+    PAIRS_OF,
+    SEED,
+)
 from tests.power.rehearsal import rehearse, stage
 
 CUTS_AT_LEAST = {"install": 250, "take back": 250, "confirm": 20, "go back": 30, "system": 100}
@@ -22,7 +29,7 @@ def test_an_update_survives_a_cut_at_every_storage_call(
     name: str, record_property: Callable[[str, object], None]
 ) -> None:
     with stage(name) as (flow, root):
-        done = rehearse(flow, root, PAIRS, FIRST_CUTS, SEED)
+        done = rehearse(flow, root, PAIRS_OF.get(name, PAIRS), FIRST_CUTS, SEED)
     record_property("power", ("level 0", name, done.cuts + done.pairs))
     assert done.cuts >= CUTS_AT_LEAST[name] and len(done.found) > 1, done
 
