@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,11 +21,18 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from ota.box.daemon import Gate
+from ota.box.store import Store
+from ota.box.window import Shop
 from ota.clock import Deadline, sleep_s, utc_now
 from ota.errors import Broken, Refused
+from ota.publish.systems import Said, describe, publish_system
 from ota.system import update
+from ota.system.beside import Beside
 from ota.system.configuration import Layout, system_conf
 from ota.system.rauc import Rauc
+from tests.ota.conftest import Fleet
+from tests.ota.rig import Kiosk
 from tests.sim.jetson_firmware import JetsonFirmware
 
 NEEDED = ("rauc", "dbus-daemon", "mksquashfs", "losetup")
@@ -191,6 +198,24 @@ def test_a_signed_bundle_is_written_verified_and_started_next(bench: Bench) -> N
     assert update.whole(bench.rauc, "B") is True
     assert update.go_on(parts)
     assert parts.control.primary() == "B" and parts.control.is_good("B")
+
+
+def test_a_signed_system_goes_from_the_server_through_the_store_into_the_idle_system(
+    bench: Bench, fleet: Fleet, tmp_path: Path
+) -> None:
+    parts = replace(bench.parts(), state=update.StateFile(tmp_path / "state"))
+    parts.control.set_primary("A")
+    bundle = bench.bundle("36.8.0", fill=8)
+    release = describe(bundle, Said(bench.rauc.compatible(), "36.8.0"), rauc_at_least="1.8")
+    publish_system(fleet.repository, bundle, release)
+    kiosk = Kiosk(tmp_path / "kiosk", fleet.origin.url, fleet.repository.root_bytes())
+    store = Store(tmp_path / "bundles", 64 << 20)
+    beside = Beside(parts, kiosk.parts(), store, lambda stick: kiosk.source(),
+                    Gate(Shop, utc_now), tmp_path / "steer")
+    spoken, failed = beside.turn()
+    assert not failed and "36.8.0 is written and verified" in spoken
+    assert bench.rauc.systems()["B"].version == "36.8.0" and parts.control.primary() == "B"
+    assert update.whole(bench.rauc, "B") is True and store.used_bytes() == 0
 
 
 def test_a_block_that_rots_is_seen_before_anybody_is_sent_there(bench: Bench) -> None:
