@@ -44,23 +44,47 @@ def plain(path: Path, point: Path) -> Iterator[Path]:
         os.close(device)
 
 
-class Logged:
-    """A mounted disk that begins as `base` and logs to `log`. A context manager."""
+class LoggedFile:
+    """A disk in a file at `path` that begins as `base`; what reaches it is logged to `log`."""
 
-    def __init__(self, base: Path, log: Path, work: Path, options: str) -> None:
-        self._fuse_point, self.point = work / "fuse", work / "logged"
-        for folder in (self._fuse_point, self.point):
-            folder.mkdir(exist_ok=True)
+    def __init__(self, base: Path, log: Path, point: Path) -> None:
+        point.mkdir(exist_ok=True)
+        self._point, self.path = point, point / "disk"
         fuse = os.open("/dev/fuse", os.O_RDWR)
         self._server = subprocess.Popen(
             [sys.executable, "-S", str(SERVER), str(fuse), str(base), str(log)],
             pass_fds=[fuse], env={**os.environ, "PYTHONPATH": ""},
         )  # fmt: skip
         told = f"fd={fuse},rootmode=40000,user_id=0,group_id=0"
-        mounts.mount("logged", self._fuse_point, "fuse", told)
+        mounts.mount("logged", point, "fuse", told)
         os.close(fuse)
-        self._device = mounts.attach(self._fuse_point / "disk")
-        self._notes = os.open(self._fuse_point / "mark", os.O_WRONLY)
+        self._notes = os.open(point / "mark", os.O_WRONLY)
+
+    def tell(self, promise: str) -> None:
+        """A note in the log, after all that was written before it."""
+        os.write(self._notes, promise.encode())
+
+    def close(self) -> None:
+        """The log is whole; nobody may use the disk any more."""
+        os.close(self._notes)
+        # Its last user lets it go a moment later.
+        for _ in range(200):
+            try:
+                mounts.unmount(self._point)
+                break
+            except OSError:
+                mounts.pause()
+        self._server.wait(END_S)
+
+
+class Logged:
+    """A mounted disk that begins as `base` and logs to `log`. A context manager."""
+
+    def __init__(self, base: Path, log: Path, work: Path, options: str) -> None:
+        self.point = work / "logged"
+        self.point.mkdir(exist_ok=True)
+        self._file = LoggedFile(base, log, work / "fuse")
+        self._device = mounts.attach(self._file.path)
         mounts.mount(mounts.loop_name(self._device), self.point, "ext4", options)
 
     def __enter__(self) -> Logged:
@@ -68,20 +92,12 @@ class Logged:
 
     def tell(self, promise: str) -> None:
         """A note in the log, after all that was written before it."""
-        os.write(self._notes, promise.encode())
+        self._file.tell(promise)
 
     def __exit__(self, *_: object) -> None:
         mounts.unmount(self.point)
         os.close(self._device)
-        os.close(self._notes)
-        # The loop device lets its file go a moment after its last user.
-        for _ in range(200):
-            try:
-                mounts.unmount(self._fuse_point)
-                break
-            except OSError:
-                mounts.pause()
-        self._server.wait(END_S)
+        self._file.close()
 
 
 class Replayed:

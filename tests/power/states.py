@@ -135,6 +135,22 @@ def volatiles(base: Pages, steps: list[Step], chance: random.Random) -> Iterator
         yield State(f"{count}~", pages, told)
 
 
+def left_by(base: Pages, steps: list[Step], chance: random.Random) -> Pages:
+    """One random disk after the last of these steps."""
+    state = State("", base, frozenset())
+    for state in volatiles(base, steps, chance):  # noqa: B007  (the last one is wanted)
+        pass
+    return state.pages
+
+
+def disk_of(pages: Pages, length_bytes: int) -> bytes:
+    """The bytes of a whole disk."""
+    disk = bytearray(length_bytes)
+    for number, page in pages.items():
+        disk[number * PAGE_BYTES : (number + 1) * PAGE_BYTES] = page
+    return bytes(disk)
+
+
 def chosen(base: Pages, steps: list[Step], amount: int, chance: random.Random) -> list[State]:
     """`amount` different states: all prefixes while they fit, and for the rest volatile ones."""
     found: dict[tuple[int, Told], State] = {}

@@ -32,6 +32,13 @@ class Updates:
         self.tuf_root = self._repository.root_bytes()
         self.floors: dict[str, int] = {}
 
+    @classmethod
+    def known(cls, home: Path, tuf_root: bytes, floors: dict[str, int]) -> Updates:
+        """The flow as another process prepared it: all but the publisher's part."""
+        flow = cls.__new__(cls)
+        flow._home, flow.tuf_root, flow.floors = home, tuf_root, floors
+        return flow
+
     def kiosk(self, root: Path) -> Kiosk:
         """The box, as its updater finds it after a start."""
         return Kiosk(root, "stick:", self.tuf_root).with_settings(hold_s=0.0, show_s=0.0)
