@@ -58,7 +58,8 @@ def system_conf(layout: Layout) -> str:
 
 
 def version_of(told: str) -> tuple[int, ...]:
-    """`rauc 1.15.2` as numbers; () when it is none."""
-    word = told.strip().rpartition(" ")[2].partition("-")[0]
+    """`rauc 1.15.2` as numbers, `rauc v1.15.2` of a build from its repository too; () when it is
+    none."""
+    word = told.strip().rpartition(" ")[2].removeprefix("v").partition("-")[0]
     parts = word.split(".")
     return tuple(int(part) for part in parts) if all(p.isdigit() for p in parts) else ()

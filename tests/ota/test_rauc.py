@@ -12,19 +12,14 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from ota.box.daemon import Gate
 from ota.box.store import Store
 from ota.box.window import Shop
-from ota.clock import Deadline, sleep_s, utc_now
+from ota.clock import Deadline, sleep_s
 from ota.errors import Broken, Refused
 from ota.publish.systems import Said, describe, publish_system
 from ota.system import update
@@ -33,6 +28,7 @@ from ota.system.configuration import Layout, system_conf
 from ota.system.rauc import Rauc
 from tests.ota.conftest import Fleet
 from tests.ota.rig import Kiosk
+from tests.ota.signing import certificate
 from tests.sim.jetson_firmware import JetsonFirmware
 
 NEEDED = ("rauc", "dbus-daemon", "mksquashfs", "losetup")
@@ -93,22 +89,6 @@ class Bench:
         return update.Parts(
             update.StateFile(self.folder / "state"), JetsonBoot(run, self.folder / "efivars"),
             self.rauc, lambda what, **detail: None, lambda: None, rauc_at_least=least)
-
-
-def certificate(folder: Path, name: str) -> None:
-    """A self-signed certificate and key, PEM."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    who = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    made = (x509.CertificateBuilder().subject_name(who).issuer_name(who)
-            .public_key(key.public_key()).serial_number(x509.random_serial_number())
-            .not_valid_before(utc_now() - timedelta(days=1))
-            .not_valid_after(utc_now() + timedelta(days=30))
-            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-            .sign(key, hashes.SHA256()))
-    (folder / f"{name}.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    (folder / f"{name}.key").write_bytes(key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption()))
 
 
 @pytest.fixture(scope="module")

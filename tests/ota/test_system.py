@@ -150,3 +150,4 @@ def test_the_configuration_cannot_be_talked_into_another_line(tmp_path: Path) ->
     with pytest.raises(Refused):
         system_conf(evil)
     assert version_of("rauc 1.15.2-debian") == (1, 15, 2) and version_of("what?") == ()
+    assert version_of("rauc v1.15.2") == (1, 15, 2), "as a build from its repository says it"

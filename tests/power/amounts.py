@@ -37,6 +37,9 @@ FILE_SYSTEMS = ("", "noauto_da_alloc", "data=writeback,noauto_da_alloc")
 IN_PLACE_EACH = 25
 # States in which each sabotaged writer must be found out.
 SABOTAGE_STATES = 60
+# Level 3, at night: cuts of whole machines for each flow, and of one whose writer is wrong.
+MACHINE_CUTS = {"install": 100, "take back": 50, "confirm": 25, "go back": 25}
+MACHINE_CUTS_SABOTAGED = 20
 SEED = 7
 
 

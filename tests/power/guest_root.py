@@ -15,6 +15,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent.parent
 FOLDERS = ("proc", "sys", "dev", "run", "mnt", "tmp", "bin", "etc", "lib64", "usr/bin", "var/run")
 # Names every file that the work opens, and every module that it has loaded at its end.
 WATCH = """
+import encodings.ascii, encodings.latin_1, encodings.utf_8, encodings.idna
 import json, os, sys
 opened = set()
 def watch(event, args):

@@ -1,4 +1,4 @@
-"""Level 2 as a test sees it: one drill in a process of its own, and what it found."""
+"""Levels 2 and 3 as a test sees them: a process of its own, and what it found."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from tests.power import mounts
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
-RUN_S = 3600
+RUN_S = 4 * 3600
 
 
 @cache
@@ -31,13 +31,14 @@ def drill(flow: str, file_systems: Sequence[str], states: int, *more: str) -> li
     """
     if reason := _missing():
         pytest.skip(f"no power cuts at the block level here: {reason}")
-    command = [
-        sys.executable, "-m", "tests.power.drill", "--flow", flow, "--states", str(states), *more,
-        *(f"--options={options}" for options in file_systems),
-    ]  # fmt: skip
+    return ran("tests.power.drill", "--flow", flow, "--states", str(states), *more,
+               *(f"--options={options}" for options in file_systems))
+
+
+def ran(module: str, *words: str) -> list[dict[str, Any]]:
+    """The lines of JSON that a command of the rig prints."""
     done = subprocess.run(
-        command, cwd=CHECKOUT, text=True, capture_output=True, timeout=RUN_S, check=False,
-        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
-    )  # fmt: skip
+        [sys.executable, "-m", module, *words], cwd=CHECKOUT, text=True, capture_output=True,
+        timeout=RUN_S, check=False, env={**os.environ, "PYTHONPATH": str(CHECKOUT)})
     assert done.returncode == 0, done.stderr[-3000:]
     return [json.loads(line) for line in done.stdout.splitlines()]
