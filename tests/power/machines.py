@@ -29,6 +29,7 @@ from tests.power.guest_root import interpreter, python_path
 from tests.power.initramfs import BUSYBOX, initramfs
 
 QEMU = "qemu-system-x86_64"
+DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL")
 LIFE_S, REMEMBER_S = 1200.0, 300.0
 MODULES = ("virtio_pci", "virtio_blk", "ext4", "crc32c_generic", "squashfs")
 # A guest that waits for its turn must not judge its clocks by each other.
@@ -118,8 +119,8 @@ class Board:
     def switch_on(self, disks: Sequence[Path], words: str = "", cold: bool = True) -> Machine:
         """One life; `words` go to the kernel's command line."""
         command = [
-            QEMU, "-M", "q35", "-accel", "tcg", "-cpu", "max", "-m", "320", "-nographic",
-            "-net", "none", "-no-reboot", "-kernel", str(self._image), "-initrd",
+            *DIES_WITH_US, QEMU, "-M", "q35", "-accel", "tcg", "-cpu", "max", "-m", "320",
+            "-nographic", "-net", "none", "-no-reboot", "-kernel", str(self._image), "-initrd",
             str(self._initrd), "-append", f"{QUIET} {words}".rstrip(), "-monitor", "none",
             "-qmp", f"unix:{self._work}/qmp,server=on,wait=off",
             "-drive", f"file={self._root},format=raw,if=virtio,readonly=on",

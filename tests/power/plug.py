@@ -4,8 +4,8 @@ A guest runs a flow on an ext4 disk and is killed at a random moment: its page c
 disk had a cache, too: it keeps what was flushed, and of later writes a random part, torn between
 sectors (`states.py`). Then the machine is switched on again, judges what lies there and goes on; so
 up to `IN_A_ROW` times before it is let through to the end. There it is cut once more, and what it
-had told somebody must be true after the next start. The first chain of cuts starts its machines
-cold, the others where `Board.remember` left them. Prints one line of JSON. Needs root.
+had told somebody must be true after the next start. The first `--cold` chains of cuts start their
+machines cold, the others where `Board.remember` left them. Prints one line of JSON. Needs root.
 """
 
 from __future__ import annotations
@@ -183,15 +183,18 @@ def _to_its_end(machine: Machine) -> None:
         machine.lines.append(f"BAD it never ended: {b''.join(machine.console)[-300:]!r}")
 
 
-def cut(name: str, cuts: int, seed: int = SEED, sabotage: str = "") -> Report:
+def cut(
+    name: str, cuts: int, seed: int = SEED, sabotage: str = "", cold_chains: int = 1
+) -> Report:
     """So many cuts of a flow, or the first bad state of a sabotaged one. In this process, which
     must be `mounts.apart`."""
     began_s = monotonic_s()
     work = Path(tempfile.mkdtemp(prefix="vitrine-power-", dir="/var/tmp"))
     try:
         lab = Lab(work, name, sabotage, seed)
-        lab.measure()
-        if not sabotage:
+        if cold_chains:
+            lab.measure()
+        for _ in range(cold_chains):
             lab.chain()
         lab.warm()
         lab.measure()
@@ -209,12 +212,14 @@ def main() -> int:
     parser.add_argument("--flow", choices=sorted(UPDATES), default="install")
     parser.add_argument("--cuts", type=int, default=5)
     parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--cold", type=int, default=1, help="chains of cuts with cold starts")
     parser.add_argument("--sabotage", choices=sorted(SABOTAGES), default="")
     args = parser.parse_args()
     if reason := mounts.missing() or machines.missing():
         parser.error(reason)
     mounts.apart()
-    print(json.dumps(vars(cut(args.flow, args.cuts, args.seed, args.sabotage))))
+    report = cut(args.flow, args.cuts, args.seed, args.sabotage, args.cold)
+    print(json.dumps(vars(report)))
     return 0
 
 

@@ -14,10 +14,10 @@ from tests.power.ran import ran
 pytestmark = pytest.mark.nightly
 
 
-def plug(flow: str, cuts: int, sabotage: str = "") -> dict[str, Any]:
+def plug(flow: str, cuts: int, *more: str) -> dict[str, Any]:
     if reason := mounts.missing() or machines.missing():
         pytest.skip(f"no whole machines here: {reason}")
-    (report,) = ran("tests.power.plug", "--flow", flow, "--cuts", str(cuts), "--sabotage", sabotage)
+    (report,) = ran("tests.power.plug", "--flow", flow, "--cuts", str(cuts), *more)
     return report
 
 
@@ -31,4 +31,5 @@ def test_an_update_survives_the_plug_of_a_whole_machine(
 
 
 def test_a_writer_without_fsync_is_found_out_by_a_whole_machine() -> None:
-    assert plug("install", MACHINE_CUTS_SABOTAGED, "no fsync")["bad"]
+    assert plug(
+        "install", MACHINE_CUTS_SABOTAGED, "--sabotage", "no fsync", "--cold", "0")["bad"]
