@@ -153,7 +153,7 @@ class Beside:
         rauc = parts.rauc.version()
         application = self.application.state.load()
         facts = bringing.facts_with(
-            self.application.machine.facts, rauc, self._running(), application.good_version)
+            self.application.machine().facts, rauc, self._running(), application.good_version)
         against = bringing.misfit(release, facts) or update.objection(
             state, Bundle(release.board, release.version), rauc, parts.rauc_at_least,
             parts.control.primary() == parts.control.booted())

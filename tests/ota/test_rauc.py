@@ -19,7 +19,7 @@ import pytest
 from ota.box.daemon import Gate
 from ota.box.store import Store
 from ota.box.window import Shop
-from ota.clock import Deadline, sleep_s
+from ota.clock import Deadline, sleep_s, utc_now
 from ota.errors import Broken, Refused
 from ota.publish.systems import Said, describe, publish_system
 from ota.system import update
