@@ -50,15 +50,17 @@ from ota.box.state import State, StateFile
 from ota.box.window import read_shop
 from ota.errors import VitrineError
 from ota.floor import FloorClock, TwoCopies
-from ota.formats import chunks, manifest, shortcuts
+from ota.formats import chunks, manifest, shortcuts, systems
 from ota.history import History
 from ota.publish import ceremony
 from ota.publish.repository import ROLES, Repository
+from ota.publish.systems import read_bundle
 from ota.trust import consent, dsse, metadata, withdrawn
 from ota.trust.client import Target
 from ota.trust.keys import PublicKey, SigningKey, issued_name
 from provisioning import x509
 from provisioning.tickets import read_ticket
+from tests.ota.system_rig import make_bundle
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=timezone.utc)
 KEY = SigningKey.generate()
@@ -132,6 +134,11 @@ def _signed_things(folder: Path) -> list[Parser]:
         Parser("ceremony", lambda data: ceremony.told(ceremony.read(data), []),
                (ceremony.write(change),)),
         Parser("manifest", manifest.parse_manifest, (plain(release),)),
+        Parser("system", systems.parse_system, (plain({
+            "schema": 1, "version": "36.5", "board": "orin", "needs": [{"what": "rauc"}],
+            "bundle": {"sha256": HASH, "bytes": 9}}),)),
+        Parser("system bundle", partial(_bundle, folder / "made" / "new.raucb"),
+               (make_bundle(folder / "made" / "old.raucb", "36.5", size=9).read_bytes(),)),
         Parser("newest", manifest.parse_newest, (plain({"schema": 1, "version": "1.2"}),)),
         Parser("chunk list", lambda data: chunks.decode(data, small.length_bytes),
                (chunks.encode([small]),)),
@@ -142,6 +149,11 @@ def _signed_things(folder: Path) -> list[Parser]:
         Parser("public key", PublicKey.from_pem, (pem,)),
         Parser("private key", SigningKey.from_pem, (locked.read_bytes(),)),
     ]
+
+
+def _bundle(path: Path, data: bytes) -> object:
+    path.write_bytes(data)
+    return read_bundle(path)
 
 
 def _tuf(role: str, data: bytes) -> object:
