@@ -8,6 +8,8 @@ It waits for one line of JSON: `slots` (two devices), `data` (a device for what 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import os
 import subprocess
 import threading
@@ -16,9 +18,9 @@ from typing import Any
 
 import ota.box.install
 from device.paths import Places
+from ota import cli
 from ota.clock import Deadline, sleep_s
 from ota.errors import VitrineError
-from ota.system import cli
 from ota.system.boot import SYSTEMS
 from ota.system.jetson import EFIVARS
 from ota.system.rauc import Rauc
@@ -117,22 +119,19 @@ def well(over: threading.Event) -> None:
 
 
 def order(words: list[str]) -> None:
-    """`vitrine ota system WORDS`, in this process."""
+    """`vitrine ota system WORDS`, in this process: an emulated one starts slowly."""
     parser = argparse.ArgumentParser()
-    parser.set_defaults(places=lambda root: Places(BOX))
-
-    def tell(args: argparse.Namespace, told: dict[str, Any], lines: list[str]) -> None:
-        for line in lines:
-            say(f"SAYS {line}")
-        if "verdict" in told:
-            say(f"VERDICT {told['verdict']}")
-
-    cli.register(parser.add_subparsers(), tell)  # type: ignore[arg-type]
-    args = parser.parse_args(["system", *words])
+    parser.set_defaults(places=lambda root: Places(BOX), language="en-US")
+    cli.register(parser.add_subparsers())
+    args = parser.parse_args(["ota", "system", *words])
+    told = io.StringIO()
     try:
-        args.run(args)
+        with contextlib.redirect_stdout(told), contextlib.redirect_stderr(told):
+            args.run(args)
     except VitrineError as error:
         say(f"REFUSED {error}")
+    for line in told.getvalue().splitlines():
+        say(f"SAYS {line}")
 
 
 def live(given: dict[str, Any]) -> None:
@@ -143,7 +142,7 @@ def live(given: dict[str, Any]) -> None:
     over = threading.Event()
     supervisor = threading.Thread(target=well, args=[over], daemon=True)
     supervisor.start()
-    for words in (["start"], *given["orders"], ["status"], ["stop"]):
+    for words in (["start", "--json"], *given["orders"], ["status"], ["stop"]):
         say(f"ORDER {' '.join(words)}")
         order(words)
     over.set()
