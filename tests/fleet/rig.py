@@ -48,6 +48,7 @@ class Tone:
     samples: np.ndarray
     sample_rate_hz: int = RATE_HZ
     words: tuple[tuple[str, float, float], ...] = ()
+    phonemes: tuple[tuple[str, float, float], ...] = ()
 
 
 class ToneVoice:
