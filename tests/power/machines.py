@@ -96,9 +96,9 @@ def missing() -> str | None:
     return None
 
 
-def python_words(module: str, path: str = "") -> str:
+def python_words(module: str) -> str:
     """A line of shell for `/init`: our module, by the guest's Python."""
-    return (f"$B chroot /host /bin/busybox env -i PATH={path}/usr/bin:/bin:/sbin:/usr/sbin "
+    return ("$B chroot /host /bin/busybox env -i PATH=/usr/bin:/bin:/sbin:/usr/sbin "
             f"TMPDIR=/run PYTHONPATH={python_path()} {interpreter()} -B -X utf8 -m {module}\n")
 
 
@@ -185,11 +185,6 @@ class Machine:
         with self._said:
             self._said.wait_for(lambda: said() or self._over, limit_s)
             return said()
-
-    def ends(self, limit_s: float = LIFE_S) -> bool:
-        """Wait for its own end; False: it lives on."""
-        with self._said:
-            return self._said.wait_for(lambda: self._over, limit_s)
 
     def kill(self) -> None:
         """Pull the plug; nothing runs any more when this returns."""
