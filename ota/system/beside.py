@@ -175,7 +175,8 @@ class Beside:
         try:
             update.install(parts, path)
         except Refused:
-            self.store.keep_only(())
+            if release.version in parts.state.load().refused:
+                self.store.keep_only(())
             raise
         self.store.keep_only(())
 

@@ -29,6 +29,8 @@ from ota.system.configuration import RAUC_AT_LEAST
 from ota.system.told import Bundle, System
 
 TRIES_MAX = 3
+# RAUC refuses also for want of memory or of a loop device: that says nothing about the bundle.
+WRITES_MAX = 3
 
 
 class Phase(str, Enum):
@@ -59,6 +61,8 @@ class State:
     boot: str = ""
     # What lies ready is not begun while its roll-out is paused or stopped.
     held: bool = False
+    # Versions that RAUC did not write, once for each time.
+    unwritten: tuple[str, ...] = ()
 
 
 class Writer(Protocol):
@@ -84,7 +88,7 @@ class StateFile:
         try:
             known: dict[str, Any] = {k: told[k] for k in asdict(State()) if k in told}
             known["phase"] = Phase(known.get("phase", "idle"))
-            for name in ("refused", "proven"):
+            for name in ("refused", "proven", "unwritten"):
                 known[name] = tuple(known.get(name, ()))
             return State(**known)
         except (TypeError, ValueError):
@@ -154,10 +158,15 @@ def install(parts: Parts, bundle: Path) -> State:
     parts.note("system install", version=offer.version, system=state.system)
     try:
         parts.rauc.install(bundle, lambda done, whole: parts.tell("system write", done, whole))
-    except (Refused, Retry, Broken) as error:
-        fail(parts, str(error), bad=isinstance(error, Refused))
+    except Refused as error:
+        unwritten = (*state.unwritten, offer.version)[-REFUSED_MAX:]
+        parts.state.save(replace(state, unwritten=unwritten))
+        fail(parts, str(error), bad=unwritten.count(offer.version) >= WRITES_MAX)
         raise
-    return parts.state.save(replace(state, phase=Phase.READY))
+    except (Retry, Broken) as error:
+        fail(parts, str(error), bad=False)
+        raise
+    return parts.state.save(replace(state, phase=Phase.READY, unwritten=()))
 
 
 def go_on(parts: Parts) -> bool:

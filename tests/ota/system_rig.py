@@ -15,6 +15,7 @@ from ota.box.stick import StickFetcher
 from ota.box.store import Store
 from ota.box.window import Shop
 from ota.clock import utc_now
+from ota.errors import Refused
 from ota.floor import FloorClock
 from ota.formats.rollout import Plan
 from ota.publish.repository import Repository
@@ -39,6 +40,7 @@ class Disk:
     versions: dict[str, str] = field(default_factory=lambda: {"A": "36.4.0", "B": "36.4.0"})
     offered: str = "36.5.0"
     cut: bool = False
+    refusing: bool = False
 
     def version(self) -> tuple[int, ...]:
         return (1, 15, 2)
@@ -55,6 +57,8 @@ class Disk:
         self.versions[idle] = "half"
         if self.cut:
             raise KeyboardInterrupt
+        if self.refusing:
+            raise Refused("RAUC did not install it: no loop device is free")
         self.versions[idle] = self.offered
         progress(100, 100)
 

@@ -102,6 +102,22 @@ def test_a_system_that_hangs_is_given_up_after_three_tries_not_for_ever(box: Box
     assert "36.5.0" in box.parts.state.load().refused
 
 
+def test_what_rauc_could_not_write_is_no_bad_bundle_until_the_third_time(box: Box) -> None:
+    box.disk.refusing = True
+    with pytest.raises(Refused, match="no loop device"):
+        update.install(box.parts, Path("36.5.raucb"))
+    box.disk.refusing = False
+    update.install(box.parts, Path("36.5.raucb"))
+    assert box.parts.state.load().unwritten == (), "written: what was before counts no more"
+    update.put_off(box.parts, "another is wanted")
+    box.disk.refusing = True
+    for _ in range(update.WRITES_MAX):
+        with pytest.raises(Refused, match="no loop device"):
+            update.install(box.parts, Path("36.5.raucb"))
+    with pytest.raises(Refused, match="failed here before"):
+        update.install(box.parts, Path("36.5.raucb"))
+
+
 def test_a_cut_while_writing_never_starts_the_half_system_nor_heals_it(box: Box) -> None:
     box.disk.cut = True
     with pytest.raises(KeyboardInterrupt):
