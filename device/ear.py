@@ -31,6 +31,7 @@ from device.asr.vad import Vad
 from device.audio.capture import Capture, Chunk, FileSource, Source
 from device.audio.echo import EchoCanceller
 from device.bus import Bus
+from device.conversation.spelling import Spelling
 from device.hal.notify import Notifier
 from device.paths import Places, assets_dir, notify_socket
 from device.programme.load import load
@@ -176,6 +177,7 @@ class Ear:
             return
         languages = tuple(name for name in programme.languages if self._recogniser.knows(name))
         self._hearing.programme = now
+        self._hearing.spelling = Spelling.of(programme)
         self._listening.set(programme.listen, monotonic_ns())
         self._follow(monotonic_ns())
         self._decoder.learn(lambda: known(programme, lambda: self._hearing.showing))
@@ -338,7 +340,8 @@ class Ear:
                 continue
             self._bus.publish(
                 m.Heard(
-                    at_ns=now_ns, speech_end_ns=ended.speech_end_ns, text=text[:1000],
+                    at_ns=now_ns, speech_end_ns=ended.speech_end_ns,
+                    text=hearing.spelling.spelt(text[:1000]),
                     language=transcript.language, confidence=transcript.log_prob,
                     took_ms=transcript.took_ms,
                 )

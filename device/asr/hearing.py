@@ -9,6 +9,7 @@ from typing import Any
 from device.asr.listening import State
 from device.asr.recogniser import Transcript
 from device.asr.turns import Ended
+from device.conversation.spelling import Spelling
 
 BEHIND = "The recogniser cannot keep up; something else uses the processor."
 _KEPT_MAX = 8
@@ -25,6 +26,7 @@ class Hearing:
     languages: tuple[str, ...]
     prompt: Mapping[str, str] = field(default_factory=dict)
     programme: tuple[str, int] = ("", 0)
+    spelling: Spelling = field(default_factory=Spelling)
     showing: str | None = None
     voice: str = ""
     state: State = "awake"

@@ -19,7 +19,7 @@ UNKNOWN_WEIGHT = 2.0
 NAMED, _LIGHT, _END = "\0", "\1", "\2"
 _NOTHING = (NAMED, _LIGHT, _END)
 _PHRASE_FLOOR = {1: 1.0, 2: 0.92, 3: 0.9}  # by length; longer ones 0.85
-_ALIAS_FLOOR = {"zh": 0.84, "en": 0.74}
+ALIAS_FLOOR = {"zh": 0.84, "en": 0.74}
 _SPELT_OTHERWISE = 0.85
 
 # How many are wanted is no part of the question ("two tins of ...").
@@ -198,7 +198,7 @@ def find_name(
     parts: list[Part], wanted: tuple[str, ...], family: Family, is_exact: bool
 ) -> tuple[int, int] | None:
     """Where a product is named: letter by letter, or only by its sound."""
-    floor = 1.0 if is_exact else _ALIAS_FLOOR[family]
+    floor = 1.0 if is_exact else ALIAS_FLOOR[family]
     if family == "zh":
         at = _find_span(parts, wanted, family, floor)
         return (at, at + len(wanted)) if at is not None else None

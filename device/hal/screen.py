@@ -156,15 +156,18 @@ class RealScreen:
         return monitor_lit(self._run(("xset", "q")) or "") is on
 
     def _by_output(self, on: bool) -> bool:
+        """`xrandr` may fail after it has switched the output: again only a look proves it."""
         if not self._display:
             return False
-        outputs, _ = read_outputs(self._run(("xrandr", "--current")) or "")
-        done = False
-        for output in outputs:
-            if output.connected and (output.mode is None) is on:
-                how = "--auto" if on else "--off"
-                done |= self._run(("xrandr", "--output", output.name, how)) is not None
-        return done
+        meant = {output.name for output in self._outputs()
+                 if output.connected and (output.mode is None) is on}
+        for name in sorted(meant):
+            self._run(("xrandr", "--output", name, "--auto" if on else "--off"))
+        return any(output.name in meant and (output.mode is not None) is on
+                   for output in (self._outputs() if meant else ()))
+
+    def _outputs(self) -> tuple[Output, ...]:
+        return read_outputs(self._run(("xrandr", "--current")) or "")[0]
 
     def _by_cec(self, on: bool) -> bool:
         devices = sorted((self._root / "dev").glob("cec[0-9]"))

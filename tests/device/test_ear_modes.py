@@ -51,6 +51,7 @@ class Kiosk:
 def kiosk(root: Path, turns: TurnSettings = TURNS, **listen: Any) -> Iterator[Kiosk]:
     programme = {
         "schema": 1, "id": "tea", "version": 3, "languages": list(BOTH),
+        "products": [{"id": "longjing", "name": {"zh-CN": "龙井"}, "price": "100元"}],
         "answers": [{"id": "a", "ask": {"zh-CN": [ASKED]}, "say": {"zh-CN": "一百元"}}],
         "fallback": {"say": {"zh-CN": "请问店员", "en-US": "Please ask."}}, "listen": listen,
     }  # fmt: skip

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from device.conversation.match import Matcher, resembles
 from device.conversation.reading import family_of
+from device.conversation.spelling import Spelling
 from device.conversation.syllables import likeness, syllables
 from device.programme.load import load
 from device.programme.schema import Programme
@@ -81,6 +82,21 @@ def test_the_scripts_own_questions_always_find_their_answer(answer: object) -> N
 )
 def test_misheard_questions_are_understood(heard: str, wanted: str) -> None:
     assert MATCHER.match(heard).answer_id == wanted
+
+
+@pytest.mark.parametrize(
+    ("heard", "shown"),
+    [
+        ("你好小店，容警多少钱", "你好小店，龙井多少钱"),
+        ("铁关音和农井怎么麦？", "铁观音和龙井怎么麦？"),
+        ("普洱茶贵吗", "普洱茶贵吗"),
+        ("你们几点关门", "你们几点关门"),
+        ("how much is the longjing", "how much is the longjing"),
+        ("", ""),
+    ],
+)
+def test_a_name_heard_by_its_sound_is_shown_as_the_shop_writes_it(heard: str, shown: str) -> None:
+    assert Spelling.of(TEA_SHOP).spelt(heard) == shown
 
 
 def test_a_question_for_several_products_is_not_guessed() -> None:

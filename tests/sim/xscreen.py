@@ -35,7 +35,9 @@ class Screen:
 
 @contextmanager
 def x_screen(folder: Path, size: tuple[int, int]) -> Iterator[Screen]:
-    """Start Xvfb on a free display with its frame buffer in `folder`."""
+    """Start Xvfb on a free display with its frame buffer in `folder`.
+
+    It stays as it is when its last client goes: who comes while it resets itself is turned away."""
     folder.mkdir(parents=True, exist_ok=True)
     program = shutil.which("Xvfb") or ""
     if not XKBCOMP.exists():
@@ -44,7 +46,7 @@ def x_screen(folder: Path, size: tuple[int, int]) -> Iterator[Screen]:
     reader, writer = os.pipe()
     server = subprocess.Popen(
         [program, "-displayfd", str(writer), "-screen", "0", f"{size[0]}x{size[1]}x24",
-         "-nolisten", "tcp", "-fbdir", str(folder)],
+         "-nolisten", "tcp", "-noreset", "-fbdir", str(folder)],
         pass_fds=(writer,), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     os.close(writer)
     try:
