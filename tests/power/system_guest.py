@@ -19,8 +19,10 @@ from typing import Any
 import ota.box.install
 from device.paths import Places
 from ota import cli
+from ota.box import daemon
 from ota.clock import Deadline, sleep_s
 from ota.errors import VitrineError
+from ota.system import cli as system_cli
 from ota.system.boot import SYSTEMS
 from ota.system.jetson import EFIVARS
 from ota.system.rauc import Rauc
@@ -134,6 +136,16 @@ def order(words: list[str]) -> None:
         say(f"SAYS {line}")
 
 
+def updater_begins() -> None:
+    """The updater's first act after each start: it watches a trial to its end."""
+    application = daemon.make_parts(Places(BOX), None, None, ota.box.install.Settings())
+    beside = system_cli.beside(Places(BOX))(application)
+    assert beside is not None, "a machine with two systems"
+    trouble = beside.begin()
+    state = beside.parts.state.load()
+    say(f"UPDATER {state.phase.value}, floor {state.floor} {trouble}".rstrip())
+
+
 def live(given: dict[str, Any]) -> None:
     """One start of the machine, what it is told to do, and its proper end."""
     mounts.mount(given["data"], DATA, "ext4")
@@ -142,9 +154,9 @@ def live(given: dict[str, Any]) -> None:
     over = threading.Event()
     supervisor = threading.Thread(target=well, args=[over], daemon=True)
     supervisor.start()
-    for words in (["start", "--json"], *given["orders"], ["status"], ["stop"]):
+    for words in (["start", "--json"], [], *given["orders"], ["status"], ["stop"]):
         say(f"ORDER {' '.join(words)}")
-        order(words)
+        order(words) if words else updater_begins()
     over.set()
     supervisor.join()
     os.sync()

@@ -22,7 +22,7 @@ from ota.system.update import TRIES_MAX
 from tests.ota.signing import certificate
 from tests.power import machines, mounts
 from tests.power.disks import make_disk, plain
-from tests.power.guest_root import interpreter, make_root, needed_by, python_path
+from tests.power.guest_root import CHECKOUT, interpreter, make_root, needed_by, python_path
 from tests.power.initramfs import BUSYBOX
 from tests.power.machines import Board, python_words
 
@@ -32,7 +32,7 @@ MODULES = (*machines.MODULES, "loop", "dm-mod", "dm-verity", "sha256_generic")
 WORK = """
 import argparse, dbus_fast.aio
 from tests.power import system_guest
-from ota.system import backend, jetson, keeper, update
+from ota.system import backend, beside, cli, jetson, keeper, update
 from ota.box import daemon, install
 from cryptography.hazmat.bindings import _rust
 """
@@ -156,7 +156,7 @@ class TwoSystems:
         }
         programs = (BUSYBOX, Path(str(rauc())), Path(str(shutil.which("dbus-daemon"))))
         root = self._work / "root"
-        make_root(root, needed_by(WORK), programs, (), texts)
+        make_root(root, needed_by(WORK), programs, (CHECKOUT / "ota",), texts)
         return root
 
 
