@@ -11,6 +11,7 @@ import json
 import os
 import select
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,8 @@ def main() -> None:
         mounts.mount(DISK, POINT, "ext4", given["options"])
         live(given, POINT / "box")
     except Exception as error:
-        say(f"BAD {type(error).__name__}: {error}"[:300])
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        say(f"BAD {type(error).__name__}: {error} ({place.name}: {place.line})"[:300])
 
 
 def say(text: str) -> None:
