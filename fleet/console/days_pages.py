@@ -125,7 +125,7 @@ def _page(
     refused: str = "",
 ) -> Answer:
     faults, kept = _faults(console, owner, rows), _now(console, owner)
-    t = partial(_text, ask.language)
+    t = partial(pages().text, language=ask.language)
     line = last_change(console, CHANGED, owner.about)
     if line is not None and line.detail.get("after") != kept:
         line = None  # somebody has changed it elsewhere since
@@ -241,7 +241,3 @@ def _owner(console: Console, ask: Ask) -> Owner:
     if known is None:
         raise NotFound
     return owner
-
-
-def _text(language: str, key: str, **values: object) -> str:
-    return pages().text(key, language, **values)

@@ -75,7 +75,7 @@ def save_download(console: Console, ask: Ask) -> Answer:
 def _page(
     console: Console, ask: Ask, scope: Scope, form: Typed, status: int = 200, refused: str = ""
 ) -> Answer:
-    t = partial(_text, ask.language)
+    t = partial(pages().text, language=ask.language)
     usual, source = _above(console, scope)
     followers = console.downloads.followers(scope)
     line = last_change(console, CHANGED, scope.about)
@@ -132,7 +132,3 @@ def _scope(console: Console, ask: Ask) -> Scope:
 
 def _announce(console: Console, scope: Scope) -> None:
     console.hub.announce(*(("box", scope.name) if scope.kind == "box" else ("counts", "")))
-
-
-def _text(language: str, key: str, **values: object) -> str:
-    return pages().text(key, language, **values)
