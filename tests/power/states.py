@@ -8,7 +8,7 @@ volatile (all before the last flush, and a random part of what came after it).
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tests.power.logged_disk import LOG_HEADER
@@ -117,8 +117,7 @@ def volatiles(base: Pages, steps: list[Step], chance: random.Random) -> Iterator
     safe, pending, told, count = dict(base), [], frozenset[str](), 0
     for step in steps:
         if isinstance(step, Flush):
-            for write in pending:
-                put(safe, write)
+            _put_all(safe, pending)
             pending = []
             continue
         if isinstance(step, Write):
@@ -126,21 +125,16 @@ def volatiles(base: Pages, steps: list[Step], chance: random.Random) -> Iterator
             pending.append(step)
         else:
             told |= {step.text}
-        pages, share = dict(safe), chance.choice(KEPT_SHARES)
-        for write in pending:
-            if chance.random() < share:
-                put(pages, write)
-            elif chance.random() < TORN_SHARE:
-                _put_torn(pages, write, chance)
-        yield State(f"{count}~", pages, told)
+        yield State(f"{count}~", _kept(safe, pending, chance), told)
 
 
 def left_by(base: Pages, steps: list[Step], chance: random.Random) -> Pages:
-    """One random disk after the last of these steps."""
-    state = State("", base, frozenset())
-    for state in volatiles(base, steps, chance):  # noqa: B007  (the last one is wanted)
-        pass
-    return state.pages
+    """One random disk after the last of these steps, which may be a flush."""
+    writes = [step for step in steps if not isinstance(step, Note)]
+    flushed = max((at for at, step in enumerate(writes) if isinstance(step, Flush)), default=0)
+    safe = dict(base)
+    _put_all(safe, [step for step in writes[:flushed] if isinstance(step, Write)])
+    return _kept(safe, [step for step in writes[flushed:] if isinstance(step, Write)], chance)
 
 
 def disk_of(pages: Pages, length_bytes: int) -> bytes:
@@ -168,6 +162,22 @@ def chosen(base: Pages, steps: list[Step], amount: int, chance: random.Random) -
         for state in chance.sample(fresh, min(len(fresh), amount - len(found))):
             found[state.key] = state
     return list(found.values())
+
+
+def _put_all(pages: Pages, writes: Sequence[Write]) -> None:
+    for write in writes:
+        put(pages, write)
+
+
+def _kept(safe: Pages, pending: Sequence[Write], chance: random.Random) -> Pages:
+    """What is safe, and a random part of what was not flushed."""
+    pages, share = dict(safe), chance.choice(KEPT_SHARES)
+    for write in pending:
+        if chance.random() < share:
+            put(pages, write)
+        elif chance.random() < TORN_SHARE:
+            _put_torn(pages, write, chance)
+    return pages
 
 
 def _put_torn(pages: Pages, write: Write, chance: random.Random) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.power import initramfs
 from tests.power.machines import unpacked
-from tests.power.states import Flush, Write, disk_of, left_by, pages_of
+from tests.power.states import Flush, Note, Write, disk_of, left_by, pages_of
 
 
 def test_a_drive_that_loses_its_power_keeps_what_was_flushed_and_some_of_the_rest() -> None:
@@ -25,6 +25,13 @@ def test_a_drive_that_loses_its_power_keeps_what_was_flushed_and_some_of_the_res
         seen.add(disk[8192:])
     assert {new + new, old + old} < seen and len(seen) > 6, "whole, none, and torn"
     assert left_by(pages_of(old), [], random.Random(1)) == {0: old}
+
+
+def test_a_flush_that_came_last_lost_nothing() -> None:
+    old, new = b"o" * 4096, b"n" * 4096
+    steps = [Write(0, new), Note("half"), Write(4096, new), Flush()]
+    for seed in range(20):
+        assert left_by(pages_of(old * 2), steps, random.Random(seed)) == {0: new, 1: new}
 
 
 def test_a_module_comes_after_those_that_it_needs(
