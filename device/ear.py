@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import resource
 import signal
 import threading
 import uuid
@@ -26,7 +25,18 @@ from device.asr.listening import Listening
 from device.asr.ownvoice import OwnVoice
 from device.asr.partials import Partials
 from device.asr.recogniser import Recogniser
-from device.asr.turns import Began, Ended, Event, Paused, Sure, Turns, TurnSettings, WentOn
+from device.asr.turns import (
+    Began,
+    Ended,
+    Event,
+    Nothing,
+    Paused,
+    Perhaps,
+    Sure,
+    Turns,
+    TurnSettings,
+    WentOn,
+)
 from device.asr.vad import Vad
 from device.audio.capture import Capture, Chunk, FileSource, Source
 from device.audio.echo import EchoCanceller
@@ -37,7 +47,7 @@ from device.paths import Places, assets_dir, notify_socket
 from device.programme.load import load
 from ota.clock import Deadline, monotonic_ns, utc_now
 from ota.errors import VitrineError
-from ota.heap import give_back, use_few_arenas
+from ota.heap import give_back, resident_bytes, use_few_arenas
 
 _LOG = logging.getLogger("vitrine.ear")
 TURNS = TurnSettings(is_judged=True)
@@ -51,7 +61,6 @@ _MONOLOGUE_GAP_NS = 5_000_000_000
 _HEARING_EVERY_S = 0.25
 _GIVE_BACK_EVERY_S = 60.0  # long utterances leave 80 MB of free pages behind
 _ANSWERING = ("answering", "fallback", "listening")
-_STATM = Path("/proc/self/statm")
 
 
 @dataclass(frozen=True)
@@ -130,7 +139,7 @@ class Ear:
                 level_dbfs=None if level is None else round(level, 1),
                 fault=(self._source.fault or self._own.fault or self._hearing.wrong
                        or self._listening.fault or self._recogniser.fault),
-                listening=self._hearing.state, rss_bytes=_rss_bytes(),
+                listening=self._hearing.state, rss_bytes=resident_bytes(),
                 echo=self._gate.state, erle_db=self._gate.erle_db,
             )
         )  # fmt: skip
@@ -256,6 +265,8 @@ class Ear:
             hearing.turn += 1
             self._partials.clear()
             self._voice("certain" if event.certain else "maybe", event.at_ns)
+        elif isinstance(event, Perhaps | Nothing):
+            self._voice("perhaps" if isinstance(event, Perhaps) else "", event.at_ns)
         elif isinstance(event, Sure):
             self._voice("certain", event.at_ns)
             self._listening.busy(event.at_ns)
@@ -311,14 +322,15 @@ class Ear:
         self._bus.publish(m.Hearing(at_ns=now_ns, text=text[:1000], language=language))
 
     def _voice(self, voice: str, at_ns: int) -> None:
-        """"" (nobody), "maybe" or "certain"; who does not talk to the kiosk is not told of."""
+        """"" (nobody), "perhaps", "maybe" or "certain"; who does not talk to the kiosk is not told
+        of."""
         if voice and self._hearing.state != "awake":
             return
         if voice != self._hearing.voice:
             self._hearing.voice = voice
-            self._bus.publish(
-                m.Voice(at_ns=at_ns, speaking=voice != "", certain=voice != "maybe")
-            )
+            self._bus.publish(m.Voice(
+                at_ns=at_ns, speaking=voice != "", certain=voice in ("", "certain"),
+                first=voice == "perhaps"))
 
     def _publish_heard(self) -> None:
         hearing = self._hearing
@@ -389,11 +401,3 @@ def run(places: Places, settings: EarSettings | None = None) -> int:
         finally:
             notifier.stopping()
             ear.close()
-
-
-def _rss_bytes() -> int | None:
-    try:
-        pages = int(_STATM.read_text(encoding="ascii").split()[1])
-    except (OSError, ValueError, IndexError):
-        return None
-    return pages * resource.getpagesize()

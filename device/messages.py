@@ -27,13 +27,14 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
 class Voice(Message, tag="voice", frozen=True):
     """ear -> player: somebody began or stopped to speak.
 
-    `certain` false: it may be a voice, and it may be a cough. A second message follows when it
-    is certain, or one with `speaking` false.
+    `certain` false: it may be a voice, and it may be a cough; `first`: there was hardly more than
+    30 ms of it yet. Another message follows when more is known, or one with `speaking` false.
     """
 
     at_ns: int
     speaking: bool
     certain: bool = True
+    first: bool = False
 
 
 class Hearing(Message, tag="hearing", frozen=True):

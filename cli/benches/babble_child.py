@@ -34,7 +34,6 @@ from cli.benches.babble_sound import (
     Street,
     load,
 )
-from cli.benches.memory import resident_bytes
 from cli.benches.privacy import traces
 from device import messages as m
 from device.audio.capture import CHUNK_SAMPLES, Chunk, Level
@@ -45,7 +44,7 @@ from device.bus import Bus
 from device.ear import Ear, EarSettings, assembled
 from device.paths import Places, repository_root
 from ota import clock
-from ota.heap import use_few_arenas
+from ota.heap import resident_bytes, use_few_arenas
 
 real: Any = vars(clock)["time"]  # before this process is given the shop's
 CHUNK_NS = CHUNK_SAMPLES * 1_000_000_000 // HEARD_HZ

@@ -20,6 +20,7 @@ from device.render.mouth import Floats, Mouth
 from device.render.pixels import premultiplied_patch, use_one_thread
 from ota.clock import utc_now
 from ota.errors import Broken
+from ota.heap import resident_bytes
 
 SAMPLES = 100
 # Buffers that grow to their size in the first frames are no leak.
@@ -65,14 +66,6 @@ def measure_in_child(bundle: Path, frames: int, progress: Progress) -> Memory:
     return Memory(**json.loads(last))
 
 
-def resident_bytes() -> int:
-    """The resident memory of this process, from Linux."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) * 1024
-    raise Broken("This system does not tell a process's memory; measure on Linux.")
-
-
 def varied_codes(rest: Floats, frames: int) -> Floats:
     """(frames, K) codes of a mouth that never stands still."""
     rng = np.random.default_rng(4)
@@ -94,10 +87,10 @@ def growth(at_frame: Sequence[int], resident: Sequence[int]) -> tuple[int, float
 
 def _child(folder: Path, frames: int) -> Memory:
     use_one_thread()
-    libraries = resident_bytes()
+    libraries = resident_bytes() or 0
     bundle = load_bundle(folder, utc_now())
     mouth = Mouth(bundle, "int8", threads=1)
-    loaded = resident_bytes()
+    loaded = resident_bytes() or 0
     at_frame, resident = [], []
     step = max(1, frames // SAMPLES)
     block = varied_codes(mouth.rest, 1000)
@@ -105,7 +98,7 @@ def _child(folder: Path, frames: int) -> Memory:
         premultiplied_patch(mouth.patch(block[done % len(block)]))
         if done % step == 0:
             at_frame.append(done)
-            resident.append(resident_bytes())
+            resident.append(resident_bytes() or 0)
             print(f"frame {done}", flush=True)
     grown, slope = growth(at_frame, resident)
     return Memory(libraries, loaded, resident[-1], grown, slope, frames)

@@ -120,7 +120,7 @@ class Visitors:
 
     def run(self, bus_kind: Any) -> None:
         """Until the time is over; then the player ends."""
-        from device.stage.measure import resident_bytes
+        from ota.heap import resident_bytes
 
         self._agent, self._ear = bus_kind(self._run, "agent"), bus_kind(self._run, "ear")
         begun_s = told_s = self._real_s()

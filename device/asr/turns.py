@@ -57,6 +57,20 @@ class TurnSettings:
 
 
 @dataclass(frozen=True)
+class Perhaps:
+    """The first chunk of what may become a turn; what it was is known with the next one."""
+
+    at_ns: int
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """It became none."""
+
+    at_ns: int
+
+
+@dataclass(frozen=True)
 class Began:
     """Somebody speaks, if it is `certain`; `at_ns` is when the voice began."""
 
@@ -100,7 +114,7 @@ class Ended:
     cut: bool = False
 
 
-Event = Began | Sure | Paused | WentOn | Ended
+Event = Perhaps | Nothing | Began | Sure | Paused | WentOn | Ended
 
 
 @dataclass
@@ -188,10 +202,13 @@ class Turns:
 
     def _waiting(self, chunk: Samples, probability: float, end_ns: int) -> list[Event]:
         self._before.append(chunk)
-        self._onset_chunks = self._onset_chunks + 1 if probability >= self.settings.onset else 0
+        before = self._onset_chunks
+        self._onset_chunks = before + 1 if probability >= self.settings.onset else 0
         voiced_ms = self._onset_chunks * CHUNK_MS
         if voiced_ms < self.settings.onset_ms:
-            return []
+            if self._onset_chunks > before == 0:
+                return [Perhaps(end_ns)]
+            return [Nothing(end_ns)] if before else []
         begin_ns = end_ns - voiced_ms * 1_000_000
         certain = self._evidence.certain(voiced_ms)
         self._turn = _Turn(begin_ns, list(self._before), voiced_ms, end_ns, certain)

@@ -9,10 +9,13 @@ GLIDE_S = 0.3
 
 
 class Gain:
-    """One stream's loudness; `apply` belongs to the audio callback and allocates one ramp."""
+    """One stream's loudness; `apply` belongs to the audio callback and allocates one ramp.
 
-    def __init__(self, rate_hz: int, start: float = 1.0) -> None:
-        self._now, self._step = start, 1.0 / (GLIDE_S * rate_hz)
+    `glide_s` is the time from silence to full loudness.
+    """
+
+    def __init__(self, rate_hz: int, start: float = 1.0, glide_s: float = GLIDE_S) -> None:
+        self._now, self._step = start, 1.0 / (glide_s * rate_hz)
 
     def apply(self, block: npt.NDArray[np.float32], wanted: float) -> None:
         """Scale float32 samples in place, on the way to `wanted` (0..1) where it is another."""

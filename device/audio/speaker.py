@@ -35,6 +35,8 @@ RETRY_S = 2.0
 START_S_MAX, YOUNG_S = 2.0, 3.0
 SETTLED_TICKS = 12
 FADE_FRAMES = 384
+# A breath is held while it is seen whether somebody speaks; whoever holds it may forget it.
+BREATH_FRAMES = RATE_HZ // 10
 _CHANNELS = 2
 
 Samples = npt.NDArray[np.float32]
@@ -71,7 +73,8 @@ class Speaker:
         self.volume = 1.0
         # A visitor's wish on top of it, how loud that may make it, and softly while they speak.
         self.trim, self.loudest, self.duck = 1.0, 1.0, 1.0
-        self._gain = Gain(RATE_HZ)
+        self._gain, self._breath = Gain(RATE_HZ), Gain(RATE_HZ, glide_s=FADE_FRAMES / RATE_HZ)
+        self._breath_until = 0
         self.tap: Tap | None = None
         self.reference: Tap | None = None  # what the ear's echo canceller is told
         self.source: Source | None = None
@@ -144,6 +147,11 @@ class Speaker:
                 self._fade = None
                 return cut + FADE_FRAMES
             return cut
+
+    def hold_breath(self, on: bool) -> None:
+        """Silence for a tenth of a second at most, or on again: the timeline goes on below it."""
+        with self._lock:
+            self._breath_until = self._next + BREATH_FRAMES if on else 0
 
     def horizon(self) -> int:
         """The first frame that the device does not have yet."""
@@ -225,6 +233,7 @@ class Speaker:
             block += live
         wished = min(self.volume * self.trim, max(self.volume, self.loudest))
         self._gain.apply(block, wished * self.duck)
+        self._breath.apply(block, 0.0 if index < self._breath_until else 1.0)
         return block
 
     def _forget_before(self, index: int) -> None:

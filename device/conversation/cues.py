@@ -59,6 +59,13 @@ class Duck:
 
 
 @dataclass(frozen=True)
+class HoldBreath:
+    """Silent for the tenth of a second in which it is seen whether a voice begins, or on again."""
+
+    on: bool
+
+
+@dataclass(frozen=True)
 class Loudness:
     """A visitor's wish: so many steps louder than the shop's loudness, or softer (negative)."""
 
@@ -131,6 +138,6 @@ class Count:
 
 
 Cue = (
-    Say | StopSpeech | Duck | Loudness | Gesture | ShowCard | Caption | Listening | Thinking
-    | AskBeyond | OnAir | Count
+    Say | StopSpeech | Duck | HoldBreath | Loudness | Gesture | ShowCard | Caption | Listening
+    | Thinking | AskBeyond | OnAir | Count
 )

@@ -18,9 +18,10 @@ class Tick:
 
 @dataclass(frozen=True)
 class VoiceStarted:
-    """Somebody begins to speak; `certain` false: it may be a cough as well."""
+    """Somebody begins to speak; `certain` false: it may be a cough as well, `first`: or nothing."""
 
     certain: bool = True
+    first: bool = False
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from device.conversation.cues import Caption, Count, Cue, Duck, Listening, StopSpeech, Thinking
+from device.conversation.cues import (
+    Caption,
+    Count,
+    Cue,
+    Duck,
+    HoldBreath,
+    Listening,
+    StopSpeech,
+    Thinking,
+)
 from device.conversation.match import resembles
 from device.conversation.speaking import Moved, active_override
 from device.conversation.state import State, Voices
 
+BREATH_EACH_S = 3.0  # in a loud shop it would falter
 MAYBE_HOLD_S = 1.0  # what may be a voice is waited for so long
 VOICE_HOLD_S = 6.0  # so long the presentation waits for a voice that nobody understands
 TALK_HOLD_S = 15.0  # and so long for one whose words arrive
@@ -32,6 +42,15 @@ def is_deaf(state: State, now_s: float) -> bool:
         or (state.resting and state.line is None)
         or active_override(state, now_s) is not None
     )
+
+
+def voice_perhaps(state: State, now_s: float) -> Moved:
+    """The first 30 ms of what may be a voice: hold the breath until more is known."""
+    voices = state.voices
+    calm = now_s < voices.calm_until_s or now_s - voices.held_at_s < BREATH_EACH_S
+    if is_deaf(state, now_s) or calm or state.saying is None or not _may_be_stopped(state):
+        return state, ()
+    return replace(state, voices=replace(voices, held=True, held_at_s=now_s)), (HoldBreath(True),)
 
 
 def voice_started(state: State, certain: bool, now_s: float) -> Moved:
@@ -76,10 +95,12 @@ def hearing(state: State, text: str, language: str, now_s: float) -> Moved:
 
 def heard_out(state: State) -> Moved:
     """Nobody speaks any more: as loud as before."""
-    cues: tuple[Cue, ...] = (Duck(False),) if state.voices.ducked else ()
-    return replace(
-        state, voices=replace(state.voices, since_s=None, certain=False, ducked=False)
-    ), cues
+    voices = state.voices
+    cues: tuple[Cue, ...] = (Duck(False),) if voices.ducked else ()
+    if voices.held:
+        cues = (*cues, HoldBreath(False))
+    return replace(state, voices=replace(
+        voices, since_s=None, certain=False, ducked=False, held=False)), cues
 
 
 def voice_lost(state: State, now_s: float) -> Moved:

@@ -34,6 +34,7 @@ class Line:
 class Voices:
     """What the voices in the shop have done: times of the monotonic clock, all lists bounded.
 
+    `held`: the breath is held for what may begin, `held_at_s` when it was last held.
     `stopped_at_s`: what was said was stopped for a voice, and nothing has come of it yet.
     `useless_at_s`: stops after which nobody had asked anything; after too many of them voices
     only lower the loudness until `calm_until_s`. `unanswered_at_s`: fallbacks that were said.
@@ -43,6 +44,8 @@ class Voices:
     certain: bool = False
     words_at_s: float = -1e9
     ducked: bool = False
+    held: bool = False
+    held_at_s: float = -1e9
     stopped_at_s: float | None = None
     useless_at_s: tuple[float, ...] = ()
     calm_until_s: float = -1e9

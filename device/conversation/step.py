@@ -17,6 +17,7 @@ from device.conversation.interrupting import (
     somebody_speaks,
     voice_ended,
     voice_lost,
+    voice_perhaps,
     voice_started,
     waits_at_sentence_end,
 )
@@ -68,6 +69,8 @@ def step(state: State, event: events.Event, now_s: float) -> Moved:
         case events.Replied():
             return replied(state, event, now_s)
         case events.VoiceStarted():
+            if event.first:
+                return voice_perhaps(state, now_s)
             return voice_started(state, event.certain, now_s)
         case events.VoiceEnded():
             return voice_ended(state, now_s)

@@ -131,8 +131,8 @@ class Director:
     def _on_message(self, message: m.Message) -> None:
         match message:
             case m.Voice():
-                self._step(events.VoiceStarted(message.certain) if message.speaking
-                           else events.VoiceEnded())
+                self._step(events.VoiceStarted(message.certain, message.first)
+                           if message.speaking else events.VoiceEnded())
             case m.Hearing():
                 self._step(events.Hearing(message.text, message.language))
             case m.Heard():

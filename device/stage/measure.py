@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ota.heap import resident_bytes
+
 KEEP = 16_384
 NAMES_MAX = 32
 FRESH_S = 1.0
-_STATM = Path("/proc/self/statm")
 
 
 def _row() -> deque[float]:
@@ -67,15 +66,10 @@ class Figures:
 
     def note_memory(self) -> int:
         """Read the process's resident memory; keeps the first and the largest."""
-        rss_bytes = resident_bytes()
+        rss_bytes = resident_bytes() or 0
         self.rss_start_bytes = self.rss_start_bytes or rss_bytes
         self.rss_max_bytes = max(self.rss_max_bytes, rss_bytes)
         return rss_bytes
-
-
-def resident_bytes() -> int:
-    """Resident memory of this process, from /proc (proc(5), statm)."""
-    return int(_STATM.read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def spread(values: Iterable[float], *names: str) -> dict[str, float | None]:

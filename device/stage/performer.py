@@ -105,6 +105,8 @@ class Performer:
                 self._heard(cue)
             case cues.Duck():
                 self._speaker.duck = DUCKED if cue.on else 1.0
+            case cues.HoldBreath():
+                self._speaker.hold_breath(cue.on)
             case cues.Loudness():
                 self._speaker.trim = 10 ** (cue.steps * STEP_DB / 20)
             case cues.Gesture():

@@ -8,7 +8,18 @@ from hypothesis import strategies as st
 
 from device.asr.endings import Ending
 from device.asr.gate import EchoGate
-from device.asr.turns import Began, Ended, Event, Paused, Sure, Turns, TurnSettings, WentOn
+from device.asr.turns import (
+    Began,
+    Ended,
+    Event,
+    Nothing,
+    Paused,
+    Perhaps,
+    Sure,
+    Turns,
+    TurnSettings,
+    WentOn,
+)
 from device.asr.vad import CHUNK_MS, CHUNK_SAMPLES
 
 CHUNK_NS = CHUNK_MS * 1_000_000
@@ -18,7 +29,16 @@ HISS = np.random.default_rng(1).standard_normal(CHUNK_SAMPLES).astype(np.float32
 
 
 def play(*voices: tuple[float, int]) -> list[Event]:
-    """(probability, milliseconds) pairs through a fresh `Turns`."""
+    """(probability, milliseconds) pairs through a fresh `Turns`; but for what may be nothing."""
+    return certain_of(heard(*voices))
+
+
+def certain_of(events: list[Event]) -> list[Event]:
+    return [e for e in events if not isinstance(e, Perhaps | Nothing)]
+
+
+def heard(*voices: tuple[float, int]) -> list[Event]:
+    """The same with all that was told."""
     turns, events, index = Turns(), [], 0
     for probability, length_ms in voices:
         for _ in range(length_ms // CHUNK_MS):
@@ -42,6 +62,13 @@ def test_a_question_is_handed_out_at_its_pause_and_ends_after_it() -> None:
     assert ended.number == paused.number
     # The sound before the onset is in it, so that the first syllable is whole.
     assert 1_920 - len(paused.samples) / 16 <= 640 - 256
+
+
+def test_the_first_chunk_of_a_voice_is_told_at_once_and_what_became_of_it() -> None:
+    assert kinds(heard((0.0, 64), (0.9, 32), (0.0, 640))) == [Perhaps, Nothing]
+    events = heard((0.0, 64), (0.9, 640), (0.1, 640))
+    assert kinds(events) == [Perhaps, Began, Paused, Ended], "once, and not within a turn"
+    assert isinstance(events[0], Perhaps) and events[0].at_ns == 96_000_000
 
 
 def test_a_breath_within_a_question_does_not_cut_it() -> None:
@@ -70,7 +97,8 @@ def fed(turns: Turns, *pieces: tuple[np.ndarray, float, int]) -> list[Event]:
     for chunk, probability, number in pieces:
         for _ in range(number):
             events += turns.feed(chunk.astype(np.float32), probability, 0)
-    return events
+    return certain_of(events)
+
 
 def test_a_voice_that_falls_silent_is_handed_out_before_the_detector_has_noticed() -> None:
     # Two chunks of silence that the detector still takes for voice, as it does after each end.
@@ -148,12 +176,15 @@ def test_a_monologue_is_taken_in_pieces() -> None:
 @given(st.lists(st.floats(0, 1), max_size=400))
 def test_whatever_comes_events_are_well_formed_and_memory_bounded(voices: list[float]) -> None:
     settings = TurnSettings(length_max_ms=3200)
-    turns, within, handed = Turns(settings), False, None
+    turns, within, handed, perhaps = Turns(settings), False, None, False
     for index, probability in enumerate(voices):
         for event in turns.feed(np.zeros(CHUNK_SAMPLES, np.float32), probability, index * CHUNK_NS):
-            if isinstance(event, Began):
-                assert not within
-                within = True
+            if isinstance(event, Perhaps | Nothing):
+                assert not within and perhaps != isinstance(event, Perhaps)
+                perhaps = isinstance(event, Perhaps)
+            elif isinstance(event, Began):
+                assert not within and perhaps
+                within, perhaps = True, False
             elif isinstance(event, Paused):
                 assert within and handed is None
                 assert len(event.samples) <= (3200 // CHUNK_MS + 15) * CHUNK_SAMPLES

@@ -8,15 +8,23 @@ from device.conversation.cues import (
     Count,
     Cue,
     Duck,
+    HoldBreath,
     Listening,
     Say,
     Sentence,
     StopSpeech,
     Thinking,
 )
-from device.conversation.interrupting import CALM_S, HEARD_WAIT_S, TALK_HOLD_S, VOICE_HOLD_S
+from device.conversation.interrupting import (
+    BREATH_EACH_S,
+    CALM_S,
+    HEARD_WAIT_S,
+    TALK_HOLD_S,
+    VOICE_HOLD_S,
+)
 from tests.sim.kiosk import SHOP, Kiosk, of, script
 
+PERHAPS = e.VoiceStarted(certain=False, first=True)
 MAYBE, VOICE, QUIET = e.VoiceStarted(certain=False), e.VoiceStarted(), e.VoiceEnded()
 
 
@@ -47,6 +55,37 @@ def test_a_visitors_voice_stops_it_and_the_question_is_answered() -> None:
     kiosk.finish()
     kiosk.tick(10)
     assert kiosk.saying == "请随便看看。", "at the sentence where it left"
+
+
+def test_it_holds_its_breath_where_a_voice_may_begin() -> None:
+    kiosk = in_the_second_sentence()
+    assert kiosk.send(PERHAPS) == [HoldBreath(True)]
+    cues = kiosk.send(VOICE)
+    assert cues[0] == StopSpeech() and kiosk.saying is None, "and it was silent already"
+    kiosk.now_s += 1.0
+    assert HoldBreath(False) in kiosk.send(QUIET)
+    assert kiosk.send(PERHAPS) == [], "nothing is said that could be held"
+
+
+def test_a_loud_shop_does_not_make_it_falter() -> None:
+    kiosk = in_the_second_sentence()
+    assert kiosk.send(PERHAPS) == [HoldBreath(True)]
+    assert kiosk.send(QUIET) == [HoldBreath(False)], "it was nothing"
+    kiosk.now_s += 0.5 * BREATH_EACH_S
+    assert kiosk.send(PERHAPS) == kiosk.send(QUIET) == [], "so soon not again"
+    kiosk.now_s += 0.6 * BREATH_EACH_S
+    assert kiosk.send(PERHAPS) == [HoldBreath(True)]
+    assert kiosk.send(MAYBE) == [Duck(True)]
+    assert set(kiosk.send(QUIET)) == {Duck(False), HoldBreath(False)}
+    assert kiosk.saying == "请随便看看。"
+
+
+def test_an_emergency_notice_holds_its_breath_for_nobody() -> None:
+    kiosk = in_the_second_sentence()
+    fire = Sentence("notice/override/zh-CN/0", "请离开。", "zh-CN", None)
+    kiosk.send(e.Override((fire,)))
+    kiosk.finish()
+    assert kiosk.send(PERHAPS) == []
 
 
 def test_a_cough_lowers_the_voice_for_a_moment_and_nothing_is_lost() -> None:

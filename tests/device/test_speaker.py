@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from cli.sound import SPEAKER_SINK
 from device.audio.clock import JUMP_S, MediaClock, delay_or
 from device.audio.drift import Drift
-from device.audio.speaker import CLIPS_MAX, GRID_FRAMES, RATE_HZ, Speaker
+from device.audio.speaker import BREATH_FRAMES, CLIPS_MAX, GRID_FRAMES, RATE_HZ, Speaker
 from device.audio.underflow import LATENCIES_S, Underflows
 from device.paths import repository_root
 from ota.clock import monotonic_s
@@ -92,6 +93,33 @@ def test_an_answer_does_not_wait_for_the_silence_it_begins_with() -> None:
     assert start % GRID_FRAMES == 0
     # The voice itself comes at the first point of the grid that is still to be chosen.
     assert horizon <= start + quiet <= speaker.horizon() + GRID_FRAMES
+
+
+def test_a_held_breath_is_silence_for_a_tenth_of_a_second_and_no_click() -> None:
+    speaker = Speaker(enabled=False)
+    speaker.clock = MediaClock(RATE_HZ, monotonic_s() + 60.0)  # nothing is heard yet
+    start = speaker.play(np.full(3 * RATE_HZ, 0.5, np.float32), 1)
+
+    def taken(blocks: int) -> np.ndarray:
+        """What the device would take."""
+        out, times = np.zeros((720, 2), np.float32), SimpleNamespace(
+            outputBufferDacTime=0.06, currentTime=0.0)
+        heard = []
+        for _ in range(blocks):
+            speaker._callback(out, 720, times, SimpleNamespace(output_underflow=False))
+            heard.append(out[:, 0].copy())
+        return np.concatenate(heard)
+
+    loud = taken(1 + start // 720 + 4)
+    speaker.hold_breath(True)
+    held = taken(12)
+    assert loud[-720:].min() == 0.5 and held[400] == 0.0 and held[-1] == 0.5
+    assert np.count_nonzero(held == 0.0) == pytest.approx(BREATH_FRAMES, abs=2 * 720)
+    assert np.abs(np.diff(np.concatenate([loud[-720:], held]))).max() < 0.01, "no click"
+    speaker.hold_breath(True)
+    taken(2)
+    speaker.hold_breath(False)
+    assert taken(2)[-1] == 0.5, "given up at once"
 
 
 def test_the_queue_of_clips_is_bounded() -> None:
