@@ -17,7 +17,7 @@ import numpy.typing as npt
 from cli.benches.figure import Figure
 from cli.benches.room import Shop, walk
 from device.asr.gate import EchoGate
-from device.asr.turns import Began, Sure, Turns
+from device.asr.turns import Began, Perhaps, Sure, Turns
 from device.asr.vad import CHUNK_MS, Vad
 from device.audio.capture import Chunk
 from device.audio.echo import EchoCanceller
@@ -38,13 +38,15 @@ SHOP = Shop(drift_ppm=30.0)
 @dataclass
 class Presented:
     """What came of it: ERLE of each sentence after the first 12 s, turns that nobody began, and
-    how often one of them was taken for a certain voice, which stops the avatar."""
+    how often one of them was taken for a certain voice, which stops the avatar; `held`: how often
+    the first 30 ms of something would have held its breath."""
 
     seconds: float = 0.0
     cancel_cpu_s: float = 0.0
     erle_db: list[float] = field(default_factory=list)
     began_s: list[float] = field(default_factory=list)
     stops: int = 0
+    held: int = 0
 
 
 def present(seconds: float, shop: Shop = SHOP, seed: int = 5) -> Presented:
@@ -67,6 +69,7 @@ def present(seconds: float, shop: Shop = SHOP, seed: int = 5) -> Presented:
                 continue
             events = turns.feed(chunk.samples, probability, chunk.end_ns)
             found.began_s += [found.seconds for event in events if isinstance(event, Began)]
+            found.held += sum(isinstance(event, Perhaps) for event in events)
             found.stops += sum(isinstance(event, Sure) or (
                 isinstance(event, Began) and event.certain) for event in events)
         gate.close()
@@ -93,6 +96,7 @@ def figures(found: Presented) -> list[Figure]:
         Figure("echo: turns begun by its own voice", len(found.began_s), "", 0.0,
                note=f"in {found.seconds / 60:.1f} min of presenting"),
         Figure("echo: of them certain, which stops the avatar", found.stops, "", 0.0),
+        Figure("echo: its breath held for nothing", found.held, ""),
         Figure("echo: work for a second of sound", found.cancel_cpu_s / found.seconds, "s/s", 0.08),
     ]
 
