@@ -18,24 +18,25 @@ import msgspec
 from fleet.live import Hub
 from fleet.ring import concerned, share_now
 from fleet.store.database import Database
-from fleet.store.journal import Journal
+from fleet.store.journal import AuditLine, Journal
+from fleet.subjects import (
+    RELEASES,
+    Subject,
+    counts,
+    rows_of,
+    signed_plan,
+    signed_rollout,
+)
 from ota.clock import utc_now
 from ota.errors import Refused, VitrineError
-from ota.files import read_bounded
-from ota.formats import systems
-from ota.formats.manifest import NEWEST, parse_newest
 from ota.formats.rollout import (
     PERMILLE_ALL,
-    PLAN,
-    ROLLOUT,
-    STEER_BYTES_MAX,
     Plan,
     Rollout,
     Wave,
     decide,
     encoded,
     moment_of,
-    parse_plan,
     parse_rollout,
     place,
     read_waves,
@@ -46,41 +47,10 @@ from ota.publish.repository import Repository
 
 JUDGE_S = 10.0
 SYSTEM = "system"
-# Phases of a release (`ota.box.state`) and of a system (`ota.system.words`) before the trial.
-WAITS = ("waiting", "installing", "writing", "ready", "held")
 # A single failure may be one broken machine: it counts only where few have tried.
 LONE_FAILURE_OF = 10
+LINES_SHOWN = 12
 REASON_CHARS_MAX = 200
-TRIED = """
-select id, coalesce(json_extract(said,?),'') release,
- coalesce(json_extract(said,?),'idle') phase,
- coalesce(json_extract(said,?),'') trying,
- exists(select 1 from json_each(said,?) where value=?) failed
- from (select id, coalesce(nullif(reported,''),'{}') said from box where retired=0)
-"""
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What is rolled out: the names it is signed under, where a box reports it, and the command
-    that signs it. `newest` is empty where there is no pointer for every box."""
-
-    newest: str
-    plan: str
-    rollout: str
-    runs: str
-    phase: str
-    trying: str
-    failed: str
-    command: str
-
-
-RELEASES = Subject(
-    NEWEST, PLAN, ROLLOUT, "$.release", "$.update.phase", "$.update.version", "$.update.failed",
-    "vitrine ota publish")
-SYSTEMS = Subject(
-    "", systems.PLAN, systems.ROLLOUT, "$.update.system.floor", "$.update.system.phase",
-    "$.update.system.version", "$.update.system.refused", "vitrine ota publish-system")
 
 
 class RolloutWanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,19 +132,11 @@ class Rollouts:
 
     def plan(self) -> Plan | None:
         """What the offline keys allow; for a release that all boxes run, a plan of one wave."""
-        data = self._signed("releases", self._subject.plan)
-        if data is not None:
-            return parse_plan(data)
-        newest = self._signed("releases", self._subject.newest) if self._subject.newest else None
-        if newest is None:
-            return None
-        at = self._clock().replace(microsecond=0).isoformat()
-        return Plan(schema=1, release=parse_newest(newest), salt="0" * 16, at=at)
+        return signed_plan(self._repository, self._subject, self._clock())
 
     def current(self) -> Rollout | None:
         """What the console has signed for the plan's release."""
-        data = self._signed("rollouts", self._subject.rollout)
-        rollout = None if data is None else parse_rollout(data)
+        rollout = signed_rollout(self._repository, self._subject)
         plan = self.plan()
         return rollout if rollout and plan and rollout.release == plan.release else None
 
@@ -187,9 +149,38 @@ class Rollouts:
                 after = self._begun(wanted, plan)
             else:
                 after = _changed(wanted, before, plan, self._now())
-            self._sign(after, who, f"rollout.{wanted.action}")
+            self._sign(before, after, who, f"rollout.{wanted.action}")
             self._tell(plan, before, after)
         return self.status()
+
+    def last_change(self) -> AuditLine | None:
+        """What a person changed last of this release, if it still holds: `undo` brings back what
+        was before."""
+        plan = self.plan()
+        lines = self.lines(plan.release) if plan is not None else []
+        last = lines[0] if lines else None
+        if last is None or last.who == SYSTEM or "after" not in last.detail:
+            return None
+        return last if last.detail["after"] == _kept(self.current()) else None
+
+    def undo(self, number: int, who: str) -> dict[str, Any]:
+        """Sign again what held before the change `number`; returns `status`. Raises Refused."""
+        with self._lock:
+            last, plan, current = self.last_change(), self.plan(), self.current()
+            if last is None or last.number != number or plan is None:
+                raise Refused("The roll-out was changed since; look at it again.")
+            kept = last.detail.get("before")
+            before = parse_rollout(msgspec.json.encode(kept)) if kept else None
+            self._sign(current, before, who, "rollout.undo")
+            self._tell(plan, current, before)
+        return self.status()
+
+    def lines(self, release: str) -> list[AuditLine]:
+        """What was done with its roll-out, the newest first."""
+        found = self._journal.audit(about=release, limit=LINES_SHOWN)
+        kind = self._subject.kind
+        return [line for line in found
+                if line.what.startswith("rollout.") and line.detail.get("kind", kind) == kind]
 
     def judge(self) -> bool:
         """Pause the roll-out when its error budget is spent; True when it did."""
@@ -205,7 +196,7 @@ class Rollouts:
             paused = msgspec.structs.replace(
                 rollout or _implied(plan, self._now()), state="paused", reason=reason
             )
-            self._sign(paused, SYSTEM, "rollout.auto-paused", failed=tally.failed,
+            self._sign(rollout, paused, SYSTEM, "rollout.auto-paused", failed=tally.failed,
                        tried=tally.tried)
             self._tell(plan, rollout, paused)
             return True
@@ -269,7 +260,7 @@ class Rollouts:
                 "percent": wave.permille / 10,
                 "at": starts.isoformat(timespec="seconds"),
                 "begun": now >= starts,
-                **_counts(mine, plan.release),
+                **counts(mine, plan.release),
             })
             lower = wave.permille
         return found
@@ -283,12 +274,10 @@ class Rollouts:
             or decide(plan, open_, row["id"], row["release"] or "0", now).release is not None
             for row in rows
         )
-        return Tally(reached=reached, **_counts(rows, plan.release))
+        return Tally(reached=reached, **counts(rows, plan.release))
 
     def _rows(self, release: str) -> list[Any]:
-        where = self._subject
-        values = (where.runs, where.phase, where.trying, where.failed, release)
-        return list(self._database.all(TRIED, values))
+        return rows_of(self._database, self._subject, release)
 
     def _needed_plan(self, release: str) -> Plan:
         plan = self.plan()
@@ -313,9 +302,17 @@ class Rollouts:
             pins=dict(wanted.pins),
         )))
 
-    def _sign(self, rollout: Rollout, who: str, what: str, **detail: Any) -> None:
+    def _sign(
+        self, before: Rollout | None, after: Rollout | None, who: str, what: str, **detail: Any
+    ) -> None:
+        """Let `after` hold; None: nothing of the console's, as before its first word."""
+        shown = after or before
+        assert shown is not None
         try:
-            self._repository.add("rollouts", self._subject.rollout, encoded(rollout))
+            if after is None:
+                self._repository.remove("rollouts", self._subject.rollout)
+            else:
+                self._repository.add("rollouts", self._subject.rollout, encoded(after))
             self._repository.publish()
         except KeyError:
             self._repository = Repository.open(
@@ -325,21 +322,11 @@ class Rollouts:
                 "This chain's keys were made before roll-outs; let its targets key delegate the "
                 "role `rollouts` first."
             ) from None
-        about = {"state": rollout.state, "waves": waves_text(rollout.waves),
-                 "reason": rollout.reason, **detail}
-        self._journal.note(who, what, rollout.release, utc_now(), about)
-        self._hub.announce("rollout", rollout.release)
-
-    def _signed(self, role: str, path: str) -> bytes | None:
-        try:
-            entry = self._repository.listed(role).get(path)
-        except KeyError:
-            return None  # a chain from before this role
-        if entry is None:
-            return None
-        folder, _, name = path.rpartition("/")
-        targets = self._repository.directory / "targets"
-        return read_bounded(targets / folder / f"{entry['sha256']}.{name}", STEER_BYTES_MAX)
+        about = {"state": after.state if after else "", "waves": waves_text(shown.waves),
+                 "reason": shown.reason, "kind": self._subject.kind,
+                 "before": _kept(before), "after": _kept(after)}
+        self._journal.note(who, what, shown.release, utc_now(), {**about, **detail})
+        self._hub.announce("rollout", shown.release)
 
     def _now(self) -> str:
         return self._clock().isoformat(timespec="seconds")
@@ -353,17 +340,6 @@ class Rollouts:
             except VitrineError as error:
                 # A full disk, a key away: the boxes' own ceiling still holds; told on the page.
                 self.trouble = str(error)
-
-
-def _counts(rows: list[Any], release: str) -> dict[str, int]:
-    on_trial = [row for row in rows if row["trying"] == release]
-    return {
-        "boxes": len(rows),
-        "runs": sum(row["release"] == release and row["phase"] != "trial" for row in rows),
-        "tries": sum(row["phase"] == "trial" for row in on_trial),
-        "waits": sum(row["phase"] in WAITS for row in on_trial),
-        "failed": sum(row["failed"] for row in rows),
-    }
 
 
 def _implied(plan: Plan, at: str) -> Rollout:
@@ -383,6 +359,11 @@ def _changed(wanted: RolloutWanted, before: Rollout | None, plan: Plan, at: str)
         raise Refused("The roll-out is not paused; there is nothing to resume.")
     reason = wanted.reason[:REASON_CHARS_MAX] if state != "running" else ""
     return msgspec.structs.replace(rollout, state=state, reason=reason)
+
+
+def _kept(rollout: Rollout | None) -> Any:
+    """As the audit keeps it."""
+    return None if rollout is None else msgspec.json.decode(encoded(rollout))
 
 
 def _budget(percent: float) -> int:

@@ -19,12 +19,13 @@ from fleet.publisher import Publisher, Tables
 from fleet.relay import Relay
 from fleet.repository import open_or_create
 from fleet.ring import Bell
-from fleet.rollouts import SYSTEMS, Rollouts
+from fleet.rollouts import Rollouts
 from fleet.store.boxes import Boxes
 from fleet.store.database import Database
 from fleet.store.journal import Journal
 from fleet.store.programmes import Programmes
 from fleet.studio import Studio
+from fleet.subjects import SYSTEMS
 from fleet.wishes import Wishes
 from ota.clock import utc_now
 from ota.publish.repository import Repository

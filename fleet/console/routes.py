@@ -74,6 +74,8 @@ PAGES = (
     Route("POST", "/downloads/{kind}/{name}", w.save_download),
     Route("GET", "/rollouts", r.rollouts),
     Route("POST", "/rollouts", r.order_rollout),
+    Route("GET", "/rollouts/systems", r.rollouts),
+    Route("POST", "/rollouts/systems", r.order_rollout),
     Route("GET", "/enrolment", p.enrolment),
     Route("POST", "/enrolment", p.make_ticket),
     Route("GET", "/audit", p.audit),

@@ -1,13 +1,20 @@
-"""The forms of downloads and special days as a chain's admin uses them: phone, real Chromium."""
+"""The forms of downloads, special days and a system's roll-out as a chain's admin uses them:
+phone, real Chromium."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Dialog, Page, expect, sync_playwright
 from rig import Fleet, SimBox, small_programme
 
+from ota.clock import utc_now
+from ota.publish.keyring import find_keys
+from ota.publish.repository import ROLES, Repository
+from ota.publish.spread import new_plan
+from tests.ota.system_rig import make_bundle, publish_bundle
 from tests.sim.browser import launch
 
 PHONE = {"width": 390, "height": 844}
@@ -155,3 +162,76 @@ def test_one_store_is_closed_for_a_day_and_open_again(
     page.get_by_role("button", name="Bring back").click()
     assert kiosk.follow().settings.hours == "mon-sun 09:00-21:00; 2037-02-17 closed"
     assert fits(page)
+
+
+def sign_systems(server: Fleet, folder: Path) -> None:
+    """At the desk where the offline keys are: two boards, an older system, and a plan."""
+    keys = find_keys([server.state / "offline-keys", server.state / "keys"], ROLES)
+    desk = Repository.open(server.state / "tuf", keys)
+    publish_bundle(desk, make_bundle(folder / "1.raucb", "36.4.4"))
+    publish_bundle(desk, make_bundle(folder / "2.raucb", "36.4.4", "vitrine-nano"))
+    plan = new_plan("36.5.1", "1%,10%@24h,100%@3d", utc_now(), held=True)
+    publish_bundle(desk, make_bundle(folder / "3.raucb", "36.5.1"), plan=plan)
+
+
+def test_a_system_is_rolled_out_paused_and_brought_back(
+    server: Fleet, kiosk: SimBox, page: Page, tmp_path: Path
+) -> None:
+    asked: list[str] = []
+
+    def answer(dialog: Dialog) -> None:
+        asked.append(dialog.message)
+        dialog.accept()
+
+    page.on("dialog", answer)
+    page.goto(f"{server.http}/rollouts")
+    page.get_by_role("link", name="操作系统").click()
+    expect(page.locator("#rollout")).to_contain_text("还没有签发任何系统")
+    sign_systems(server, tmp_path)
+    kiosk.publish("reported", {"desired_seq": 1, "update": {"phase": "idle", "system": {
+        "phase": "ready", "version": "36.5.1", "floor": "36.4.4", "refused": []}}}, retain=True)
+    page.reload()
+    expect(page.locator("#state")).to_have_text("等待开始")
+    rows = page.locator("#systems tbody tr")
+    expect(rows).to_have_count(3)
+    expect(rows.nth(0)).to_contain_text("36.5.1")
+    expect(rows.nth(0)).not_to_contain_text("面向所有屏幕")
+    expect(rows.nth(1)).to_contain_text("vitrine-nano 面向所有屏幕")
+    # Runs the old one, has the new one ready.
+    expect(rows.nth(0).locator("td.n")).to_have_text(["0.3", "0", "0", "1", "0"])
+    expect(rows.nth(1).locator("td.n")).to_have_text(["0.3", "1", "0", "0", "0"])
+    page.locator("input[name=waves]").fill("5%,100%@3d")
+    page.get_by_role("button", name="开始推送").click()
+    expect(page.locator("#state")).to_have_text("推送中")
+    expect(page.locator("#phases tbody tr")).to_have_count(2)
+    page.locator("input[name=reason]").fill("启动太慢")
+    page.get_by_role("button", name="暂停").click()
+    expect(page.locator("#state")).to_have_text("已暂停")
+    expect(page.locator("#reason")).to_have_text("启动太慢")
+    assert len(asked) == 2 and "36.5.1" in asked[1] and fits(page)
+    page.goto(f"{server.http}/language?to=en-US&back=/rollouts/systems")
+    expect(page.locator(".undo")).to_contain_text("Before that: running")
+    stale = page.locator(".undo input[name=change]").input_value()
+    page.get_by_role("button", name="Bring back").click()
+    expect(page.locator("#state")).to_have_text("running")
+    assert server.ask("/api/v1/rollouts?kind=system")[1]["waves"] == "5%,100%@3d"
+    assert server.ask("/api/v1/rollouts")[1]["release"] is None, "the application's is another"
+    page.screenshot(path=str(tmp_path / "systems.png"), full_page=True)
+    # A page that is older than the last change brings nothing back.
+    page.locator(".undo input[name=change]").evaluate(f"each => each.value = {stale}")
+    page.get_by_role("button", name="Bring back").click()
+    expect(page.get_by_role("alert")).to_contain_text("changed since")
+
+
+def test_without_its_repository_the_page_says_so(
+    server: Fleet, page: Page
+) -> None:
+    tuf = server.state / "tuf"
+    tuf.rename(server.state / "away")
+    try:
+        for path in ("/rollouts", "/rollouts/systems"):
+            answer = page.goto(server.http + path)
+            assert answer is not None and answer.status == 200
+            expect(page.get_by_role("alert")).to_contain_text("from its backup")
+    finally:
+        (server.state / "away").rename(tuf)

@@ -52,6 +52,7 @@ def test_a_rollout_is_begun_and_held_back_from_page_and_command(
     with sync_playwright() as playwright:
         browser = launch(playwright)
         page = browser.new_page(viewport={"width": 1440, "height": 900}, locale="zh-CN")
+        page.on("dialog", lambda dialog: dialog.accept())
         page.goto(f"{server.http}/rollouts")
         expect(page.locator("#state")).to_have_text("等待开始")
         page.locator("input[name=waves]").fill("5%,100%@3d")

@@ -12,10 +12,11 @@ import pytest
 
 from device.messages import Reported
 from fleet.live import Hub
-from fleet.rollouts import SYSTEMS, Rollouts, RolloutWanted, budget_spent
+from fleet.rollouts import Rollouts, RolloutWanted, budget_spent
 from fleet.store.boxes import take_reported
 from fleet.store.database import Database
 from fleet.store.journal import Journal
+from fleet.subjects import SYSTEMS
 from ota.box.steer import Steering
 from ota.errors import Refused
 from ota.formats.rollout import encoded, place
