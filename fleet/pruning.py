@@ -1,5 +1,6 @@
 """The server prunes its repository once a day (`ota.publish.pruning`), with what only it knows:
-which releases its boxes run, and which versions of a programme an editor can go back to."""
+which releases and systems its boxes run, and which versions of a programme an editor can go back
+to."""
 
 from __future__ import annotations
 
@@ -32,13 +33,17 @@ select distinct version from (
   where retired=0 and json_valid(reported)
  union select json_extract(reported,'$.update.version') from box
   where retired=0 and json_valid(reported)
+ union select json_extract(reported,'$.update.system.version') from box
+  where retired=0 and json_valid(reported)
+ union select json_extract(reported,'$.update.system.floor') from box
+  where retired=0 and json_valid(reported)
  union select json_extract(desired,'$.release') from box where retired=0 and json_valid(desired)
-) where version is not null and version<>'' limit 10000
+) where version is not null and version not in ('','0') limit 10000
 """
 
 
 def versions_in_use(database: Database) -> set[str]:
-    """Releases that boxes run, try, or shall run, as far as they said."""
+    """Releases and systems that boxes run, try, or shall run, as far as they said."""
     return {str(row["version"]) for row in database.all(IN_USE)}
 
 

@@ -27,7 +27,7 @@ PLAN, ROLLOUT = "releases/system-plan.json", "rollouts/system.json"
 BOARD = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 # The signed names: of a system (version, board), and of what sends every box with a board to one.
 NAMED = re.compile(rf"releases/system-(\d+(?:\.\d+)*)\.({BOARD.pattern})\.json")
-POINTER = re.compile(rf"releases/system-newest\.{BOARD.pattern}\.json")
+POINTER = re.compile(rf"releases/system-newest\.({BOARD.pattern})\.json")
 
 
 class SystemRelease(msgspec.Struct, frozen=True):

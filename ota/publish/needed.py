@@ -104,9 +104,9 @@ def _of_chunked(found: Iterable[Chunked]) -> set[str]:
 
 
 def _plainly_named(body: dict[str, Any]) -> set[str]:
-    """A release's artefact, a programme's files."""
-    artefact, files = body.get("artefact"), body.get("files")
-    entries = [artefact] if isinstance(artefact, dict) else (
+    """A release's artefact, a system's bundle, a programme's files."""
+    whole, files = body.get("artefact") or body.get("bundle"), body.get("files")
+    entries = [whole] if isinstance(whole, dict) else (
         files.values() if isinstance(files, dict) else ())
     found = {str(entry.get("sha256")) for entry in entries if isinstance(entry, dict)}
     return {sha256 for sha256 in found if HASH.fullmatch(sha256.encode())}

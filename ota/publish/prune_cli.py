@@ -21,10 +21,10 @@ EXAMPLE = """examples:
   vitrine ota prune --repository /srv/vitrine/tuf --yes
   vitrine ota prune --repository tuf --keys keys --passphrase-file secret.txt --yes
 
-with the releases key old releases leave the signed list first; without it only bytes go that no
-list needs. Bytes go when no list has needed them for --grace-days.
+with the releases key old releases and systems leave the signed list first; without it only bytes
+go that no list needs. Bytes go when no list has needed them for --grace-days.
 """
-KEEP, GRACE_DAYS = 6, 30
+KEEP, KEEP_SYSTEMS, GRACE_DAYS = 6, 2, 30
 NAMES_SHOWN = 12
 
 
@@ -35,8 +35,11 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--keep-releases", type=int, default=KEEP, metavar="N",
                         help=f"so many releases for each kind of box (default {KEEP}: patches from "
                         "five back)")
+    parser.add_argument("--keep-systems", type=int, default=KEEP_SYSTEMS, metavar="N",
+                        help=f"so many systems for each board (default {KEEP_SYSTEMS}; a bundle is "
+                        "some GB)")
     parser.add_argument("--keep", action="append", default=[], metavar="VERSION",
-                        help="keep this release as well; may repeat")
+                        help="keep this release or system as well; may repeat")
     parser.add_argument("--grace-days", type=float, default=GRACE_DAYS, metavar="D",
                         help=f"how long boxes on an older list can still fetch (default "
                         f"{GRACE_DAYS}; 0: at once, and such a box begins again)")
@@ -54,7 +57,8 @@ def run(args: argparse.Namespace) -> int:
     keys = keys_cli.hands(args, ROLES)
     repository = Repository.open(args.repository, keys)
     versions, hashes = _in_use(args)
-    names = obsolete_now(repository, args.keep_releases, {*versions, *args.keep})
+    names = obsolete_now(repository, args.keep_releases, {*versions, *args.keep},
+                         args.keep_systems)
     told: dict[str, Any] = {"yes": args.yes, "old_releases": names, "withdrawn": False,
                             "old_releases_bytes": _bytes_of(repository, names)}
     has_key = bool(keys.get("releases"))
@@ -70,8 +74,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _checked(args: argparse.Namespace) -> timedelta:
-    if args.keep_releases < 1 or not 0 <= args.grace_days <= 3650:
-        raise Refused("At least one release is kept, and 0 to 3650 days.")
+    if min(args.keep_releases, args.keep_systems) < 1 or not 0 <= args.grace_days <= 3650:
+        raise Refused("At least one release is kept, one system, and 0 to 3650 days.")
     wrong = next((each for each in args.keep if version_key(each) is None), None)
     if wrong is not None:
         raise Refused(f"{wrong!r} is not a version; write dotted numbers like 1.4.0.")
@@ -121,7 +125,7 @@ def _about_names(args: argparse.Namespace, told: dict[str, Any], has_key: bool) 
     size, versions = _size(told["old_releases_bytes"]), ", ".join(
         name.removeprefix("releases/").removesuffix(".json") for name in names[:NAMES_SHOWN])
     more = f" (+{len(names) - NAMES_SHOWN})" if len(names) > NAMES_SHOWN else ""
-    lines = [f"{len(names)} 个旧版本 / old releases, {size}: {versions}{more}"]
+    lines = [f"{len(names)} 个旧版本 / old releases and systems, {size}: {versions}{more}"]
     days = f"{args.grace_days:g}"
     if told["withdrawn"]:
         lines.append(f"已从签名列表中移除,{days} 天后删除其文件 / Taken out of the signed list; "

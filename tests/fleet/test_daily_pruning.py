@@ -91,6 +91,8 @@ def test_the_publisher_is_told_what_boxes_run_and_try(server: Server, tmp_path: 
     reports = {
         "b-1": ({"release": "1.2.0", "update": {"phase": "trial", "version": "1.3.0"}}, {}),
         "b-2": ({"release": None, "update": {}}, {"release": "1.1.0"}),
+        "b-5": ({"update": {"system": {"floor": "36.4.4", "version": "36.5.1"}}}, {}),
+        "b-6": ({"update": {"system": {"floor": "0", "version": ""}}}, {}),
         "b-3": ({"release": "9.0"}, {}),
     }
     with server.database.write() as w:
@@ -98,8 +100,9 @@ def test_the_publisher_is_told_what_boxes_run_and_try(server: Server, tmp_path: 
             w.execute("insert into box(id,reported,desired,retired) values(?,?,?,?)",
                       (box, json.dumps(reported), json.dumps(desired), int(box == "b-3")))
         w.execute("insert into box(id,reported) values('b-4','no report yet')")
-    assert in_use_beside(server.places.tuf) == ({"1.1.0", "1.2.0", "1.3.0"}, {kept})
+    named = {"1.1.0", "1.2.0", "1.3.0", "36.4.4", "36.5.1"}
+    assert in_use_beside(server.places.tuf) == (named, {kept})
     (tmp_path / "link").symlink_to(server.places.tuf)
-    assert in_use_beside(tmp_path / "link")[0] == {"1.1.0", "1.2.0", "1.3.0"}
+    assert in_use_beside(tmp_path / "link")[0] == named
     # A publisher's own copy, away from any server.
     assert in_use_beside(tmp_path / "elsewhere" / "tuf") == (set(), set())

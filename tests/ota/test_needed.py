@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ota.formats.manifest import Artefact, Compat, FileEntry, Manifest
+from ota.formats.systems import SystemRelease
 from ota.publish.needed import File, content_of, hashes_named, judge
-from ota.publish.obsolete import Used, obsolete
+from ota.publish.obsolete import Used, obsolete, obsolete_systems
 
 DAY_S = 86_400.0
 GRACE_S = 30 * DAY_S
@@ -98,6 +99,12 @@ def test_a_release_needs_its_artefact_and_its_ways_no_older_ones() -> None:
     assert hashes_named("releases/1.1.ways.json", ways) == {B, C, D, E}
 
 
+def test_a_system_needs_its_bundle() -> None:
+    note = body(version="36.5.1", board="orin", bundle={"sha256": A, "bytes": 9})
+    assert content_of("releases/system-36.5.1.orin.json", note) == {A}
+    assert hashes_named("releases/system-36.5.1.orin.json", note) == {A}
+
+
 @pytest.mark.parametrize("data", [b"\xff" + A.encode() + b" ", b'{"bundle": {"verity": ["' +
                                   A.encode() + b'"]}}', b"[" * 5000 + A.encode()])
 def test_of_a_format_that_is_not_known_every_hash_is_kept(data: bytes) -> None:
@@ -136,3 +143,27 @@ def test_a_box_that_was_off_for_years_finds_the_steps_it_has_to_take() -> None:
             "2.1", slot_schema=2, needs=({"what": "current", "at_least": "1.1.5"},)),
     }
     assert obsolete(names, manifests, Used("2.1"), keep=1) == sorted(listed("1.0", "1.3", "2.0"))
+
+
+def systems(board: str, *versions: str) -> list[str]:
+    return [f"releases/system-{version}.{board}.json" for version in versions]
+
+
+def test_of_each_board_the_newest_systems_stay_and_what_somebody_names() -> None:
+    orin, nano = systems("orin", "36.3.0", "36.4.0", "36.5.0", "36.6.0"), systems("nano", "36.3.0")
+    names = [*orin, *nano, "releases/system-newest.orin.json", "releases/system-plan.json",
+             *listed("1.0", "1.1")]
+    # 36.6.0 is in waves; every other box has 36.5.0. A board's only system is its newest.
+    assert obsolete_systems(names, {}, {"orin": "36.5.0", "nano": "36.3.0"}, {"36.6.0"}) == orin[:1]
+    assert obsolete_systems(names, {}, {"orin": "36.5.0"}, (), keep=1) == orin[:2]
+    assert obsolete_systems(names, {}, {"orin": "36.5.0"}, {"36.3.0"}, keep=1) == orin[1:2]
+    assert obsolete_systems(names, {}, {}, (), keep=1) == orin[:3]
+    assert obsolete([*orin, *nano], {}, Used(None), keep=1) == []
+
+
+def test_the_system_that_a_newer_one_must_be_begun_from_stays() -> None:
+    names = systems("orin", "35.1", "35.2", "36.1", "36.2")
+    last = SystemRelease(1, "36.2", "orin", Artefact(A, 1),
+                         ({"what": "system", "at_least": "35.1.5"},))
+    assert obsolete_systems(names, {names[3]: last}, {"orin": "36.2"}, (), keep=1) == [
+        names[0], names[2]]

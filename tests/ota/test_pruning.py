@@ -13,13 +13,17 @@ from pathlib import Path
 import pytest
 
 from ota.errors import Refused, Retry
+from ota.formats import systems
+from ota.formats.rollout import encoded
 from ota.publish import pruning
-from ota.publish.inventory import needed
+from ota.publish.inventory import file_of, needed
 from ota.publish.pruning import GRACE, MEMORY, prune, read_memory, would_go
 from ota.publish.repository import ROLES, Repository
+from ota.publish.spread import new_plan
 from ota.trust.keys import SigningKey
 from tests.ota.rig import release_to
 from tests.ota.run_cli import main
+from tests.ota.system_rig import make_bundle, publish_bundle
 
 NONE = timedelta(0)
 DAY = timedelta(days=1)
@@ -293,8 +297,41 @@ def test_a_publisher_without_the_key_is_told_so_and_with_it_old_releases_go(
     assert "releases/1.0.json" in chain.repository.listed("releases")
 
 
-@pytest.mark.parametrize("wrong", [["--keep-releases", "0"], ["--grace-days", "-1"],
-                                   ["--grace-days", "nan"], ["--keep", "../x"]])
+def test_an_old_system_leaves_the_list_and_then_the_disk(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chain = Chain(tmp_path / "tuf")
+    versions = ("36.3.0", "36.4.0", "36.5.0", "36.6.0")
+    bundles = [publish_bundle(chain.repository, make_bundle(tmp_path / v, v, size=4000))
+               for v in versions]
+    plan = new_plan("36.3.0", "1%", chain.now)
+    chain.repository.add("releases", systems.PLAN, encoded(plan))
+    chain.repository.publish()
+    keys = chain.save_keys(tmp_path / "keys", "snapshot", "timestamp", "releases")
+    command = ["ota", "prune", "--repository", str(chain.folder), "--keys", str(keys), "--yes",
+               "--json", "--grace-days", "0"]
+    assert main([*command, "--keep-systems", "3"]) == 0
+    assert json.loads(capsys.readouterr().out)["old_releases"] == []
+    assert main(command) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["old_releases"] == ["releases/system-36.4.0.vitrine-orin.json"]
+    # The plan still names the oldest one.
+    assert [chain.has(sha256) for sha256 in bundles] == [True, False, True, True]
+    chain.repository.remove("releases", systems.PLAN)
+    chain.repository.publish()
+    assert main(command) == 0
+    assert [chain.has(sha256) for sha256 in bundles] == [False, False, True, True]
+    pointer = "releases/system-newest.vitrine-orin.json"
+    assert pointer in chain.repository.listed("releases")
+    # A pointer that cannot be read: nobody knows what is the newest, and nothing goes.
+    entry = chain.repository.listed("releases")[pointer]
+    (chain.folder / "targets" / file_of(pointer, entry["sha256"])).unlink()
+    assert main(command) == 1 and "missing or damaged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wrong", [["--keep-releases", "0"], ["--keep-systems", "0"],
+                                   ["--grace-days", "-1"], ["--grace-days", "nan"],
+                                   ["--keep", "../x"]])
 def test_what_cannot_be_meant_is_refused(
     tmp_path: Path, wrong: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

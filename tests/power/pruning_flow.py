@@ -1,4 +1,5 @@
-"""The publisher's folder is cut while old releases leave the list and old files leave the disk."""
+"""The publisher's folder is cut while old releases and systems leave the list and old files leave
+the disk."""
 
 from __future__ import annotations
 
@@ -21,18 +22,22 @@ from ota.publish.pruning import GRACE, prune
 from ota.publish.release import build, publish
 from ota.publish.repository import ROLES, Repository
 from ota.publish.retire import obsolete_now, withdrawal
+from ota.system import bringing
 from ota.trust.client import TrustClient
 from ota.trust.keys import SigningKey
 from tests.ota.rig import Kiosk, source_tree
+from tests.ota.system_rig import BOARD, make_bundle, publish_bundle
 from tests.power.flow import Tell
 
 VERSIONS = ("1.0", "1.1", "1.2")
-KEPT = 2
+SYSTEMS = ("36.4.4", "36.5.1")
+KEPT, KEPT_SYSTEMS = 2, 1
 FOREIGN = "targets/content/the admin's notes.txt"
 
 
 class Pruning:
-    """Three releases with their ways, two are kept; what a box needs must be whole at any time."""
+    """Three releases with their ways, two are kept; of two systems one. What a box needs must be
+    whole at any time."""
 
     name = "prune"
 
@@ -53,6 +58,8 @@ class Pruning:
             (tree / "models/voices/big.bin").write_bytes(noise + b"%d" % number)
             release = build(tree, version, self._home / f"{version}.tar")
             publish(repository, release, shorten=add_ways)
+        for version in SYSTEMS:
+            publish_bundle(repository, make_bundle(self._home / "raucb", version, size=20_000))
         for number in range(4):
             repository.put_content(b"an old programme's words %d" % number)
         (root / FOREIGN).write_bytes(b"mine")
@@ -73,12 +80,15 @@ class Pruning:
         """Every signed file is there with what it names; a box takes the newest release."""
         repository = self._open(root)
         self._whole(repository)
-        listed = [name for name in repository.listed("releases") if name.startswith("releases/1.")]
-        assert "withdrawn" not in told or len(listed) == 2 * KEPT, "the list forgot"
+        listed = [name for name in repository.listed("releases")
+                  if name.startswith(("releases/1.", "releases/system-3"))]
+        assert "withdrawn" not in told or len(listed) == 2 * KEPT + KEPT_SYSTEMS, "the list forgot"
         contents = len(list((root / "targets" / "content").glob("[0-9a-f]*")))
         found = f"{len(listed)} names, {contents} files"
         source = self._source(root)
         assert find_offer(source).version == VERSIONS[-1]
+        system = bringing.find(source.trust.known, source.origin, SYSTEMS[-1], BOARD)
+        assert repository.content_path(system.bundle.sha256).is_file()
         if found not in self._seen:
             # Of what is found again every byte was read above; an install is slow.
             assert self._box_installs(source) == VERSIONS[-1]
@@ -105,7 +115,7 @@ class Pruning:
 
     def _withdraw(self, root: Path) -> None:
         repository = self._open(root)
-        names = obsolete_now(repository, KEPT)
+        names = obsolete_now(repository, KEPT, keep_systems=KEPT_SYSTEMS)
         if names:
             change = withdrawal(repository, names)
             ceremony.sign(change, self._keys)
