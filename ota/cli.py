@@ -97,7 +97,9 @@ def _register_box(orders: Any) -> None:
         "--now", action="store_true", help="do not wait for closing time, only for the visitor"
     )
     _add(orders, "confirm", _run_order, "keep the release on trial", "vitrine ota confirm")
-    _add(orders, "rollback", _run_order, "go back to the release before", "vitrine ota rollback")
+    _add(orders, "rollback", _run_order,
+         "end a trial, put off what lies ready, or go back to the release before",
+         "vitrine ota rollback")
     _add(
         orders,
         "status",
@@ -260,7 +262,7 @@ def _ordered(args: argparse.Namespace, order: Order) -> int:
         give_order(places.run, order)
         message = _follow(args, places)
     else:
-        message = apply_alone(places, order, Settings())
+        message = apply_alone(places, order, Settings(), system_cli.beside(places))
     told = _status(places)
     keys_cli.tell(args, {"ok": True, "message": message, **told}, [message])
     return 0

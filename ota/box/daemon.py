@@ -17,19 +17,18 @@ from pathlib import Path
 from typing import Protocol
 
 from ota.box.confirm import Health, Verdict
+from ota.box.going_back import rolled_back
 from ota.box.install import (
     Parts,
     Settings,
     Source,
     confirm,
     find_offer,
-    go_back,
     go_on,
     install,
     objection,
     put_off,
     recover,
-    roll_back,
     run_trial,
 )
 from ota.box.orders import Order, Teller, take_order
@@ -92,6 +91,7 @@ class Neighbour(Protocol):
     def begin(self) -> str: ...
     def turn(self, order: Order | None = None) -> tuple[str, str]: ...
     def go_on(self) -> None: ...
+    def decline(self) -> str: ...
 
 
 def run(
@@ -150,7 +150,8 @@ def _safe_turn(
     """What was done, and what went wrong; either may be empty. The system's turn comes second."""
     try:
         for_system = order is not None and order.name == "system"
-        mine = ("", "") if for_system else _own_turn(parts, places, order, gate)
+        mine = ("", "") if for_system else _own_turn(
+            parts, places, order, gate, system)
         if system is None or not (for_system or _is_a_look(order)):
             return mine
         other = system.turn(order)
@@ -166,12 +167,18 @@ def _is_a_look(order: Order | None) -> bool:
 
 
 def _own_turn(
-    parts: Parts, places: Roots, order: Order | None, gate: Gate
+    parts: Parts, places: Roots, order: Order | None, gate: Gate, system: Neighbour | None
 ) -> tuple[str, str]:
     try:
+        if order is not None and order.name == "rollback":
+            return rolled_back(parts, _decline(system)), ""
         return _turn(parts, places, order, gate), ""
     except VitrineError as error:
         return "", str(error)
+
+
+def _decline(system: Neighbour | None) -> Callable[[], str]:
+    return (lambda: "") if system is None else system.decline
 
 
 def _turn(parts: Parts, places: Roots, order: Order | None, gate: Gate) -> str:
@@ -186,11 +193,6 @@ def _turn(parts: Parts, places: Roots, order: Order | None, gate: Gate) -> str:
             put_off(parts, "the roll-out was stopped or paused meanwhile")
             return f"release {state.version} was put off: its roll-out is held back"
         return _ended(parts, state.version, go_on(parts))
-    if name == "rollback":
-        if state.phase is Phase.WAITING:
-            put_off(parts, "a person refused it")
-            return f"release {state.version} was put off"
-        return f"went back to release {go_back(parts).good_version}"
     if name == "confirm":
         raise Refused("There is no release on trial; there is nothing to confirm.")
     source = open_source(places, parts.clock, order.stick if order else None)
@@ -250,7 +252,7 @@ def _wanted(
             return state.version
     if decision.release is None and asked:
         raise Refused(f"Nothing was installed: {decision.why}.")
-    if decision.release in state.refused and not asked:
+    if decision.release in (*state.refused, state.declined) and not asked:
         return None
     return decision.release
 
@@ -360,7 +362,10 @@ def environment_hash(places: Roots) -> str:
         return ""
 
 
-def apply_alone(places: Roots, order: Order, settings: Settings) -> str:
+def apply_alone(
+    places: Roots, order: Order, settings: Settings,
+    beside: Callable[[Parts], Neighbour | None] = lambda parts: None,
+) -> str:
     """Carry out an order where no updater runs (a technician's command). Raises Retry, Refused.
 
     An installed release is then tried when the updater starts.
@@ -372,10 +377,7 @@ def apply_alone(places: Roots, order: Order, settings: Settings) -> str:
             confirm(parts, "a person confirmed it")
             return f"release {state.version} is confirmed"
         if order.name == "rollback":
-            if state.phase is Phase.TRIAL:
-                roll_back(parts, "a person refused it")
-                return f"release {state.version} was taken back"
-            return f"went back to release {go_back(parts).good_version}"
+            return rolled_back(parts, _decline(beside(parts)))
         source = open_source(places, parts.clock, order.stick)
         offer = find_offer(source, order.version)
         install(parts, source, offer, trial=False)

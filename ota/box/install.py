@@ -232,13 +232,14 @@ def go_on(parts: Parts) -> Verdict:
     return run_trial(parts) if recover(parts).phase is Phase.TRIAL else Verdict.WAIT
 
 
-def put_off(parts: Parts, reason: str) -> State:
-    """A release that lies ready is not wanted any more (paused, or there is a newer one)."""
+def put_off(parts: Parts, reason: str, declined: bool = False) -> State:
+    """A release that lies ready is not wanted any more (paused, or there is a newer one, or a
+    person `declined` it: then it is left until somebody orders it)."""
     state = parts.state.load()
     if state.phase is not Phase.WAITING:
         return state
     parts.slots.mark_bad(state.slot)
-    after = parts.take(Fail(reason, bad=False))
+    after = parts.take(Fail(reason, bad=False, declined=declined))
     parts.note("put off", version=state.version, slot=state.slot, reason=reason)
     return after
 

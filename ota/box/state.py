@@ -56,6 +56,8 @@ class State:
     reason: str = ""
     # What the old release was seen to do just before the switch: the new one must do it, too.
     proven: tuple[str, ...] = ()
+    # What a person put off: the fleet's look passes over it until the next install.
+    declined: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,10 +92,12 @@ class Confirm:
 
 @dataclass(frozen=True)
 class Fail:
-    """The install or the trial failed. `bad` releases are not tried again."""
+    """The install or the trial failed. `bad` releases are not tried again, `declined` ones when a
+    person orders them."""
 
     reason: str
     bad: bool
+    declined: bool = False
 
 
 @dataclass(frozen=True)
@@ -128,6 +132,7 @@ def step(state: State, event: Event) -> State:
             trial_starts=0,
             reason="",
             proven=(),
+            declined="",
             previous=kept,
             previous_version=state.previous_version if kept else "0",
         )
@@ -141,7 +146,8 @@ def step(state: State, event: Event) -> State:
         return _confirmed(state)
     if isinstance(event, Fail) and state.phase is not Phase.IDLE:
         refused = _with(state.refused, state.version) if event.bad else state.refused
-        return _idle(replace(state, reason=event.reason, refused=refused))
+        declined = state.version if event.declined else state.declined
+        return _idle(replace(state, reason=event.reason, refused=refused, declined=declined))
     if isinstance(event, Stopped) and state.phase is Phase.TRIAL:
         return replace(state, trial_starts=max(0, state.trial_starts - 1))
     if isinstance(event, GoBack) and state.phase is Phase.IDLE and state.good:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ota.box.daemon import Gate
+from ota.box.going_back import REFUSED
 from ota.box.install import Parts as Application
 from ota.box.install import Source
 from ota.box.orders import Order
@@ -79,6 +80,11 @@ class Beside:
         finally:
             self._has_looked = True
 
+    def decline(self) -> str:
+        """A person's rollback: what lies ready is put off, what is tried taken back; a sentence,
+        "" for neither. Raises Refused, Retry, Broken."""
+        return update.decline(self.parts, REFUSED)
+
     def go_on(self) -> None:
         """Begin what lies ready once its moment has come; looks once a second."""
         # Before the first look the roll-out's window is not known.
@@ -140,7 +146,7 @@ class Beside:
             raise Refused(f"Nothing was installed: {decision.why}.")
         if asked is None and decision.release is not None:
             newer = (version_key(decision.release) or (0,)) > (version_key(state.floor) or (0,))
-            if not newer or decision.release in state.refused:
+            if not newer or decision.release in (*state.refused, state.declined):
                 self.store.keep_only(())
                 return None
         return decision.release

@@ -63,6 +63,8 @@ class State:
     held: bool = False
     # Versions that RAUC did not write, once for each time.
     unwritten: tuple[str, ...] = ()
+    # What a person put off: the fleet's look passes over it until the next install.
+    declined: str = ""
 
 
 class Writer(Protocol):
@@ -154,7 +156,7 @@ def install(parts: Parts, bundle: Path) -> State:
         raise Refused(f"Nothing was installed: {against}.")
     state = parts.state.save(replace(
         state, phase=Phase.WRITING, system=other(booted), version=offer.version, tries=0,
-        reason="", condemned="", proven=(), boot="", held=False))
+        reason="", condemned="", proven=(), boot="", held=False, declined=""))
     parts.note("system install", version=offer.version, system=state.system)
     try:
         parts.rauc.install(bundle, lambda done, whole: parts.tell("system write", done, whole))
@@ -207,15 +209,35 @@ def put_off(parts: Parts, reason: str) -> State:
     return state if state.phase is not Phase.READY else fail(parts, reason, bad=False)
 
 
-def fail(parts: Parts, reason: str, bad: bool) -> State:
-    """Not this one; a `bad` version is not written again."""
+def decline(parts: Parts, reason: str) -> str:
+    """A person does not want what lies ready or is tried: a sentence, "" where nothing does.
+
+    What lies ready RAUC has not marked active, so nothing is to be undone. Raises Refused: the
+    restart into it was ordered already.
+    """
+    state = parts.state.load()
+    if state.phase is Phase.READY:
+        fail(parts, reason, bad=False, declined=True)
+        return f"system {state.version} was put off"
+    if state.phase is not Phase.TRIAL:
+        return ""
+    if parts.control.booted() != state.system:
+        raise Refused(f"The machine is restarting into system {state.version}; order the rollback "
+                      "again when it is up, while that system is on trial.")
+    _taken_back(parts, state, reason)
+    return f"system {state.version} was taken back; the box restarts into the one before"
+
+
+def fail(parts: Parts, reason: str, bad: bool, declined: bool = False) -> State:
+    """Not this one; a `bad` version is not written again, a `declined` one when it is ordered."""
     state = parts.state.load()
     refused = (*state.refused, state.version)[-REFUSED_MAX:] if bad else state.refused
     parts.note("system failed", version=state.version, system=state.system, reason=reason)
     condemned = state.system if bad and state.phase is Phase.TRIAL else ""
     return parts.state.save(replace(
         state, phase=Phase.IDLE, system="", version="", tries=0, reason=reason, refused=refused,
-        condemned=condemned, held=False))
+        condemned=condemned, held=False,
+        declined=state.version if declined else state.declined))
 
 
 def _fell_back(parts: Parts, state: State) -> Verdict:
@@ -250,12 +272,16 @@ def _tried(parts: Parts, state: State, stop: Callable[[], bool]) -> Verdict:
         parts.state.save(replace(
             state, phase=Phase.IDLE, floor=state.version, system="", version="", tries=0))
     elif trial.verdict is Verdict.ROLLBACK:
-        # First the way back, then the mark: a cut in between tries the bad one once more.
-        parts.control.set_primary(other(state.system))
-        fail(parts, trial.reason, bad=True)
-        parts.control.set_good(state.system, False)
-        parts.restart()
+        _taken_back(parts, state, trial.reason)
     return trial.verdict
+
+
+def _taken_back(parts: Parts, state: State, reason: str) -> None:
+    # First the way back, then the mark: a cut in between tries the bad one once more.
+    parts.control.set_primary(other(state.system))
+    fail(parts, reason, bad=True)
+    parts.control.set_good(state.system, False)
+    parts.restart()
 
 
 def whole(rauc: Writer, system: str) -> bool | None:
