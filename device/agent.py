@@ -245,7 +245,7 @@ def make_content(
     places: Places, identity: Identity, clock: FloorClock, neighbours: Neighbours | None = None
 ) -> Content:
     """The content store of this box, with its trust and its mutual TLS."""
-    budget = Budget(places.var / "downloads", clock.now)
+    budget = Budget(places.var, clock.now)
     fetcher = Fetcher(identity.tls_for_downloads(), meter=budget.spend)
     url = identity.box.content_url.rstrip("/")
     return _content(places, identity, clock, fetcher, url, neighbours, budget)

@@ -14,8 +14,8 @@ from ota.publish import keys_cli, prune_cli, systems_cli
 from ota.system import cli as system_cli
 
 if TYPE_CHECKING:
-    from ota.box.daemon import Roots
     from ota.box.orders import Order
+    from ota.box.sources import Roots
 
 WAIT_S = 900.0
 LOOK_S = 0.3
@@ -208,8 +208,9 @@ def _run_publish(args: argparse.Namespace) -> int:
 
 
 def _run_check(args: argparse.Namespace) -> int:
-    from ota.box.daemon import machine_of, open_source
+    from ota.box.daemon import machine_of
     from ota.box.install import find_offer, objection
+    from ota.box.sources import open_source
     from ota.box.state import StateFile
     from ota.floor import FloorClock
 

@@ -122,6 +122,12 @@ class Bringing:
     listed: Ways | None
     ways: tuple[Way, ...]
 
+    @property
+    def wire_bytes(self) -> int:
+        """What is still to come by the cheapest way; 0 when the artefact is here."""
+        here = self.store.length_bytes(self.manifest.artefact.sha256)
+        return 0 if here else self.ways[0].wire_bytes
+
     def told(self) -> dict[str, str]:
         """The cheapest way and what it weighs, for the audit log."""
         return {"way": self.ways[0].name, "bytes": str(self.ways[0].wire_bytes)}

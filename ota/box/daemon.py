@@ -31,31 +31,28 @@ from ota.box.install import (
     recover,
     run_trial,
 )
-from ota.box.orders import Order, Teller, take_order
+from ota.box.orders import Order, Teller, by_a_person, take_order
 from ota.box.seen import read_health, read_plays, read_proven
-from ota.box.slots import MARK, DirectorySlots
+from ota.box.slots import DirectorySlots
+from ota.box.sources import FILE_BYTES_MAX, Roots, open_source
 from ota.box.standing import Standing
 from ota.box.state import Phase, State, StateFile
 from ota.box.steer import Steering, look
-from ota.box.stick import SCHEME, StickFetcher
 from ota.box.store import Store
 from ota.box.updater import renew, settled
 from ota.box.window import Shop, Wait, read_shop, waits
 from ota.box.words import wait_sentence
 from ota.clock import Deadline, monotonic_s, sleep_s
 from ota.errors import Broken, Refused, VitrineError
-from ota.fetch import Fetcher, tls_for_downloads
 from ota.files import read_bounded
 from ota.floor import FloorClock
 from ota.formats.manifest import Machine
 from ota.history import History
 from ota.holder import held
-from ota.trust.client import TrustClient
 
 CHECK_S = 6 * 3600.0
 RETRY_S = 300.0
 ARTEFACTS_BYTES_MAX = 6 << 30
-FILE_BYTES_MAX = 1 << 20
 
 
 @dataclass
@@ -70,19 +67,6 @@ class Gate:
     def __call__(self) -> Wait | None:
         """Why not now, None: go on."""
         return waits(self.shop(), self.now(), monotonic_s(), self.window, self.asked)
-
-
-class Roots(Protocol):
-    """What is needed of `device.paths.Places`."""
-
-    @property
-    def identity(self) -> Path: ...
-    @property
-    def var(self) -> Path: ...
-    @property
-    def opt(self) -> Path: ...
-    @property
-    def run(self) -> Path: ...
 
 
 class Neighbour(Protocol):
@@ -195,7 +179,8 @@ def _turn(parts: Parts, places: Roots, order: Order | None, gate: Gate) -> str:
         return _ended(parts, state.version, go_on(parts))
     if name == "confirm":
         raise Refused("There is no release on trial; there is nothing to confirm.")
-    source = open_source(places, parts.clock, order.stick if order else None)
+    source = open_source(places, parts.clock, order.stick if order else None,
+                         urgent=order is not None and by_a_person(order))
     version = _wanted(parts, places, source, order, gate)
     state = parts.state.load()
     if state.phase is Phase.WAITING and version == state.version:
@@ -325,29 +310,6 @@ def alone(places: Roots, who: str, wait_s: float) -> AbstractContextManager[None
     return held(places.var / "ota" / "lock", places.run / "ota-holder.json", who, now, wait_s)
 
 
-def open_source(places: Roots, clock: FloorClock, stick: str | None = None) -> Source:
-    """The chain's repository, by this box's identity, or from a stick with the same checks.
-
-    Raises Refused: not enrolled.
-    """
-    folder = places.identity.resolve()
-    try:
-        box = json.loads(read_bounded(folder / "box.json", FILE_BYTES_MAX))
-        url = str(box["content_url"]).rstrip("/")
-        root = read_bounded(folder / "tuf-root.json", FILE_BYTES_MAX)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise Refused("This box is not enrolled yet; run `vitrine provision enrol`.") from error
-    fetcher: Fetcher | StickFetcher
-    if stick is None:
-        fetcher = Fetcher(tls_for_downloads(folder, clock.now()))
-    else:
-        url, fetcher = SCHEME, StickFetcher(Path(stick))
-    trust = TrustClient(places.var / "ota" / "trust", f"{url}/metadata", fetcher, clock)
-    trust.bootstrap(root)
-    running = places.opt / "current" / MARK
-    return Source(trust, fetcher, f"{url}/targets", running=running)
-
-
 def machine_of(places: Roots) -> Machine:
     """What this box is now, for a release's compatibility matrix."""
     programmes, plays = places.var / "programmes", read_plays(places.run)
@@ -378,7 +340,7 @@ def apply_alone(
             return f"release {state.version} is confirmed"
         if order.name == "rollback":
             return rolled_back(parts, _decline(beside(parts)))
-        source = open_source(places, parts.clock, order.stick)
+        source = open_source(places, parts.clock, order.stick, urgent=True)
         offer = find_offer(source, order.version)
         install(parts, source, offer, trial=False)
         return f"release {offer.version} is installed; its trial begins when the kiosk starts"

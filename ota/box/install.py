@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ota.box.bring import Bringing, Fetch, Origin, Running, prepare
+from ota.box.budget import Budget
 from ota.box.confirm import HOLD_S, SHOW_S, Health, Trial, Verdict
 from ota.box.slots import DirectorySlots
 from ota.box.state import (
@@ -65,13 +67,22 @@ Tell = Callable[[str, int, int], None]
 @dataclass(frozen=True)
 class Source:
     """Where releases come from: signed names, and the bytes behind them. `tag` is the kind of
-    environment that runs here, `running` the file with the manifest of the release that does."""
+    environment that runs here, `running` the file with the manifest of the release that does.
+    `budget` holds back what comes over the shop's line, but not what is `urgent`."""
 
     trust: TrustClient
     fetcher: Fetch
     targets_url: str
     tag: str = field(default_factory=environment_here)
     running: Path | None = None
+    budget: Budget | None = None
+    urgent: bool = False
+
+    def spending(self, length_bytes: int, urgent: bool = False) -> AbstractContextManager[None]:
+        """While so much comes. Raises Spent: the line's share is used up."""
+        if self.budget is None:
+            return nullcontext()
+        return self.budget.spending(length_bytes, urgent or self.urgent)
 
     @property
     def origin(self) -> Origin:
@@ -197,11 +208,14 @@ def install(parts: Parts, source: Source, offer: Offer, trial: bool = True) -> V
         raise Refused(f"Nothing was installed: {against}.")
     slot = free_slot(state)
     bringing = _plan(parts, source, manifest, slot, state.good)
+    with source.spending(bringing.wire_bytes):
+        pass  # nothing is begun in an hour that has no share left
     parts.take(Begin(manifest.version))
     parts.note("install", version=manifest.version, slot=slot, **bringing.told())
     try:
         parts.slots.mark_bad(slot)
-        path = bringing.go(lambda done, whole: parts.tell("download", done, whole))
+        with source.spending(bringing.wire_bytes):
+            path = bringing.go(lambda done, whole: parts.tell("download", done, whole))
         parts.slots.write(
             slot, manifest, members(path), lambda done, whole: parts.tell("write", done, whole)
         )

@@ -41,6 +41,11 @@ class Order:
     bundle: str | None = None
 
 
+def by_a_person(order: Order) -> bool:
+    """Did somebody at the box ask for something to be installed? Pure."""
+    return order.name in ("install", "system") and order.by != "fleet"
+
+
 def give_order(run: Path, order: Order) -> None:
     """Leave a word for the updater; the last one counts."""
     if order.name not in ORDERS:

@@ -201,7 +201,8 @@ class Beside:
                 raise bringing.PutOff("The system's download goes on after what came between.")
 
         try:
-            return bringing.bring(source.origin, self.store, release, tell)
+            with source.spending(bringing.missing_bytes(self.store, release), is_asked):
+                return bringing.bring(source.origin, self.store, release, tell)
         except Refused:
             self._spoilt = release.bundle.sha256, Deadline(SPOILT_S)
             raise

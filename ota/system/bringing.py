@@ -63,15 +63,19 @@ def misfit(release: SystemRelease, facts: Facts) -> str | None:
     return unmet(release.needs, facts)
 
 
+def missing_bytes(store: Store, release: SystemRelease) -> int:
+    """What is still to come of the bundle."""
+    sha256 = release.bundle.sha256
+    return release.bundle.bytes - max(store.length_bytes(sha256), store.loaded_bytes(sha256))
+
+
 def room_for(store: Store, release: SystemRelease) -> None:
     """Raises Retry: the disk has no room for what is still to come of the bundle.
 
     Bundles of other systems leave first.
     """
-    sha256 = release.bundle.sha256
-    store.keep_only((sha256,))
-    held = max(store.length_bytes(sha256), store.loaded_bytes(sha256))
-    missing = release.bundle.bytes - held
+    store.keep_only((release.bundle.sha256,))
+    missing = missing_bytes(store, release)
     free = store.disk_free_bytes() - DISK_RESERVE_BYTES
     if missing > free:
         raise Retry(f"System {release.version} needs {missing >> 20} MB more, and the disk has "

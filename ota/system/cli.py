@@ -12,8 +12,8 @@ from ota.box.orders import ORDER
 from ota.errors import Broken, Refused
 
 if TYPE_CHECKING:
-    from ota.box.daemon import Roots
     from ota.box.install import Parts as Application
+    from ota.box.sources import Roots
     from ota.system.beside import Beside
 
 EXAMPLE = """examples:
@@ -167,6 +167,7 @@ def _made(places: Roots, application: Application) -> Beside:
     """Raises Refused: a machine that has not two systems, or not what asks RAUC."""
     from ota.box import daemon
     from ota.box.seen import read_any_health
+    from ota.box.sources import open_source
     from ota.box.store import Store
     from ota.clock import boot_id
     from ota.system.beside import Beside, waits_for
@@ -190,7 +191,7 @@ def _made(places: Roots, application: Application) -> Beside:
         settings=application.settings)
     return Beside(
         parts, application, Store(home / "bundles", BUNDLES_BYTES_MAX),
-        lambda stick: daemon.open_source(places, application.clock, stick), gate,
+        lambda stick: open_source(places, application.clock, stick), gate,
         home / "steer", lambda: daemon.box_id(places), (places.run / ORDER).exists)
 
 

@@ -14,15 +14,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device.messages import Desired, Download, Settings
-from device.sync import budget as module
-from device.sync.budget import Budget, Spent, hour_of, kept, left_bytes, rate_now
+from device.sync.budget import Budget, rate_now
 from device.sync.content import Content, is_whole
 from device.sync.follower import Follower, FollowerParts
 from device.sync.following import Following
 from device.sync.inbox import JobDone, Worker
 from device.sync.keeping import Lying, Scrub, choose, make_room
 from device.sync.report import Faults
+from ota.box import budget as module
 from ota.box import store as store_module
+from ota.box.budget import Spent, hour_of, kept, left_bytes
 from ota.box.store import Store
 from ota.errors import Retry
 from ota.fetch import Fetcher
@@ -192,7 +193,7 @@ def test_a_spent_share_waits_for_the_next_hour_and_nothing_comes_twice(
     share = Settings(download=Download(bytes_per_hour=1_200_000))
 
     def with_share() -> Content:
-        mine = Budget(tmp_path / "downloads", lambda: moment[0])
+        mine = Budget(tmp_path, lambda: moment[0])
         mine.follow(share)
         fetcher = Fetcher(None, meter=mine.spend)
         return box(tmp_path / "box", shelf, origin.url, fetcher, budget=mine)
@@ -205,14 +206,14 @@ def test_a_spent_share_waits_for_the_next_hour_and_nothing_comes_twice(
         with_share().bring(wanted)  # after a restart as well
     moment[0] += timedelta(hours=1)
     assert whole(with_share().bring(wanted).path)
-    used = Budget(tmp_path / "downloads", lambda: moment[0]).used_bytes
+    used = Budget(tmp_path, lambda: moment[0]).used_bytes
     assert used < len(BODY) * 1.1
 
 
 def test_a_price_is_never_late_for_a_share(
     shelf: Shelf, origin: Origin, tmp_path: Path
 ) -> None:
-    mine = Budget(tmp_path / "downloads", lambda: NOON)
+    mine = Budget(tmp_path, lambda: NOON)
     mine.follow(Settings(download=Download(bytes_per_day=16_384)))
     shelf.files[AVATAR] = b"x" * 100_000
     fetcher = Fetcher(None, meter=mine.spend)
@@ -233,7 +234,7 @@ def test_a_bulk_download_is_slowed_to_its_rate(
 
     monkeypatch.setattr(module, "sleep_s", sleep)
     monkeypatch.setattr(module, "monotonic_s", lambda: clock[0])
-    mine = Budget(tmp_path / "downloads", lambda: NOON)
+    mine = Budget(tmp_path, lambda: NOON)
     mine.follow(Settings(hours="mon-sun 09:00-21:00", timezone="UTC"))
     mine.begin(50_000_000)
     for _ in range(1000):
