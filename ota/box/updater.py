@@ -25,11 +25,12 @@ from ota.formats.versions import version_key
 
 PLACE, TRIES = "updater", "tries"
 TRIES_MAX = 3
-# What `python -m cli.updater` imports of the code; its packages come from the list of wheels.
+# What `python -m cli.updater` imports of the code; its packages, with what they need on any Python
+# of a box, come from the list of wheels. RAUC is asked by dbus-fast, where a release brings it.
 ENTRY = "cli/updater.py"
 CODE = ("cli/__init__.py", ENTRY, "device/__init__.py", "device/paths.py", "ota/")
-PACKAGES = ("cffi", "cryptography", "msgspec", "pycparser", "securesystemslib", "tuf", "urllib3",
-            "zstandard")
+PACKAGES = ("cffi", "cryptography", "dbus-fast", "msgspec", "pycparser", "securesystemslib", "tuf",
+            "typing-extensions", "urllib3", "zstandard")
 
 
 def renew(opt: Path, slots: DirectorySlots, state: State) -> bool:
