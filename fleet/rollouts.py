@@ -188,7 +188,7 @@ class Rollouts:
             plan, rollout = self.plan(), self.current()
             if plan is None or (rollout is not None and rollout.state != "running"):
                 return False
-            tally = self._tally(plan, rollout)
+            tally = Tally(**counts(self._rows(plan.release), plan.release))
             budget = (rollout or _implied(plan, self._now())).error_budget_permille
             if not budget_spent(tally.tried, tally.failed, budget):
                 return False
