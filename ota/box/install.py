@@ -1,6 +1,6 @@
 """One update from beginning to end, in one readable order:
 
-    plan, check, mark bad, write, verify, wait, mark active, restart, trial, confirm
+    plan, check, bring, mark bad, write, verify, wait, mark active, restart, trial, confirm
 
 Never from an unconfirmed slot (`objection`), never while a visitor is served, only in the shop's
 window (`Parts.waits`, `ota.box.window`): until then what was written lies ready, and survives cuts.
@@ -28,6 +28,7 @@ from ota.box.state import (
     Fail,
     GoBack,
     Lost,
+    Overwrite,
     Phase,
     Ready,
     Started,
@@ -36,6 +37,7 @@ from ota.box.state import (
     Stopped,
     Written,
     free_slot,
+    overwritten,
     step,
     wanted_slot,
 )
@@ -213,9 +215,10 @@ def install(parts: Parts, source: Source, offer: Offer, trial: bool = True) -> V
     parts.take(Begin(manifest.version))
     parts.note("install", version=manifest.version, slot=slot, **bringing.told())
     try:
-        parts.slots.mark_bad(slot)
         with source.spending(bringing.wire_bytes):
             path = bringing.go(lambda done, whole: parts.tell("download", done, whole))
+        parts.take(Overwrite())
+        parts.slots.mark_bad(slot)
         parts.slots.write(
             slot, manifest, members(path), lambda done, whole: parts.tell("write", done, whole)
         )
@@ -327,7 +330,8 @@ def recover(parts: Parts) -> State:
     parts.slots.sweep()
     state = parts.state.load()
     if state.phase is Phase.INSTALLING:
-        parts.slots.mark_bad(state.slot)
+        if overwritten(state):
+            parts.slots.mark_bad(state.slot)
         parts.note("cut", version=state.version, slot=state.slot)
         state = parts.take(Fail("the install was interrupted; it is begun again", bad=False))
     unproven = state.phase in (Phase.WAITING, Phase.TRIAL)

@@ -62,9 +62,15 @@ class State:
 
 @dataclass(frozen=True)
 class Begin:
-    """An install starts: `version` goes into the slot that is not running."""
+    """An install starts: `version` is brought for the slot that is not running. What is in there
+    is left alone until all of it has come, which may take days."""
 
     version: str
+
+
+@dataclass(frozen=True)
+class Overwrite:
+    """It is here: what was in the slot is about to be gone, and nobody may go back to it."""
 
 
 @dataclass(frozen=True)
@@ -115,30 +121,29 @@ class Lost:
     """The good slot no longer holds what was signed."""
 
 
-Event = Begin | Written | Ready | Started | Confirm | Fail | GoBack | Stopped | Lost
+Event = Begin | Overwrite | Written | Ready | Started | Confirm | Fail | GoBack | Stopped | Lost
 
 
 def step(state: State, event: Event) -> State:
     """The state after an event; an event that does not fit changes nothing. Pure."""
     if isinstance(event, Begin) and state.phase is Phase.IDLE:
-        slot = free_slot(state)
-        # What was in that slot is about to be gone: nobody may go back to it.
-        kept = state.previous if state.previous != slot else None
         return replace(
             state,
             phase=Phase.INSTALLING,
-            slot=slot,
+            slot=free_slot(state),
             version=event.version,
             trial_starts=0,
             reason="",
             proven=(),
             declined="",
-            previous=kept,
-            previous_version=state.previous_version if kept else "0",
         )
-    if isinstance(event, Written) and state.phase is Phase.INSTALLING:
+    if isinstance(event, Overwrite) and state.phase is Phase.INSTALLING and not overwritten(state):
+        return replace(state, previous=None, previous_version="0")
+    if isinstance(event, Written) and state.phase is Phase.INSTALLING and overwritten(state):
         return replace(state, phase=Phase.WAITING)
-    if isinstance(event, Ready) and state.phase in (Phase.INSTALLING, Phase.WAITING):
+    ready = state.phase is Phase.WAITING or (
+        state.phase is Phase.INSTALLING and overwritten(state))
+    if isinstance(event, Ready) and ready:
         return replace(state, phase=Phase.TRIAL, proven=event.proven or state.proven)
     if isinstance(event, Started) and state.phase is Phase.TRIAL:
         return replace(state, trial_starts=state.trial_starts + 1)
@@ -161,6 +166,11 @@ def step(state: State, event: Event) -> State:
 def wanted_slot(state: State) -> str | None:
     """The slot that must run now; None is the code the machine came with. Pure."""
     return state.slot if state.phase is Phase.TRIAL else state.good
+
+
+def overwritten(state: State) -> bool:
+    """Does the slot that is installed to hold nothing that one could go back to? Pure."""
+    return state.previous != state.slot
 
 
 def free_slot(state: State) -> str:

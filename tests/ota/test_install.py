@@ -12,7 +12,7 @@ import pytest
 
 from ota.box.confirm import Health, Verdict
 from ota.box.install import confirm, find_offer, go_back, install, recover, run_trial
-from ota.box.state import Phase
+from ota.box.state import Begin, Overwrite, Phase
 from ota.errors import Refused, Retry
 from ota.formats.manifest import NEWEST
 from ota.publish.release import build, publish
@@ -234,7 +234,7 @@ def test_a_disk_that_fills_while_a_slot_is_written_leaves_the_old_release(
     update(kiosk)
     release_to(fleet.repository, tmp_path / "work", "1.1.0")
     real = os.write
-    for room_bytes in (*range(0, 24_000, 8_000), *range(24_000, 60_000, 1_500)):
+    for room_bytes in (*range(0, 16_000, 8_000), *range(16_000, 60_000, 1_500)):
         room = [room_bytes]
 
         def write(descriptor: int, data: bytes, room: list[int] = room) -> int:
@@ -287,3 +287,38 @@ def test_a_pinned_release_is_signed_but_no_box_is_sent_to_it(
     assert find_offer(source).version == "1.0.0"
     assert find_offer(source, "9").version == "9"
     assert NEWEST in fleet.repository.listed("releases")
+
+
+def test_the_way_back_stays_open_until_all_of_the_next_release_has_come(
+    kiosk: Kiosk, fleet: Fleet, tmp_path: Path
+) -> None:
+    """It may take days to come, and a person may want the release before meanwhile."""
+    update(kiosk)
+    release_to(fleet.repository, tmp_path / "work", "1.1.0")
+    update(kiosk)
+    release_to(fleet.repository, tmp_path / "work", "1.2.0")
+    source = kiosk.source()
+    offer = find_offer(source)
+    fleet.origin.forced_status = 503
+    with pytest.raises(Retry):
+        install(kiosk.parts(), source, offer)
+    state = recover(kiosk.parts())
+    assert (state.good_version, state.previous_version) == ("1.1.0", "1.0.0")
+    assert kiosk.slots.version(str(state.previous)) == "1.0.0"
+    assert go_back(kiosk.parts()).good_version == "1.0.0"
+
+
+def test_a_cut_while_the_next_release_comes_costs_nothing(
+    kiosk: Kiosk, fleet: Fleet, tmp_path: Path
+) -> None:
+    for version in ("1.0.0", "1.1.0"):
+        release_to(fleet.repository, tmp_path / "work", version)
+        update(kiosk)
+    kiosk.parts().take(Begin("1.2.0"))
+    state = recover(kiosk.parts())
+    assert state.phase is Phase.IDLE and state.previous_version == "1.0.0"
+    assert kiosk.slots.verified(str(state.previous))
+    kiosk.parts().take(Begin("1.2.0"))
+    kiosk.parts().take(Overwrite())
+    assert recover(kiosk.parts()).previous is None, "from there on it is gone"
+    assert kiosk.slots.version("a" if state.good == "b" else "b") is None

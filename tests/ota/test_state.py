@@ -18,13 +18,16 @@ from ota.box.state import (
     Fail,
     GoBack,
     Lost,
+    Overwrite,
     Phase,
     Ready,
     Started,
     State,
     StateFile,
     Stopped,
+    Written,
     free_slot,
+    overwritten,
     step,
     wanted_slot,
 )
@@ -33,6 +36,8 @@ from ota.formats.versions import version_key
 VERSIONS = st.sampled_from(["1", "1.0.1", "1.2", "1.10", "2", "3.4.5.6"])
 EVENTS: st.SearchStrategy[Event] = st.one_of(
     VERSIONS.map(Begin),
+    st.just(Overwrite()),
+    st.just(Written()),
     st.just(Ready()),
     st.just(Started()),
     st.just(Confirm()),
@@ -54,6 +59,8 @@ def test_any_order_of_events_leaves_a_slot_that_was_whole(events: list[Event]) -
         state = step(state, event)
         if isinstance(event, Begin) and state != before:
             assert state.slot != before.good, "the good slot was written to"
+            assert state.previous == before.previous, "what is there is there until it must go"
+        if state.phase is Phase.INSTALLING and overwritten(state):
             whole[state.slot] = None
         if isinstance(event, Ready) and state != before:
             whole[state.slot] = state.version
