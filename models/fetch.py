@@ -334,15 +334,17 @@ def main(arguments: list[str] | None = None) -> int:
         epilog="example: python -m models.fetch whisper-base silero-vad",
     )
     parser.add_argument("names", nargs="*", help="models to fetch")
-    parser.add_argument("--all", action="store_true", help="every model that a box or a demo needs")
+    parser.add_argument("--all", action="store_true",
+                        help="every model that a box or a demo needs, beside the named ones")
     parser.add_argument("--verify", action="store_true", help="hash every byte again")
     parser.add_argument("--assets", type=Path, help="folder (default: $VITRINE_ASSETS or .assets)")
     args = parser.parse_args(arguments)
     if not args.names and not args.all:
         parser.error("name a model or say --all")
     try:
+        everyday = _everyday(read_registry()) if args.all else []
         fetch(
-            None if args.all else args.names, args.assets,
+            [*everyday, *args.names], args.assets,
             lambda line: print(line, file=sys.stderr, flush=True), args.verify,
         )  # fmt: skip
     except VitrineError as error:
