@@ -121,7 +121,6 @@ def eye(tmp_path: Path, films: dict[str, Path]) -> Iterator[subprocess.Popen[byt
     process.wait()
 
 
-@pytest.mark.alone
 def test_the_eye_is_shut_until_asked_says_a_number_and_keeps_nothing(
     tmp_path: Path, eye: subprocess.Popen[bytes]
 ) -> None:
@@ -158,7 +157,6 @@ def test_a_camera_that_is_not_there_is_a_sentence() -> None:
         Camera("/tmp/nowhere.mp4")
 
 
-@pytest.mark.alone
 def test_the_player_marks_the_camera_and_greets_who_comes(tmp_path: Path) -> None:
     avatar = make_bundle(tmp_path / "avatars" / "sim", (270, 480), 25, gestures=("greet",))
     bundle = load_bundle(avatar, datetime(2026, 1, 1, tzinfo=timezone.utc))

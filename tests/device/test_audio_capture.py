@@ -63,7 +63,6 @@ def test_what_is_spoken_into_the_card_arrives_at_16_khz(tmp_path: Path) -> None:
     assert line["fault"] is None
 
 
-@pytest.mark.alone
 def test_a_microphone_that_vanishes_is_said_and_found_again(tmp_path: Path) -> None:
     sound = virtual_sound(tmp_path / "s")
     server = start_server(sound)

@@ -237,7 +237,6 @@ def test_one_question_at_a_time_and_the_newest_waits(endpoint: Endpoint, tmp_pat
     assert replies[-1].id == "5" and replies[-1].text == "这是龙井。" and len(replies) <= 6
 
 
-@pytest.mark.alone
 def test_the_player_asks_the_agent_and_says_what_is_true(
     endpoint: Endpoint, tmp_path: Path
 ) -> None:

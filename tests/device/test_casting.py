@@ -31,7 +31,6 @@ def test_what_a_programme_named_is_kept(tmp_path: Path) -> None:
     assert casting.chosen(Places(tmp_path)) == avatars_dir() / "chen"
 
 
-@pytest.mark.alone
 def test_a_programme_with_another_avatar_brings_it_on(tmp_path: Path) -> None:
     folder = make_programme(tmp_path / "programme")
     words = json.loads((folder / "programme.json").read_text())

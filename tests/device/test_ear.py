@@ -121,7 +121,6 @@ def test_a_visitor_is_heard_and_leaves_no_trace(tmp_path: Path) -> None:
     assert not [p for p in written if b"green tea" in p.read_bytes().lower()]
 
 
-@pytest.mark.alone
 def test_the_programme_tells_languages_and_words(tmp_path: Path, tea_shop: Path) -> None:
     with ear(tmp_path, CLIPS / "banana-zh.flac") as shop:
         shop.wait(ready)
@@ -153,7 +152,6 @@ def test_a_broken_programme_is_a_fault_and_the_ear_goes_on(tmp_path: Path) -> No
         assert "forward" in shop.wait(is_heard).text.lower()
 
 
-@pytest.mark.alone
 def test_a_live_microphone_is_heard_and_its_own_voice_is_not(tmp_path: Path) -> None:
     silence = np.zeros(8_000, np.float32)
     avatar = spoken_16k("Welcome to our shop, please look around.", "en-US")

@@ -136,7 +136,6 @@ class Stream(threading.Thread):
                     self.pictures[round(moment, 3)] = data[9:]
 
 
-@pytest.mark.alone
 def test_a_visitor_interrupts_and_sees_their_words_and_the_console_does_not(
     tmp_path: Path,
 ) -> None:

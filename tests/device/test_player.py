@@ -164,7 +164,6 @@ def test_kill_nine_leaves_the_last_picture_and_the_sentence_begins_again(
     assert not (box.places.run / "saying.json").exists(), "an ordered end leaves nothing to resume"
 
 
-@pytest.mark.alone
 def test_a_broken_programme_is_said_and_the_old_one_plays_on(box: Box, tmp_path: Path) -> None:
     box.start("--programme", str(make_programme(tmp_path / "v1")))
     box.state(lambda s: s.speaking)

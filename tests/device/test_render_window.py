@@ -87,7 +87,6 @@ def test_on_a_smaller_screen_the_whole_picture_is_scaled(tmp_path: Path) -> None
         assert high <= 560 and wide / high == pytest.approx(1080 / 1920, abs=0.01)
 
 
-@pytest.mark.alone
 def test_the_safe_picture_stands_while_nobody_presents(tmp_path: Path) -> None:
     places = Places(tmp_path / "root")
     presence = Presence(places)
