@@ -22,7 +22,7 @@ from ota.box.window import VISITOR_S
 from tests.demo.conftest import Demo
 from tests.sim.browser import launch
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.beside
 
 PRICE = "¥139"
 LINE = "今天的龙井特别新鲜,一百三十九元一盒。"

@@ -98,7 +98,7 @@ def tea_shop(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.alone
+@pytest.mark.beside
 def test_a_visitor_is_heard_and_leaves_no_trace(tmp_path: Path) -> None:
     question = tmp_path / "q.wav"
     write_wav(question, spoken_16k("How much is the green tea?", "en-US", "am_michael"), 16_000)

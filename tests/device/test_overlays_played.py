@@ -27,7 +27,7 @@ from ota.clock import Deadline, utc_now
 from tests.sim.avatar_bundle import make_bundle
 from tests.sim.built_programme import make_programme
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.beside
 
 SIZE = (270, 480)
 

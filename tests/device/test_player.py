@@ -123,7 +123,7 @@ def test_a_day_in_the_shop(box: Box, tmp_path: Path) -> None:
     assert "厕所" not in json.dumps([h.detail for h in box.happened], ensure_ascii=False)
 
 
-@pytest.mark.alone
+@pytest.mark.beside
 def test_kill_nine_leaves_the_last_picture_and_the_sentence_begins_again(
     box: Box, tmp_path: Path
 ) -> None:
