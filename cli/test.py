@@ -19,7 +19,7 @@ from device.paths import repository_root
 # One more than the cores of a small machine: many tests wait for a disk or another process.
 PROCESSES = 3
 # The first round's niceness: whatever the tests beside it start goes before it.
-YIELDING = 19
+YIELDING = 15
 EPILOG = """examples:
   ./vitrine test                      everything
   ./vitrine test tests/ota -k rollback   any pytest arguments
