@@ -17,9 +17,9 @@ settings.load_profile("vitrine")
 LONGEST = (
     "test_tidy.py", "test_daemon.py", "test_tts_voice.py", "test_level0_box.py",
     "test_level2_box.py", "test_ask.py", "test_level2_updates.py", "test_sync_agent.py",
-    "test_level1_commands.py", "test_ear_modes.py", "test_console.py", "test_level0_updates.py",
-    "test_asr_people.py", "test_selftest.py", "test_enrol.py", "test_programme_build.py",
-    "test_programme_drawing.py", "test_import.py", "test_ear.py", "test_publish.py",
+    "test_level1_commands.py", "test_ear.py", "test_ear_modes.py", "test_console.py",
+    "test_level0_updates.py", "test_asr_people.py", "test_selftest.py", "test_enrol.py",
+    "test_programme_build.py", "test_programme_drawing.py", "test_import.py", "test_publish.py",
     "test_render_movie.py",
 )
 

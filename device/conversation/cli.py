@@ -37,11 +37,12 @@ def run(args: argparse.Namespace) -> int:
     from device.paths import assets_dir
     from ota.clock import monotonic_s, utc_now
 
-    script = open_script(args.programme).with_meaning(Meaning.load(assets_dir()))
+    script = open_script(args.programme)
     latency_ms: dict[str, float] = {}
     texts = [(str(args.text), "")]
     if args.audio is not None:
         texts = _heard(args.audio, script.programme.languages, args.programme, latency_ms)
+    script = script.with_meaning(Meaning.load(assets_dir()))
     script.matcher.match("")  # the syllable tables load now, as they do before a kiosk is ready
     started_s = monotonic_s()
     found = ask_any(script, texts, utc_now())
