@@ -12,10 +12,11 @@ import pytest
 from device.conversation.match import Matcher
 from device.conversation.meaning import Meaning
 from device.conversation.pieces import BEGIN, END, UNKNOWN
+from device.conversation.rows import Bytes, Rows, on_disk
 from device.paths import assets_dir
 from device.programme.load import load
 from models.calibrate_answers import folders, questions
-from ota.errors import Refused
+from ota.errors import Broken, Refused
 
 
 @lru_cache(maxsize=1)
@@ -108,3 +109,31 @@ def test_vectors_are_kept_for_the_next_process_and_a_torn_file_is_made_again(
     assert len(list(tmp_path.iterdir())) == 1, "an older one is not kept for ever"
     nowhere = replace(meaning(), folder=tmp_path / "read" / "only")
     assert np.array_equal(made, nowhere.kept_vectors("said", said))
+
+
+def test_the_table_stays_in_a_file_that_a_cut_or_a_full_disk_may_take(tmp_path: Path) -> None:
+    package, table = tmp_path / "weights.npz", np.arange(4000, dtype=np.uint8).reshape(500, 8)
+    np.savez(package, table)
+    def never() -> Bytes:
+        raise AssertionError
+
+    wanted = np.array([499, 3, 3, 70])
+    first, told = on_disk(package, 8, table.copy)
+    (file,) = tmp_path.glob("table-*.bin")
+    assert isinstance(first, Rows) and np.array_equal(first[wanted], table[wanted])
+    again, same = on_disk(package, 8, never)
+    assert isinstance(again, Rows) and np.array_equal(again[wanted], table[wanted])
+    assert told == same
+    file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(Broken):
+        first[wanted]
+    mended, _ = on_disk(package, 8, table.copy)
+    assert isinstance(mended, Rows) and np.array_equal(mended[wanted], table[wanted])
+    np.savez(package, 2 * table)
+    other, _ = on_disk(package, 8, (2 * table).copy)
+    assert np.array_equal(other[wanted], 2 * table[wanted])
+    (file,) = tmp_path.glob("table-*.bin")  # the older one is not kept for ever
+    file.unlink()
+    (file / "in the way").mkdir(parents=True)
+    held, _ = on_disk(package, 8, (2 * table).copy)
+    assert isinstance(held, np.ndarray) and np.array_equal(held, 2 * table)
