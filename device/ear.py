@@ -387,6 +387,7 @@ def run(places: Places, settings: EarSettings | None = None) -> int:
         ear = assembled(places, chosen, source, bus)
         gc.collect()
         gc.freeze()
+        give_back()  # what loading the models needed
         notifier.ready()
         ping = Deadline(0)
         try:

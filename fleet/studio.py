@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import msgspec
 
 from ota.clock import Deadline
+from ota.heap import give_back
 
 VOICE_THREADS = 2
 Progress = Callable[[int, int], None]
@@ -59,11 +60,12 @@ class SpeechStudio:
         self._voice: Any = None
 
     def warm(self) -> None:
-        """Load the voice once (2 CPU seconds, 500 MB) and let it say a word, so that the first
+        """Load the voice once (2 CPU seconds, 300 MB) and let it say a word, so that the first
         real line is not the slow one. Raises Refused when its model is missing."""
         with self._lock:
             if self._voice is None:
                 self._load().synthesise("好。", "zh-CN")
+                give_back()
 
     def _load(self) -> Any:
         from device.tts.kokoro import Voice
@@ -92,6 +94,7 @@ class SpeechStudio:
             # A programme whose clips are all there is published without waiting for the model.
             voice = speakers(VoiceOnDemand(self._load, ENGINE), speech_settings())
             index = build(folder, voice, progress, stores)
+            give_back()
         built: dict[str, Any] = msgspec.to_builtins(index)
         return built
 

@@ -29,8 +29,11 @@ PROVIDERS = {
 class Session:
     """A network that is ready to run. Not for two threads at once."""
 
-    def __init__(self, session: Any, provider: str, threads: int) -> None:
+    def __init__(
+        self, session: Any, provider: str, threads: int, gives_back: bool = False
+    ) -> None:
         self._session = session
+        self._run_options = _giving_back() if gives_back else None
         self.provider = provider
         self.threads = threads
         self.inputs: dict[str, tuple[int | str | None, ...]] = {
@@ -45,7 +48,7 @@ class Session:
         Raises Broken when the runtime cannot compute (wrong shape, memory).
         """
         try:
-            values = self._session.run(self.outputs, dict(feeds))
+            values = self._session.run(self.outputs, dict(feeds), self._run_options)
         except FAILURES as error:
             raise Broken(
                 f"The network failed to run ({_first_line(error)}); start again, and if it stays, "
@@ -54,9 +57,13 @@ class Session:
         return dict(zip(self.outputs, values, strict=True))
 
 
-def open_session(path: Path, threads: int = 1, provider: str = "cpu") -> Session:
+def open_session(
+    path: Path, threads: int = 1, provider: str = "cpu", gives_back: bool = False
+) -> Session:
     """Load the ONNX file at `path`; falls back to the CPU when `provider` is not on this machine
-    (`Session.provider` says what it became). Raises Refused for a missing or broken file."""
+    (`Session.provider` says what it became). `gives_back`: what a run needed is not kept for the
+    next one, for networks that work seldom and on inputs of all lengths. Raises Refused for a
+    missing or broken file."""
     if not path.is_file():
         raise Refused(f"The model {path} is missing; install it again with `vitrine`.")
     chosen = provider if PROVIDERS[provider] in onnxruntime.get_available_providers() else "cpu"
@@ -68,7 +75,7 @@ def open_session(path: Path, threads: int = 1, provider: str = "cpu") -> Session
         raise Refused(
             f"The model {path} is damaged or not ONNX ({_first_line(error)}); install it again."
         ) from error
-    return Session(session, chosen, threads)
+    return Session(session, chosen, threads, gives_back)
 
 
 def demand(provider: str) -> None:
@@ -100,6 +107,13 @@ def _options(threads: int) -> Any:
     options.log_severity_level = 3
     # Spinning threads steal the core from picture and sound.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
+def _giving_back() -> Any:
+    options = onnxruntime.RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    options.log_severity_level = 3
     return options
 
 

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from device.paths import Places
 from device.preview.wire import packet
 from ota.errors import Refused
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 VOICE, BEGIN, STATE = b"V", b"B", b"L"
 RATE_HZ = 48_000
@@ -62,6 +65,8 @@ def read_head(data: bytes) -> tuple[bytes, float]:
 
 def voice_of(data: bytes) -> NDArray[np.float32]:
     """The samples -1..1 of a V packet. Raises Refused when it is too long or cut off."""
+    import numpy as np  # the agent, which hands packets on, need not have it in memory
+
     body = data[HEAD_BYTES:]
     if len(body) % 2 or not 0 < len(body) <= 2 * CHUNK_FRAMES_MAX:
         raise Refused(f"A voice packet of {len(body)} bytes is not one of ours.")

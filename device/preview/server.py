@@ -25,9 +25,6 @@ from device.preview.websocket import (
     serve,
 )
 from device.preview.wire import FULL, SAFE, packet, read_packet, socket_path
-from device.render.cards import Look, brand_picture
-from device.render.pixels import jpeg_bytes
-from device.stage.keeper import last_picture_path
 from ota.errors import Refused
 from ota.files import read_bounded
 
@@ -146,6 +143,11 @@ class Preview:
 
 def safe_jpeg(places: Places) -> bytes:
     """The last good frame, or the brand picture on a box that has never played."""
+    # 38 MB of imaging, needed only while somebody watches and no player presents.
+    from device.render.cards import Look, brand_picture
+    from device.render.pixels import jpeg_bytes
+    from device.stage.keeper import last_picture_path
+
     try:
         return read_bounded(last_picture_path(places), PICTURE_BYTES_MAX)
     except (OSError, Refused):

@@ -73,7 +73,8 @@ class Voice:
                 f"The speech model file {missing[0]} is missing; run ./vitrine models fetch."
             )
         numbers = json.loads(vocabulary.read_text(encoding="utf-8"))["vocab"]
-        return cls(open_session(model, threads), numbers, styles, Phonemiser(assets / "cache"))
+        session = open_session(model, threads, gives_back=True)
+        return cls(session, numbers, styles, Phonemiser(assets / "cache"))
 
     @property
     def voices(self) -> Mapping[str, tuple[str, ...]]:
