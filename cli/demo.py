@@ -62,9 +62,9 @@ def run(args: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             print(file=sys.stderr)
             _say("stopping")
-        rss = _rss_bytes(shop)
+        memory = _memory_bytes(shop)
     if args.report:
-        _write_report(args.report, player_report, shop.host, rss)
+        _write_report(args.report, player_report, shop.host, memory)
     return 0
 
 
@@ -99,13 +99,15 @@ def _microphone_wav(source: Path, root: Path) -> Path:
     return target
 
 
-def _rss_bytes(shop: Any) -> dict[str, int]:
-    from device.hal.pc import process_tree_rss_bytes
+def _memory_bytes(shop: Any) -> dict[str, tuple[int, int]]:
+    from device.hal.pc import process_tree_bytes
 
-    return {name: process_tree_rss_bytes(pid) for name, pid in shop.pids().items()}
+    return {name: process_tree_bytes(pid) for name, pid in shop.pids().items()}
 
 
-def _write_report(target: Path, player_report: Path, host: Any, rss: dict[str, int]) -> None:
+def _write_report(
+    target: Path, player_report: Path, host: Any, memory: dict[str, tuple[int, int]]
+) -> None:
     from ota.files import read_bounded, write_durable
 
     try:
@@ -119,8 +121,11 @@ def _write_report(target: Path, player_report: Path, host: Any, rss: dict[str, i
         "heard": [{"text": h.text, "language": h.language, "took_ms": h.took_ms}
                   for h in host.heard],
         "answers": answers,
-        "processes_rss_bytes": rss,
-        "rss_total_bytes": sum(rss.values()),
+        "processes_rss_bytes": {name: rss for name, (rss, _) in memory.items()},
+        "rss_total_bytes": sum(rss for rss, _ in memory.values()),
+        # RSS counts a library once for each process that has it; PSS once in all.
+        "processes_pss_bytes": {name: pss for name, (_, pss) in memory.items()},
+        "pss_total_bytes": sum(pss for _, pss in memory.values()),
     }
     write_durable(target, (json.dumps(report, ensure_ascii=False, indent=2) + "\n").encode())
 

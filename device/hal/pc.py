@@ -77,18 +77,17 @@ class PcBox:
         run_reboot()
 
 
-def process_tree_rss_bytes(pid: int) -> int:
-    """Resident memory of a process and all its children; 0 when it is gone."""
+def process_tree_bytes(pid: int) -> tuple[int, int]:
+    """Memory of a process and all its children: resident (RSS), and with each shared page divided
+    by those that share it (PSS, Linux alone; else 0). Nothing when it is gone."""
     try:
         top = psutil.Process(pid)
         family = [top, *top.children(recursive=True)]
     except psutil.Error:
-        return 0
-    total = 0
-    for process in family:
-        rss = _try(lambda process=process: int(process.memory_info().rss))  # type: ignore[misc]
-        total += rss or 0
-    return total
+        return 0, 0
+    found = [_try(process.memory_full_info) for process in family]
+    return (sum(int(each.rss) for each in found if each is not None),
+            sum(int(getattr(each, "pss", 0)) for each in found if each is not None))
 
 
 def _temperatures() -> dict[str, float]:
