@@ -79,7 +79,7 @@ def _soft(consonant: str) -> str:
     return {"c": "s", "g": "J", "s": "z"}.get(consonant, consonant)
 
 
-@lru_cache(maxsize=32768)
+@lru_cache(maxsize=8192)
 def closeness(one: str, other: str) -> float:
     """0..1 between two strings of phonemes: one minus the weighted edit distance over length.
 
