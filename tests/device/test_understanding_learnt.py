@@ -113,6 +113,20 @@ def test_the_whole_verdict_can_be_made_again() -> None:
     assert all(abs(verdict.weights[n] - w) <= 0.05 for n, w in kept.weights.items())
 
 
+@pytest.mark.nightly
+def test_six_shops_that_nothing_was_learnt_from_are_understood_as_well_as_documented() -> None:
+    """Half a minute; the floors lie just under docs/understanding.md's figures."""
+    said = []
+    for shop in read_shops("evaluation"):
+        matcher = Matcher.of(shop.programme, meaning())
+        rows = rows_of(shop.programme.id, matcher, shop.asked)
+        said += [r for r in rows if learnt().probability(r.features) >= learnt().accept]
+    answered = [row.is_right for row in said if row.asked.wanted]
+    assert sum(answered) >= 160
+    assert len(answered) - sum(answered) <= 4
+    assert len(said) - len(answered) <= 12
+
+
 def test_a_shop_of_another_trade_is_understood_and_its_neighbours_are_not() -> None:
     """The floor under docs/understanding.md's figures, for one shop that nothing was tuned to."""
     shop = read_shops("evaluation", ("bookshop",))[0]
