@@ -133,16 +133,14 @@ class Ear:
     def publish_state(self, ready: bool) -> None:
         """Say how the ear is."""
         level = self._source.level_dbfs
-        self._bus.publish(
-            m.EarState(
-                at_ns=monotonic_ns(), ready=ready, recogniser=self._recogniser.name,
-                level_dbfs=None if level is None else round(level, 1),
-                fault=(self._source.fault or self._own.fault or self._hearing.wrong
-                       or self._listening.fault or self._recogniser.fault),
-                listening=self._hearing.state, rss_bytes=resident_bytes(),
-                echo=self._gate.state, erle_db=self._gate.erle_db,
-            )
-        )  # fmt: skip
+        self._bus.publish(m.EarState(
+            at_ns=monotonic_ns(), ready=ready, recogniser=self._recogniser.name,
+            level_dbfs=None if level is None else round(level, 1),
+            fault=(self._source.fault or self._own.fault or self._hearing.wrong
+                   or self._listening.fault or self._recogniser.fault),
+            listening=self._hearing.state, rss_bytes=resident_bytes(),
+            echo=self._gate.state, erle_db=self._gate.erle_db,
+        ))  # fmt: skip
 
     def close(self) -> None:
         """Let go of microphone and recogniser."""
@@ -322,8 +320,7 @@ class Ear:
         self._bus.publish(m.Hearing(at_ns=now_ns, text=text[:1000], language=language))
 
     def _voice(self, voice: str, at_ns: int) -> None:
-        """"" (nobody), "perhaps", "maybe" or "certain"; who does not talk to the kiosk is not told
-        of."""
+        """"" (nobody), "perhaps", "maybe" or "certain"; who is not for the kiosk is not told of."""
         if voice and self._hearing.state != "awake":
             return
         if voice != self._hearing.voice:
@@ -350,14 +347,12 @@ class Ear:
                 self._voice("certain", now_ns)
                 self._voice("", now_ns)
                 continue
-            self._bus.publish(
-                m.Heard(
-                    at_ns=now_ns, speech_end_ns=ended.speech_end_ns,
-                    text=hearing.spelling.spelt(text[:1000]),
-                    language=transcript.language, confidence=transcript.log_prob,
-                    took_ms=transcript.took_ms,
-                )
-            )  # fmt: skip
+            self._bus.publish(m.Heard(
+                at_ns=now_ns, speech_end_ns=ended.speech_end_ns,
+                text=hearing.spelling.spelt(text[:1000]),
+                language=transcript.language, confidence=transcript.log_prob,
+                took_ms=transcript.took_ms,
+            ))  # fmt: skip
 
 
 def assembled(places: Places, settings: EarSettings, source: Source, bus: Bus) -> Ear:
