@@ -37,6 +37,8 @@ CHUNK_SAMPLES = 512
 ERLE_DB_MIN = 12.0
 _DELAY_NS = DELAY_SAMPLES * 1_000_000_000 // RATE_HZ
 _AUDIBLE = 1e-6  # mean square: -60 dB of full scale
+# Where the filter takes off so much more than was heard, one of the streams has broken off.
+_HOLE, _HOLE_POWER_MIN = 10.0, 1e-5
 _TAIL_CHUNKS = 12  # the room speaks on for 0.4 s
 _PIECE_CHUNKS = PIECE_SAMPLES // CHUNK_SAMPLES
 _NO_ECHO_CHUNKS = 3 * RATE_HZ // CHUNK_SAMPLES
@@ -63,7 +65,10 @@ class Cleaned:
 
 
 class EchoCanceller:
-    """`clean` each chunk; `state`, `erle_db`, `delay_ms`, `drift_ppm` say how it goes."""
+    """`clean` each chunk; `state`, `erle_db`, `delay_ms`, `drift_ppm` say how it goes.
+
+    `holes` counts the chunks in which the echo was missing: the sound had broken off.
+    """
 
     def __init__(self, folder: Path, source_name: str = "") -> None:
         """`folder` is where the player leaves its reference (`places.run`)."""
@@ -85,6 +90,7 @@ class EchoCanceller:
         self._base: int | None = None
         self._moves = (0, 0)
         self._referenced = self._audible = self._visitor = False
+        self.holes = 0
 
     @property
     def erle_db(self) -> float | None:
@@ -179,6 +185,9 @@ class EchoCanceller:
         self._far.append(_power(far))
         self._echoes.append(_power(taken))
         self._audible = max(self._far) > _AUDIBLE
+        if self._echoes[-1] > max(_HOLE_POWER_MIN, _HOLE * _power(samples)):
+            self.holes += 1
+            self._follower.doubt()
         powers = Powers(_power(samples), max(self._echoes), _power(clean))
         if self._audible:
             self._erle.note(powers, self._visitor)

@@ -42,7 +42,8 @@ class Heard:
     """What came of a walk through a shop: powers and states of chunks, and turns that began."""
 
     def __init__(self, folder: Path, shop: Shop, seconds: float, near: np.ndarray = NOBODY,
-                 mode: str = "auto", voices: bool = False) -> None:
+                 mode: str = "auto", voices: bool = False, gap_s: tuple[float, float] = (0.0, 0.0),
+                 ) -> None:
         self.canceller = EchoCanceller(folder)
         self.gate = EchoGate(mode, self.canceller)
         self.states: list[str] = []
@@ -51,6 +52,8 @@ class Heard:
         if voices:
             vad().reset()
         for samples, end_ns in walk(folder, presenting(seconds), near, shop):
+            if gap_s[0] <= (end_ns - BEGIN_NS) / 1e9 < gap_s[1]:
+                samples = np.zeros_like(samples)
             chunk = self.gate.clean(Chunk(samples, end_ns))
             probability = vad().probability(chunk.samples) if voices else 0.0
             probability = self.gate.listened(probability, chunk.end_ns)
@@ -93,6 +96,15 @@ def test_a_jump_of_the_delay_is_noticed_and_mended(tmp_path: Path) -> None:
     assert ADAPTING in during, "deaf until it is mended"
     assert heard.erle_db(17.5, 20) >= 20
     assert heard.canceller.delay_ms == pytest.approx(192, abs=10)
+
+
+def test_a_sound_that_breaks_off_and_comes_late_is_not_taken_for_a_visitor(tmp_path: Path) -> None:
+    late = Shop(jump_ms=70, jump_s=10)
+    heard = Heard(tmp_path, late, 17, voices=True, gap_s=(10.0, 10.07))
+    assert heard.canceller.holes and not heard.began_s
+    after = heard.states[int(10_000 / CHUNK_MS) : int(10_200 / CHUNK_MS)]
+    assert ADAPTING in after, "deaf at once, until the echo is found again"
+    assert heard.states[-1] == CANCELLING
 
 
 def test_a_visitor_is_heard_through_its_voice(tmp_path: Path) -> None:
