@@ -39,6 +39,7 @@ _DELAY_NS = DELAY_SAMPLES * 1_000_000_000 // RATE_HZ
 _AUDIBLE = 1e-6  # mean square: -60 dB of full scale
 # Where the filter takes off so much more than was heard, one of the streams has broken off.
 _HOLE, _HOLE_POWER_MIN = 10.0, 1e-5
+_LEARNT_DB = 20.0  # a filter that still learns may take off anything
 _TAIL_CHUNKS = 12  # the room speaks on for 0.4 s
 _PIECE_CHUNKS = PIECE_SAMPLES // CHUNK_SAMPLES
 _NO_ECHO_CHUNKS = 3 * RATE_HZ // CHUNK_SAMPLES
@@ -185,9 +186,12 @@ class EchoCanceller:
         self._far.append(_power(far))
         self._echoes.append(_power(taken))
         self._audible = max(self._far) > _AUDIBLE
-        if self._echoes[-1] > max(_HOLE_POWER_MIN, _HOLE * _power(samples)):
+        missing = self._echoes[-1] > max(_HOLE_POWER_MIN, _HOLE * _power(samples))
+        if missing and (self._erle.last_db or 0.0) >= _LEARNT_DB:
             self.holes += 1
             self._follower.doubt()
+            self._finder.forget()  # what was heard before the hole says nothing about now
+            self._recent.clear()
         powers = Powers(_power(samples), max(self._echoes), _power(clean))
         if self._audible:
             self._erle.note(powers, self._visitor)
