@@ -39,6 +39,7 @@ _DELAY_NS = DELAY_SAMPLES * 1_000_000_000 // RATE_HZ
 _AUDIBLE = 1e-6  # mean square: -60 dB of full scale
 # Where the filter takes off so much more than was heard, one of the streams has broken off.
 _HOLE, _HOLE_POWER_MIN = 10.0, 1e-5
+_DOUBT_CHUNKS = 2 * RATE_HZ // CHUNK_SAMPLES
 _LEARNT_DB = 20.0  # a filter that still learns may take off anything
 _TAIL_CHUNKS = 12  # the room speaks on for 0.4 s
 _PIECE_CHUNKS = PIECE_SAMPLES // CHUNK_SAMPLES
@@ -91,7 +92,7 @@ class EchoCanceller:
         self._base: int | None = None
         self._moves = (0, 0)
         self._referenced = self._audible = self._visitor = False
-        self.holes = 0
+        self.holes = self._doubt_chunks = 0
 
     @property
     def erle_db(self) -> float | None:
@@ -189,9 +190,7 @@ class EchoCanceller:
         missing = self._echoes[-1] > max(_HOLE_POWER_MIN, _HOLE * _power(samples))
         if missing and (self._erle.last_db or 0.0) >= _LEARNT_DB:
             self.holes += 1
-            self._follower.doubt()
-            self._finder.forget()  # what was heard before the hole says nothing about now
-            self._recent.clear()
+            self._doubt_chunks = _DOUBT_CHUNKS
         powers = Powers(_power(samples), max(self._echoes), _power(clean))
         if self._audible:
             self._erle.note(powers, self._visitor)
@@ -200,7 +199,11 @@ class EchoCanceller:
         if self._far[-1] > _AUDIBLE:
             self._shares.append((powers.heard, self._echoes[-1]))
         self._look_for_lag(samples)
-        stands_out = not self._audible or powers.clean > self._erle.expected(powers)
+        expected = self._erle.expected(powers)
+        if self._doubt_chunks:  # the echo may come at another time now: all of it may be left
+            self._doubt_chunks -= 1
+            expected = max(expected, 2 * powers.echo)
+        stands_out = not self._audible or powers.clean > expected
         echoed = self._far[-1] > _AUDIBLE and self._echoes[-1] > _ECHOED * powers.heard
         return Cleaned(clean, end_ns - _DELAY_NS, self._audible, stands_out, echoed)
 

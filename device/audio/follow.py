@@ -96,10 +96,6 @@ class Follower:
         self._newest.clear()
         self._clocks.forget()
 
-    def doubt(self) -> None:
-        """A stream broke off: until the echo confirms it nobody knows where it is now."""
-        self.aligned = False
-
     def measured(self, at: int, shift: int, lag: Lag, well: bool) -> None:
         """The echo at heard sample `at` is `lag` late against the distance `shift`.
 
