@@ -36,7 +36,7 @@ START_S_MAX, YOUNG_S = 2.0, 3.0
 SETTLED_TICKS = 12
 FADE_FRAMES = 384
 # A breath is held while it is seen whether somebody speaks; whoever holds it may forget it.
-BREATH_FRAMES = RATE_HZ // 10
+BREATH_FRAMES = RATE_HZ * 4 // 25
 _CHANNELS = 2
 
 Samples = npt.NDArray[np.float32]
@@ -149,7 +149,7 @@ class Speaker:
             return cut
 
     def hold_breath(self, on: bool) -> None:
-        """Silence for a tenth of a second at most, or on again: the timeline goes on below it."""
+        """Silence for 160 ms at most, or on again: the timeline goes on below it."""
         with self._lock:
             self._breath_until = self._next + BREATH_FRAMES if on else 0
 

@@ -60,7 +60,7 @@ class Duck:
 
 @dataclass(frozen=True)
 class HoldBreath:
-    """Silent for the tenth of a second in which it is seen whether a voice begins, or on again."""
+    """Silent for the moment in which it is seen whether a voice begins, or on again."""
 
     on: bool
 
