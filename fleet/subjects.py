@@ -12,8 +12,6 @@ from typing import Any
 import msgspec
 
 from fleet.store.database import Database
-from ota.errors import Refused
-from ota.files import read_bounded
 from ota.formats import systems
 from ota.formats.manifest import NEWEST, parse_newest
 from ota.formats.rollout import (
@@ -26,7 +24,7 @@ from ota.formats.rollout import (
     parse_rollout,
 )
 from ota.formats.versions import version_key
-from ota.publish.inventory import file_of
+from ota.publish.inventory import signed_bytes
 from ota.publish.repository import Repository
 
 # Phases of a release (`ota.box.state`) and of a system (`ota.system.words`) before the trial.
@@ -74,22 +72,12 @@ SYSTEMS = Subject(
     "vitrine ota publish-system")
 
 
-def signed_file(repository: Repository, path: str, entry: dict[str, Any]) -> bytes:
-    """The bytes behind a small signed name. Raises Refused."""
-    file = repository.directory / "targets" / file_of(path, entry["sha256"])
-    try:
-        return read_bounded(file, STEER_BYTES_MAX)
-    except OSError as error:
-        raise Refused(f"{file} is missing or damaged; bring the repository back from its "
-                      "backup.") from error
-
-
 def signed_plan(repository: Repository, subject: Subject, now: datetime) -> Plan | None:
     """What the offline keys allow; for a version that all boxes run, a plan of one wave."""
     listed = _listed(repository, "releases")
     if subject.plan in listed:
-        return parse_plan(signed_file(repository, subject.plan, listed[subject.plan]))
-    newest = [parse_newest(signed_file(repository, name, entry))
+        return parse_plan(_signed(repository, subject.plan, listed[subject.plan]))
+    newest = [parse_newest(_signed(repository, name, entry))
               for name, entry in listed.items() if subject.is_pointer(name)]
     if not newest:
         return None
@@ -101,7 +89,7 @@ def signed_rollout(repository: Repository, subject: Subject) -> Rollout | None:
     """What the console has signed last, of whatever version."""
     entry = _listed(repository, "rollouts").get(subject.rollout)
     return None if entry is None else parse_rollout(
-        signed_file(repository, subject.rollout, entry))
+        _signed(repository, subject.rollout, entry))
 
 
 def rows_of(database: Database, subject: Subject, version: str) -> list[Any]:
@@ -174,18 +162,17 @@ def published_systems(repository: Repository, database: Database) -> list[Publis
     """All signed systems, the newest first. Raises Refused: the repository is damaged."""
     listed = repository.listed("releases")
     told = standings(database, SYSTEMS)
+    newest = {match[1]: parse_newest(_signed(repository, path, listed[path]))
+              for path in listed if (match := systems.POINTER.fullmatch(path))}
     versions: dict[str, list[ForBoard]] = {}
     for path, entry in listed.items():
         match = systems.NAMED.fullmatch(path)
         if match is None:
             continue
         version, board = match.groups()
-        signed = systems.parse_system(signed_file(repository, path, entry))
-        pointer = systems.system_target("newest", board)
-        newest = parse_newest(signed_file(repository, pointer, listed[pointer])) if (
-            pointer in listed) else ""
+        signed = systems.parse_system(_signed(repository, path, entry))
         versions.setdefault(version, []).append(
-            ForBoard(board, signed.bundle.bytes, signed.notes, newest == version))
+            ForBoard(board, signed.bundle.bytes, signed.notes, newest.get(board) == version))
     return [
         Published(version, tuple(versions[version]), told.get(version, Standing()))
         for version in sorted(versions, key=_key, reverse=True)
@@ -197,6 +184,10 @@ def _listed(repository: Repository, role: str) -> dict[str, dict[str, Any]]:
         return repository.listed(role)
     except KeyError:
         return {}  # a chain from before this role
+
+
+def _signed(repository: Repository, path: str, entry: dict[str, Any]) -> bytes:
+    return signed_bytes(repository, path, entry, STEER_BYTES_MAX)
 
 
 def _key(version: str) -> tuple[int, ...]:

@@ -66,6 +66,13 @@ def measure_in_child(bundle: Path, frames: int, progress: Progress) -> Memory:
     return Memory(**json.loads(last))
 
 
+def _held_bytes() -> int:
+    found = resident_bytes()
+    if found is None:
+        raise Broken("This system does not tell a process's memory; measure on Linux.")
+    return found
+
+
 def varied_codes(rest: Floats, frames: int) -> Floats:
     """(frames, K) codes of a mouth that never stands still."""
     rng = np.random.default_rng(4)
@@ -87,10 +94,10 @@ def growth(at_frame: Sequence[int], resident: Sequence[int]) -> tuple[int, float
 
 def _child(folder: Path, frames: int) -> Memory:
     use_one_thread()
-    libraries = resident_bytes() or 0
+    libraries = _held_bytes()
     bundle = load_bundle(folder, utc_now())
     mouth = Mouth(bundle, "int8", threads=1)
-    loaded = resident_bytes() or 0
+    loaded = _held_bytes()
     at_frame, resident = [], []
     step = max(1, frames // SAMPLES)
     block = varied_codes(mouth.rest, 1000)
@@ -98,7 +105,7 @@ def _child(folder: Path, frames: int) -> Memory:
         premultiplied_patch(mouth.patch(block[done % len(block)]))
         if done % step == 0:
             at_frame.append(done)
-            resident.append(resident_bytes() or 0)
+            resident.append(_held_bytes())
             print(f"frame {done}", flush=True)
     grown, slope = growth(at_frame, resident)
     return Memory(libraries, loaded, resident[-1], grown, slope, frames)

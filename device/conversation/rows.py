@@ -64,7 +64,7 @@ def on_disk(package: Path, width: int, unpack: Callable[[], Bytes]) -> tuple[Byt
         for old in folder.glob(_NAME):
             old.unlink(missing_ok=True)
         path = folder / _NAME.replace("*", f"{mark}-{told}")
-        write_durable(path, table.tobytes())
+        write_durable(path, table.tobytes(), sole=True)
         return Rows(path, width), told
     return table, told
 

@@ -53,6 +53,19 @@ def file_of(path: str, sha256: str) -> str:
     return f"{folder}{slash}{sha256}.{leaf}"
 
 
+def signed_bytes(
+    repository: Repository, path: str, entry: Mapping[str, Any], bytes_max: int
+) -> bytes:
+    """What lies behind a name that is listed as `entry`. Raises Refused: it is gone or too large.
+    """
+    file = repository.directory / "targets" / file_of(path, entry["sha256"])
+    try:
+        return read_bounded(file, bytes_max)
+    except OSError as error:
+        raise Refused(f"{file} is missing or damaged; bring the repository back from its "
+                      "backup.") from error
+
+
 def look(targets: Path) -> Found:
     """Walk `targets`. Links are followed at its own two levels only; what they lead to in deeper
     ones is foreign, and so is every name that this code does not make. Raises Retry."""

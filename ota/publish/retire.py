@@ -9,7 +9,6 @@ from collections.abc import Collection
 from typing import Any
 
 from ota.errors import Refused
-from ota.files import read_bounded
 from ota.formats import systems
 from ota.formats.manifest import (
     MANIFEST_BYTES_MAX,
@@ -22,7 +21,7 @@ from ota.formats.rollout import PLAN, ROLLOUT, parse_plan, parse_rollout
 from ota.formats.systems import SystemRelease, parse_system
 from ota.publish import ceremony
 from ota.publish.ceremony import Change
-from ota.publish.inventory import file_of
+from ota.publish.inventory import signed_bytes
 from ota.publish.obsolete import (
     KEPT_SYSTEMS,
     MANIFEST,
@@ -88,12 +87,7 @@ def _named(
 
 
 def _signed(repository: Repository, path: str, entry: dict[str, Any]) -> bytes:
-    file = repository.directory / "targets" / file_of(path, entry["sha256"])
-    try:
-        return read_bounded(file, MANIFEST_BYTES_MAX)
-    except OSError as error:
-        raise Refused(f"{file} is missing or damaged; bring the repository back from its "
-                      "backup.") from error
+    return signed_bytes(repository, path, entry, MANIFEST_BYTES_MAX)
 
 
 def _manifest(repository: Repository, path: str, entry: dict[str, Any]) -> Manifest | None:

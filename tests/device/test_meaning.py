@@ -129,6 +129,11 @@ def test_the_table_stays_in_a_file_that_a_cut_or_a_full_disk_may_take(tmp_path: 
         first[wanted]
     mended, _ = on_disk(package, 8, table.copy)
     assert isinstance(mended, Rows) and np.array_equal(mended[wanted], table[wanted])
+    file.unlink()
+    left = tmp_path / f".{file.name}.0a1b2c3d.part"
+    left.touch()
+    on_disk(package, 8, table.copy)
+    assert not left.exists(), "what a cut left does not stay"
     np.savez(package, 2 * table)
     other, _ = on_disk(package, 8, (2 * table).copy)
     assert np.array_equal(other[wanted], 2 * table[wanted])
