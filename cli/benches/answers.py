@@ -79,6 +79,8 @@ def measure() -> list[Figure]:
         for text, samples in spoken:
             shop.wait("the presentation", lambda: shop.state.state == "presenting")
             shop.watch(BETWEEN_S)
+            shop.wait("a pause", lambda: not shop.state.speaking)
+            shop.wait("its voice", lambda: shop.state.speaking)
             share, question = shop.ear_share(partial(shop.ask, text, samples))
             busy.append(share)
             asked.append(question)

@@ -41,6 +41,11 @@ _AUDIBLE = 1e-6  # mean square: -60 dB of full scale
 _HOLE, _HOLE_POWER_MIN = 10.0, 1e-5
 _DOUBT_CHUNKS = 2 * RATE_HZ // CHUNK_SAMPLES
 _LEARNT_DB = 20.0  # a filter that still learns may take off anything
+# Where taking it off makes it louder, the echo is not where the filter has it.
+_WORSE_SHARE, _WORSE_CHUNKS, _WORSE_DOUBT_CHUNKS = 0.25, 2, RATE_HZ // 2 // CHUNK_SAMPLES
+# One look along the learnt way is this much clearer than chance, in rooms and beside visitors.
+_SLIP_SHARPNESS, _SLIP_LEAD, _SLIP_SAMPLES_MIN = 15.0, 2.0, 4.0
+_SLIP_EVERY_CHUNKS = 2
 _TAIL_CHUNKS = 12  # the room speaks on for 0.4 s
 _PIECE_CHUNKS = PIECE_SAMPLES // CHUNK_SAMPLES
 _NO_ECHO_CHUNKS = 3 * RATE_HZ // CHUNK_SAMPLES
@@ -85,6 +90,9 @@ class EchoCanceller:
         except Refused as error:
             self._dsp, self.fault = None, str(error)
         self._recent: deque[Samples] = deque(maxlen=_PIECE_CHUNKS)
+        self._takes: deque[tuple[float, float, float]] = deque(maxlen=_TAIL_CHUNKS)
+        self._unlooked_chunks = self._odd_chunks = 0
+        self._way: Samples | None = None
         self._far: deque[float] = deque(maxlen=_TAIL_CHUNKS)
         self._echoes: deque[float] = deque(maxlen=_TAIL_CHUNKS)
         self._shares: deque[tuple[float, float]] = deque(maxlen=_NO_ECHO_CHUNKS)
@@ -168,6 +176,7 @@ class EchoCanceller:
         if moves[0] != self._moves[0]:
             self._erle.forget()
             self._dsp.forget()
+            self._way = None
         if moves != self._moves:
             self._finder.forget()
         self._moves = moves
@@ -191,6 +200,12 @@ class EchoCanceller:
         if missing and (self._erle.last_db or 0.0) >= _LEARNT_DB:
             self.holes += 1
             self._doubt_chunks = _DOUBT_CHUNKS
+        self._takes.append((_power(np.diff(samples)), _power(np.diff(taken)),
+                            _power(np.diff(linear))))
+        heard, echo, left = np.sum(list(self._takes)[-_WORSE_CHUNKS:], axis=0)
+        loud = self._echoes[-1] > _HOLE_POWER_MIN and self._way is not None
+        if loud and left > heard and echo > _WORSE_SHARE * heard:
+            self._doubt_chunks = max(self._doubt_chunks, _WORSE_DOUBT_CHUNKS)
         powers = Powers(_power(samples), max(self._echoes), _power(clean))
         if self._audible:
             self._erle.note(powers, self._visitor)
@@ -200,36 +215,68 @@ class EchoCanceller:
             self._shares.append((powers.heard, self._echoes[-1]))
         self._look_for_lag(samples)
         expected = self._erle.expected(powers)
+        self._look_for_slip(self._audible and powers.clean > expected)
+        stands_out = not self._audible or powers.clean > expected
         if self._doubt_chunks:  # the echo may come at another time now: all of it may be left
             self._doubt_chunks -= 1
-            expected = max(expected, 2 * powers.echo)
-        stands_out = not self._audible or powers.clean > expected
+            stands_out &= _power(np.diff(clean)) > 2 * max(echo for _, echo, _ in self._takes)
         echoed = self._far[-1] > _AUDIBLE and self._echoes[-1] > _ECHOED * powers.heard
         return Cleaned(clean, end_ns - _DELAY_NS, self._audible, stands_out, echoed)
 
     def _look_for_lag(self, samples: Samples) -> None:
         """Each half second of the avatar speaking: where is its echo?"""
         self._recent.append(samples)
-        if len(self._recent) < _PIECE_CHUNKS:
+        self._unlooked_chunks += 1
+        if len(self._recent) < _PIECE_CHUNKS or self._unlooked_chunks < _PIECE_CHUNKS:
             return
+        self._unlooked_chunks = 0
         follower = self._follower
         assert follower.shift is not None
         if self._base is None or not self._finder.pieces:
             self._base = round(follower.shift)
-        first = follower.heard - PIECE_SAMPLES + self._base - LATE_SAMPLES_MAX
-        far = self._played.piece(first, REFERENCE_SAMPLES)
-        heard = np.concatenate(self._recent)
-        self._recent.clear()
+        far = self._reference(self._base)
         of_now = far[LATE_SAMPLES_MAX:-EARLY_SAMPLES_MAX]
-        if _power(of_now) < _AUDIBLE or not self._finder.add(heard, far):
+        if _power(of_now) < _AUDIBLE or not self._finder.add(self._heard_lately(), far):
             return
         at = follower.heard - PIECE_SAMPLES // 2
         near = self._base - follower.expected(at) if follower.locked else None
         self._lag = self._finder.best(near)
-        if self._lag is not None:
-            last_db = self._erle.last_db
-            well = last_db is not None and last_db >= ERLE_DB_MIN
-            follower.measured(at, self._base, self._lag, well)
+        if self._lag is None:
+            return
+        last_db = self._erle.last_db
+        well = last_db is not None and last_db >= ERLE_DB_MIN
+        follower.measured(at, self._base, self._lag, well)
+        if well and follower.locked and follower.aligned and not self._visitor:
+            assert self._dsp is not None
+            self._way = self._dsp.response()
+
+    def _look_for_slip(self, odd: bool) -> None:
+        """While more is left than the echo explains: has all of it lost its place? Sound servers
+        move a stream by some ms when another begins, and no clock tells."""
+        self._odd_chunks = self._odd_chunks + 1 if odd else 0
+        if (self._way is None or len(self._recent) < _PIECE_CHUNKS
+                or self._odd_chunks % _SLIP_EVERY_CHUNKS != 1):
+            return
+        follower, look = self._follower, LagFinder(lately=True)
+        assert follower.shift is not None
+        base = round(follower.shift)
+        if not look.add(self._heard_lately(), self._reference(base), self._way):
+            return
+        lag = look.best()
+        if lag is None or lag.sharpness < _SLIP_SHARPNESS or lag.lead < _SLIP_LEAD:
+            return
+        late = lag.samples + follower.shift - base
+        if abs(late) >= _SLIP_SAMPLES_MIN:
+            follower.slipped(follower.heard - PIECE_SAMPLES // 4, late)
+            self._doubt_chunks = _DOUBT_CHUNKS
+
+    def _heard_lately(self) -> Samples:
+        return np.concatenate(self._recent)
+
+    def _reference(self, base: int) -> Samples:
+        """What was played beside it, at distance `base`, with room for all lags."""
+        first = self._follower.heard - PIECE_SAMPLES + base - LATE_SAMPLES_MAX
+        return self._played.piece(first, REFERENCE_SAMPLES)
 
 
 def _power(samples: Samples) -> float:

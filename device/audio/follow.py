@@ -119,6 +119,19 @@ class Follower:
         elif len(recent) > 1 and abs(recent[-1] - recent[-2]) <= _AGREE:
             self.aligned = well
 
+    def slipped(self, at: int, late: float) -> None:
+        """All of the echo, as the filter knows it, came `late` samples late at heard sample `at`:
+        a stream lost its place, and the clocks did not tell. The filter holds."""
+        assert self.shift is not None
+        self._newest.clear()
+        self._forget_points()
+        if self._usual is not None:
+            self._usual += late
+        self.shift -= late
+        self._points.append((float(at), self.shift - self.anchor))
+        self.aligned = True
+        self.stepped += 1
+
     def expected(self, at: int) -> float:
         """The true distance at heard sample `at` by what was measured so far."""
         if not self._points:

@@ -25,15 +25,18 @@ _KEEP = 0.6
 SURE = 7.0
 _NEAR_SAMPLES = 6
 _NEAR_SHARE = 0.5
+_OWN_SAMPLES = 48  # a voice's own periods begin at 2.5 ms
 _QUIET = 1e-8
 
 
 @dataclass(frozen=True)
 class Lag:
-    """The microphone is `samples` later than the reference; `sharpness` is peak over RMS."""
+    """The microphone is `samples` later than the reference; `sharpness` is peak over RMS, `lead`
+    peak over the next one that is not of its own neighbourhood."""
 
     samples: float
     sharpness: float
+    lead: float
 
     @property
     def sure(self) -> bool:
@@ -42,13 +45,16 @@ class Lag:
 
 
 class LagFinder:
-    """`add` pieces of half a second, all at the same distance; `best` is their lag."""
+    """`add` pieces of half a second, all at the same distance; `best` is their lag. `lately`: only
+    the last quarter of a second of each counts."""
 
-    def __init__(self) -> None:
+    def __init__(self, lately: bool = False) -> None:
         low, high = (hz * _FFT_SAMPLES // RATE_HZ for hz in (_LOW_HZ, _HIGH_HZ))
         self._band = slice(low, high)
         self._sum = np.zeros(high - low, np.complex64)
-        self._window = np.hanning(PIECE_SAMPLES).astype(np.float32)
+        length = PIECE_SAMPLES // 2 if lately else PIECE_SAMPLES
+        self._window = np.zeros(PIECE_SAMPLES, np.float32)
+        self._window[-length:] = np.hanning(length)
         self.pieces = 0
 
     def forget(self) -> None:
@@ -56,12 +62,16 @@ class LagFinder:
         self._sum[:] = 0
         self.pieces = 0
 
-    def add(self, heard: Samples, played: Samples) -> bool:
+    def add(self, heard: Samples, played: Samples, way: Samples | None = None) -> bool:
         """`heard` has PIECE_SAMPLES; `played` REFERENCE_SAMPLES, of which the piece after the
-        first LATE_SAMPLES_MAX is of the same time. False when one of the two is silent."""
+        first LATE_SAMPLES_MAX is of the same time. False when one of the two is silent.
+
+        With the echo's `way` (an impulse response) lags count from what it makes of `played`."""
         if np.mean(heard * heard) < _QUIET or np.mean(played * played) < _QUIET:
             return False
         far = np.fft.rfft(played, _FFT_SAMPLES)[self._band]
+        if way is not None:
+            far = far * np.fft.rfft(way, _FFT_SAMPLES)[self._band]
         near = np.fft.rfft(heard * self._window, _FFT_SAMPLES)[self._band]
         cross = near.conj() * far
         size = np.abs(cross)
@@ -88,7 +98,10 @@ class LagFinder:
             around = found[first : at + _NEAR_SAMPLES + 1]
             if len(around) and around.max() >= _NEAR_SHARE * found[peak]:
                 peak = first + int(np.argmax(around))
-        return Lag(LATE_SAMPLES_MAX - (peak + _between(found, peak)), float(found[peak]) / rms)
+        late = LATE_SAMPLES_MAX - (peak + _between(found, peak))
+        others = np.delete(found, slice(max(0, peak - _OWN_SAMPLES), peak + _OWN_SAMPLES + 1))
+        lead = float(found[peak] / max(float(others.max()), 1e-9))
+        return Lag(late, float(found[peak]) / rms, lead)
 
 
 def _between(values: npt.NDArray[np.floating], peak: int) -> float:

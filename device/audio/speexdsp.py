@@ -22,7 +22,7 @@ TAIL_SAMPLES = 4_096
 # The preprocessor's windows overlap by half: what goes in comes out so much later.
 DELAY_SAMPLES = FRAME_SAMPLES
 _SONAME = "libspeexdsp.so.1"
-_ECHO_SET_RATE = 24
+_ECHO_SET_RATE, _GET_RESPONSE_SIZE, _GET_RESPONSE = 24, 27, 29
 _SET_NOISE_SUPPRESS, _SET_ECHO_STATE = 18, 24
 _SET_ECHO_SUPPRESS, _SET_ECHO_SUPPRESS_ACTIVE = 20, 22
 _Block = npt.NDArray[np.int16]
@@ -52,6 +52,14 @@ class SpeexDsp:
     def forget(self) -> None:
         """Begin with an empty filter: the room or the delay is another."""
         self._library.speex_echo_state_reset(self._echo)
+
+    def response(self) -> Samples:
+        """The echo's way as the filter has learnt it: an impulse response, of no certain scale."""
+        count = ctypes.c_int(0)
+        self._library.speex_echo_ctl(self._echo, _GET_RESPONSE_SIZE, ctypes.byref(count))
+        found = np.zeros(max(0, count.value), np.int32)
+        self._library.speex_echo_ctl(self._echo, _GET_RESPONSE, found.ctypes.data)
+        return found.astype(np.float32)
 
     def process(self, heard: Samples, played: Samples) -> tuple[Samples, Samples]:
         """(echo taken off, and what is left of it and noise pressed down), both as long as given.
