@@ -16,9 +16,10 @@ from device.infer import protowire as wire
 from ota.errors import Refused
 
 GRAPH = 7
-NODE, INITIALIZER, INPUT, OUTPUT, VALUE_INFO = 1, 5, 11, 12, 13
-NODE_INPUT, NODE_OUTPUT, NODE_OP, NODE_ATTRIBUTE = 1, 2, 4, 5
+NODE, GRAPH_NAME, INITIALIZER, INPUT, OUTPUT, VALUE_INFO = 1, 2, 5, 11, 12, 13
+NODE_INPUT, NODE_OUTPUT, NODE_OP, NODE_ATTRIBUTE, NODE_DOMAIN = 1, 2, 4, 5, 7
 TENSOR_DIMS, TENSOR_TYPE, TENSOR_FLOATS, TENSOR_INTS, TENSOR_NAME, TENSOR_RAW = 1, 2, 4, 5, 8, 9
+TENSOR_ELSEWHERE, TENSOR_LOCATION, EXTERNAL = 13, 14, 1
 TYPES: dict[int, type[np.generic]] = {
     1: np.float32, 2: np.uint8, 3: np.int8, 6: np.int32, 7: np.int64}
 Array = NDArray[Any]
@@ -59,6 +60,7 @@ class Graph:
     inputs: dict[str, tuple[int, ...]]
     outputs: list[str]
     arrays: dict[str, Array] = field(default_factory=dict)
+    lent: dict[str, Array] = field(default_factory=dict)
 
     def array(self, name: str) -> Array:
         """The constant `name`. Raises Refused when it is none, or of a type not used here."""
@@ -72,6 +74,13 @@ class Graph:
         """Add or replace a constant."""
         self.arrays[name] = value
         self.constants[name] = _tensor(name, value)
+
+    def lend(self, name: str, value: Array) -> None:
+        """Add a large constant whose numbers are not in the file: `ort.open_with` gets them."""
+        self.lent[name] = value
+        where = wire.encode([(1, b"location"), (2, b"lent")])
+        self.constants[name] = wire.encode([
+            *_kind(name, value), (TENSOR_ELSEWHERE, where), (TENSOR_LOCATION, EXTERNAL)])
 
     def consumers(self) -> dict[str, list[Node]]:
         """Who reads each tensor."""
@@ -156,7 +165,11 @@ def _array(tensor: bytes) -> Array:
 
 
 def _tensor(name: str, value: Array) -> bytes:
+    raw = np.ascontiguousarray(value).tobytes()
+    return wire.encode([*_kind(name, value), (TENSOR_RAW, raw)])
+
+
+def _kind(name: str, value: Array) -> wire.Fields:
     kind = next(number for number, known in TYPES.items() if value.dtype == known)
     dims: wire.Fields = [(TENSOR_DIMS, int(size)) for size in value.shape]
-    return wire.encode([*dims, (TENSOR_TYPE, kind), (TENSOR_NAME, name.encode()),
-                        (TENSOR_RAW, np.ascontiguousarray(value).tobytes())])
+    return [*dims, (TENSOR_TYPE, kind), (TENSOR_NAME, name.encode())]

@@ -27,7 +27,7 @@ PROVIDERS = {
 
 
 class Session:
-    """A network that is ready to run. Not for two threads at once."""
+    """A network that is ready to run. Several threads may: a run has its own memory."""
 
     def __init__(
         self, session: Any, provider: str, threads: int, gives_back: bool = False
@@ -98,6 +98,21 @@ def open_on(
     if session.get_providers()[0] != PROVIDERS[provider]:
         raise Refused(f"ONNX Runtime could not start {PROVIDERS[provider]}")
     return Session(session, provider, threads)
+
+
+def open_with(model: bytes, lent: Mapping[str, NDArray[Any]]) -> Session:
+    """Load the ONNX `model` on one thread of the CPU, its large constants given as arrays: what
+    the runtime packs anew is not held twice, as it is where they lie in the file. Raises Refused.
+    """
+    try:
+        options = _options(1)
+        # A value holds its array, and the session its values: nothing need outlive this call.
+        values = [onnxruntime.OrtValue.ortvalue_from_numpy(each) for each in lent.values()]
+        options.add_external_initializers(list(lent), values)
+        session = onnxruntime.InferenceSession(model, options, providers=[PROVIDERS["cpu"]])
+    except FAILURES as error:
+        raise Refused(f"The network does not load ({_first_line(error)}).") from error
+    return Session(session, "cpu", 1)
 
 
 def _options(threads: int) -> Any:
