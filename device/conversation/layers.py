@@ -34,7 +34,7 @@ _INT8_PRODUCTS = 4  # what comes in is rounded to 8 bits a block of 32, as the w
 
 def network(packed: Packed) -> tuple[bytes, dict[str, NDArray[Any]]]:
     """(1, n, 384) embeddings of n pieces to the same after the last layer: an ONNX file, and the
-    weights that are none of it. Raises OSError, ValueError or KeyError where `packed` is damaged.
+    weights that are none of it. Raises one of `packed.DAMAGED`.
     """
     graph = Graph(
         model=[(1, _IR_VERSION), (8, wire.encode([(2, _OPSET)])),
@@ -44,7 +44,7 @@ def network(packed: Packed) -> tuple[bytes, dict[str, NDArray[Any]]]:
         nodes=[], constants={}, inputs={}, outputs=[OUTPUT_NAME],
     )  # fmt: skip
     for name in ("emb.ln.w", "emb.ln.b"):
-        graph.put(name, packed.floats(name))
+        graph.put(name, packed.floats(name, WIDTH))
     _add(graph, "LayerNormalization", [INPUT_NAME, "emb.ln.w", "emb.ln.b"], ["x0"],
          "", epsilon=_EPSILON)
     graph.put("thirds", np.array([WIDTH] * 3, np.int64))
@@ -57,9 +57,11 @@ def _layer(graph: Graph, packed: Packed, layer: int) -> None:
     own, came = f"l{layer}.", f"x{layer}"
     goes = f"x{layer + 1}" if layer + 1 < LAYERS else OUTPUT_NAME
     for name in ("ao.b", "aln.w", "aln.b", "fi.b", "fo.b", "oln.w", "oln.b"):
-        graph.put(own + name, packed.floats(own + name))
+        count = INNER if name == "fi.b" else WIDTH
+        graph.put(own + name, packed.floats(own + name, count))
     asked = [f"{own}{each}" for each in "qkv"]
-    graph.put(own + "qkv.b", np.concatenate([packed.floats(f"{each}.b") for each in asked]))
+    biases = [packed.floats(f"{each}.b", WIDTH) for each in asked]
+    graph.put(own + "qkv.b", np.concatenate(biases))
     _product(graph, packed, [f"{each}.w" for each in asked], came, own + "qkv", (WIDTH, WIDTH))
     _add(graph, "Split", [own + "qkv", "thirds"], asked, "", axis=-1)
     _add(graph, "MultiHeadAttention", [*asked, own + "qkv.b"], [own + "seen"], num_heads=HEADS)

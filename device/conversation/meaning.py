@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from device.conversation.packed import WIDTH, Packed
+from device.conversation.packed import DAMAGED, WIDTH, Packed
 from device.conversation.pieces import PIECES_MAX, Pieces
 from device.conversation.rows import Rows
 from ota.errors import Refused, VitrineError
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 Vectors = NDArray[np.float32]
 
 FOLDER, FILE = "meaning", "e5-small-q4.bin"
-_PIECES = 250_037
+_PIECES, _PLACES, _KINDS = 250_037, 512, 2
 _ASKS = "query: "  # what the model was taught to see before a question
 
 
@@ -59,11 +59,11 @@ class Meaning:
             with Packed(path) as packed:
                 pieces = Pieces(packed.vocabulary())
                 rows = Rows(path, packed.place("emb.word", _PIECES, WIDTH), WIDTH)
-                places = packed.floats("emb.pos").reshape(-1, WIDTH)[:PIECES_MAX]
-                places = places + packed.floats("emb.type")[:WIDTH]
+                places = packed.floats("emb.pos", _PLACES * WIDTH).reshape(-1, WIDTH)[:PIECES_MAX]
+                places = places + packed.floats("emb.type", _KINDS * WIDTH)[:WIDTH]
                 session = open_with(*network(packed))
                 mark = packed.mark
-        except (OSError, ValueError, KeyError) as error:
+        except DAMAGED as error:
             raise Refused(f"The model {path} is damaged; run ./vitrine models fetch.") from error
         give_back()
         return cls(pieces, rows, places, session, path.parent, mark)

@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
+DAMAGED = (OSError, ValueError, KeyError, OverflowError, struct.error)
+
 WIDTH, LAYERS, HEADS, INNER, BLOCK = 384, 12, 12, 1536, 32
 BLOCK_BYTES = 2 + BLOCK // 2
 _MAGIC = b"E5S1"
@@ -44,17 +46,18 @@ class Vocabulary:
 
 @dataclass
 class Packed:
-    """The open file. Every reading method raises OSError, ValueError or KeyError where the file
-    is none of these or is cut off. `mark` tells what was read from what another file holds."""
+    """The open file. Reading raises one of DAMAGED where it is no such file, or is cut off."""
 
     path: Path
     _descriptor: int = field(init=False, default=-1)
+    _size: int = field(init=False, default=0)
     _at: int = field(init=False, default=0)
     _arrays: dict[str, tuple[int, int, int, int]] = field(init=False, default_factory=dict)
     _sum: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         self._descriptor = os.open(self.path, os.O_RDONLY)
+        self._size = os.fstat(self._descriptor).st_size
 
     def __enter__(self) -> Packed:
         return self
@@ -64,7 +67,7 @@ class Packed:
 
     @property
     def mark(self) -> str:
-        """The check sum of all that was read."""
+        """The check sum of all that was read: it tells these weights from others."""
         return f"{self._sum:08x}"
 
     def vocabulary(self) -> Vocabulary:
@@ -89,11 +92,11 @@ class Packed:
         self._read_directory()
         return found
 
-    def floats(self, name: str) -> NDArray[np.float32]:
-        """A vector of the network."""
+    def floats(self, name: str, count: int) -> NDArray[np.float32]:
+        """So many numbers of the network."""
         kind, numbers, at, size = self._arrays[name]
-        if kind != _FLOATS or size != 4 * numbers:
-            raise ValueError(f"{name} holds no floats")
+        if (kind, numbers, size) != (_FLOATS, count, 4 * count):
+            raise ValueError(f"{name} is another array")
         return np.frombuffer(self._read(at, size), "<f4")
 
     def blocks(self, name: str, rows: int, columns: int) -> tuple[Array, Array]:
@@ -108,7 +111,7 @@ class Packed:
         wanted = rows * columns // BLOCK * BLOCK_BYTES
         if (kind, numbers, size) != (_PACKED, rows * columns, wanted):
             raise ValueError(f"{name} is another matrix")
-        if at + size > os.fstat(self._descriptor).st_size:
+        if at + size > self._size:
             raise ValueError("cut off")
         return at
 
@@ -125,7 +128,7 @@ class Packed:
         return found
 
     def _read(self, at: int, size: int) -> bytes:
-        found = os.pread(self._descriptor, size, at)
+        found = os.pread(self._descriptor, size, at) if at + size <= self._size else b""
         if len(found) != size:
             raise ValueError("cut off")
         self._sum = zlib.crc32(found, self._sum)

@@ -40,6 +40,10 @@ class Pieces:
         self._numbers = (order + _FIRST).astype(np.int32)
         self._scores = vocabulary.scores[_FIRST:-1][order]
 
+    def __len__(self) -> int:
+        """How many pieces can be told apart."""
+        return len(np.unique(self._hashes))
+
     def encode(self, text: str) -> list[int]:
         """The numbers of the likeliest pieces, between BEGIN and END; 64 in all at most, and of
         the first 400 characters: what is asked for is said by then."""
@@ -53,7 +57,7 @@ class Pieces:
         while at > 0:
             at, number = came[at]
             numbers.append(number)
-        return [BEGIN, *numbers[: -PIECES_MAX + 1 : -1], END]
+        return [BEGIN, *list(reversed(numbers))[: PIECES_MAX - 2], END]
 
     def _plain(self, text: str) -> str:
         """In its normal form, each word with its mark."""

@@ -7,7 +7,7 @@ hand for as long as it has memory to spare.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,12 +32,14 @@ class Rows:
         size, at = self._bytes, self._at
         try:
             read = b"".join(os.pread(self._descriptor, size, at + n * size) for n in numbers)
-            scales, packed = halves(read, len(numbers))
+            if len(read) != len(numbers) * size:
+                raise ValueError("it is cut off")
         except (OSError, ValueError) as error:
             raise Broken(f"{self._path} cannot be read ({error}); starting again.") from error
+        scales, packed = halves(read, len(numbers))
         whole = np.concatenate([packed & 15, packed >> 4], axis=-1).astype(np.float32) - _ZERO
         return np.asarray((whole * scales[..., None]).reshape(len(numbers), -1))
 
-    def __del__(self) -> None:
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
         if hasattr(self, "_descriptor"):
-            os.close(self._descriptor)
+            close(self._descriptor)
