@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from device.conversation.packed import DAMAGED, WIDTH, Packed
+from device.conversation.packed import DAMAGED, Packed
+from device.conversation.packed import WIDTH as WIDTH
 from device.conversation.pieces import PIECES_MAX, Pieces
 from device.conversation.rows import Rows
 from ota.errors import Refused, VitrineError
