@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from device.conversation.match import Matcher
 from device.conversation.meaning import Meaning, Vectors
-from device.conversation.sense import AGAINST, FOR, Sense
+from device.conversation.sense import AGAINST, FOR, Sense, centred
 from device.conversation.topics import topics
 from device.conversation.verdict import FILE, Verdict, directions_from
 from device.paths import assets_dir, repository_root
@@ -75,12 +75,11 @@ class Remembering(Meaning):
 
     memory: dict[str, Vectors] = field(default_factory=dict)
 
-    def vectors(self, sentences: Sequence[str]) -> Vectors:
-        """As `Meaning.vectors`."""
-        for text in sentences:
-            if text not in self.memory:
-                self.memory[text] = super().vectors([text])[0]
-        return np.array([self.memory[text] for text in sentences], np.float32).reshape(-1, 512)
+    def vector(self, sentence: str) -> Vectors:
+        """As `Meaning.vector`."""
+        if sentence not in self.memory:
+            self.memory[sentence] = super().vector(sentence)
+        return self.memory[sentence]
 
 
 def folders() -> dict[str, Path]:
@@ -138,7 +137,8 @@ class Learner:
 
     def directions(self, without: frozenset[str] = frozenset()) -> Vectors:
         """Learnt from the topics and the shops but some."""
-        classes = [self.meaning.vectors(wordings) for wordings in topics().values()]
+        meaning = centred(self.meaning)
+        classes = [meaning.vectors(wordings) for wordings in topics().values()]
         classes += [each for name in self.classes if name not in without
                     for each in self.classes[name]]
         return directions_from(classes, DIRECTIONS, DIRECTION_RIDGE)
@@ -260,7 +260,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="count the evaluation shops too")
     args = parser.parse_args()
     loaded = Meaning.load(assets_dir())
-    meaning = Remembering(loaded.pieces, loaded.table, loaded.weights)
+    meaning = Remembering(loaded.pieces, loaded.table, loaded.places, loaded.session)
     learner = Learner.of(meaning, read_shops("training"), read_chatter("training"))
     verdict, rows = learn(learner)
     print(f"accept {verdict.accept}; on what was learnt from: {outcome(rows, verdict)}")

@@ -11,7 +11,7 @@ import hashlib
 import io
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +38,8 @@ _ASKS = "query: "  # what the model was taught to see before a question
 
 @dataclass(frozen=True)
 class Meaning:
-    """The loaded encoder; any thread may ask it."""
+    """The loaded encoder; any thread may ask it. Its vectors all point much the same way; seen from
+    a `centre` in the midst of them they lie about it on all sides."""
 
     pieces: Pieces
     table: Rows
@@ -46,6 +47,7 @@ class Meaning:
     session: Session
     folder: Path | None = None
     mark: str = ""
+    centre: Vectors | None = None
 
     @classmethod
     def load(cls, assets: Path) -> Meaning:
@@ -69,6 +71,10 @@ class Meaning:
         give_back()
         return cls(pieces, rows, places, session, path.parent, mark)
 
+    def seen_from(self, centre: Vectors) -> Meaning:
+        """The same, its vectors (384,) counted from `centre`."""
+        return replace(self, centre=centre)
+
     def vectors(self, sentences: Sequence[str]) -> Vectors:
         """(n, 384) of length 1: the dot product of two is how near they are in meaning.
 
@@ -76,8 +82,12 @@ class Meaning:
         """
         out = np.zeros((len(sentences), WIDTH), np.float32)
         for number, sentence in enumerate(sentences):
-            out[number] = self._vector(self.pieces.encode(_ASKS + sentence))
-        return out
+            out[number] = self.vector(sentence)
+        return out if self.centre is None else seen_from(self.centre, out)
+
+    def vector(self, sentence: str) -> Vectors:
+        """(384,) of length 1, of one sentence, from no centre."""
+        return self._vector(self.pieces.encode(_ASKS + sentence))
 
     def kept_vectors(self, name: str, sentences: Sequence[str]) -> Vectors:
         """The same, kept in the model's folder as `name`: the next process need not make them.
@@ -105,3 +115,9 @@ class Meaning:
         read = self.session.run({"pieces": embedded[None]})["read"][0]
         mean = read.mean(axis=0)
         return np.asarray(mean / np.linalg.norm(mean), np.float32)
+
+
+def seen_from(centre: Vectors, vectors: Vectors) -> Vectors:
+    """(n, 384) of length 1, counted from `centre`."""
+    away = vectors - centre
+    return np.asarray(away / (np.linalg.norm(away, axis=-1, keepdims=True) + 1e-9), np.float32)

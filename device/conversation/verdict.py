@@ -24,7 +24,7 @@ _TENTHS = 127.0  # a direction's numbers are whole, of its largest
 
 @dataclass(frozen=True)
 class Verdict:
-    """`directions` (512, n); `weights` by feature; `accept` the least probability to answer."""
+    """`directions` (WIDTH, n); `weights` by feature; `accept` the least probability to answer."""
 
     directions: Vectors
     weights: Mapping[str, float]
@@ -37,7 +37,7 @@ class Verdict:
         return 1.0 / (1.0 + math.exp(-max(-50.0, min(50.0, exponent))))
 
     def turned(self, vectors: Vectors) -> Vectors:
-        """(m, 512) to (m, n) of length 1: along the directions that count."""
+        """(m, WIDTH) to (m, n) of length 1: along the directions that count."""
         along = vectors @ self.directions
         return np.asarray(along / (np.linalg.norm(along, axis=-1, keepdims=True) + 1e-9))
 
@@ -66,7 +66,7 @@ def learnt() -> Verdict:
 
 
 def directions_from(classes: Sequence[Vectors], number: int, ridge: float) -> Vectors:
-    """(512, number): along these, wordings of one class lie near and classes lie apart.
+    """(WIDTH, number): along these, wordings of one class lie near and classes lie apart.
 
     `ridge` is added to the scatter within the classes, as a share of ten times its mean.
     """

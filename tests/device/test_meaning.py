@@ -18,6 +18,7 @@ from device.conversation.meaning import FILE, WIDTH, Meaning
 from device.conversation.packed import Packed
 from device.conversation.pieces import BEGIN, END, PIECES_MAX, UNKNOWN, Pieces
 from device.conversation.rows import Rows
+from device.conversation.sense import centred
 from device.paths import assets_dir
 from device.programme.load import load
 from models.calibrate_answers import folders, questions
@@ -35,14 +36,14 @@ def matcher(shop: str) -> Matcher:
 
 
 def near(one: str, other: str) -> float:
-    return float(np.dot(*meaning().vectors([one, other])))
+    return float(np.dot(*centred(meaning()).vectors([one, other])))
 
 
 def test_meaning_knows_no_border_between_words_and_languages() -> None:
-    """Of this model any two sentences are near, from 0.7 on: what counts is which are nearer."""
-    assert near("照相怎么样", "拍照好不好") > near("照相怎么样", "电池能用多久") + 0.05
-    assert near("what does the phone cost", "手机多少钱") > 0.85
-    assert near("可以退货吗", "can I return it") > near("可以退货吗", "when do you close") + 0.05
+    assert near("照相怎么样", "拍照好不好") > near("照相怎么样", "电池能用多久") + 0.2
+    assert near("what does the phone cost", "手机多少钱") > 0.6
+    assert near("可以退货吗", "can I return it") > near("可以退货吗", "when do you close") + 0.2
+    assert abs(near("普洱怎么泡", "where is the toilet")) < 0.3
 
 
 def test_the_vectors_are_those_of_the_model() -> None:
@@ -114,7 +115,7 @@ def test_questions_that_no_tuning_saw() -> None:
         else:
             others, false = others + 1, false + (found is not None)
     assert asked >= 75 and others >= 40
-    assert right / asked >= 0.82
+    assert right / asked >= 0.88
     assert wrong <= 1 and false <= 1
 
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from device.conversation.match import Matcher
-from device.conversation.meaning import Meaning
+from device.conversation.meaning import WIDTH, Meaning
 from device.conversation.reading import Name
 from device.conversation.rewriting import Lexicon, unnamed
-from device.conversation.sense import AGAINST, CASES, FOR
+from device.conversation.sense import AGAINST, CASES, FOR, centred
 from device.conversation.topics import topics
 from device.conversation.verdict import FILE, directions_from, learnt, read_verdict
 from device.paths import assets_dir, repository_root
@@ -27,7 +27,7 @@ NAMES = {"longjing": (Name.of("龙井"), Name.of("longjing"), Name.of("longjing 
 @lru_cache(maxsize=1)
 def meaning() -> Meaning:
     loaded = Meaning.load(assets_dir())
-    return Remembering(loaded.pieces, loaded.table, loaded.weights)
+    return Remembering(loaded.pieces, loaded.table, loaded.places, loaded.session)
 
 
 def test_no_shop_and_no_question_stands_on_both_sides() -> None:
@@ -68,7 +68,7 @@ def test_a_line_that_is_none_is_refused() -> None:
 
 def test_the_verdict_file_is_whole_and_reads_as_it_was_written() -> None:
     verdict = learnt()
-    assert verdict.directions.shape[0] == 512
+    assert verdict.directions.shape[0] == WIDTH
     assert {name.split(".")[-1] for name in verdict.weights} == {*FOR, *AGAINST, *CASES[1:]}
     for name, weight in verdict.weights.items():
         assert weight >= 0.0 or name.split(".")[-1] not in FOR, name
@@ -82,9 +82,9 @@ def test_the_verdict_file_is_whole_and_reads_as_it_was_written() -> None:
 
 def test_directions_bring_wordings_together_and_set_questions_apart() -> None:
     rng = np.random.default_rng(2)
-    centre = np.zeros((2, 512), np.float32)
+    centre = np.zeros((2, WIDTH), np.float32)
     centre[0, 3] = centre[1, 4] = 1.0
-    noise = rng.standard_normal((2, 40, 512)) * np.r_[np.full(256, 0.01), np.full(256, 0.5)]
+    noise = rng.standard_normal((2, 40, WIDTH)) * np.repeat([0.01, 0.5], WIDTH // 2)
     classes = [np.asarray(centre[i] + noise[i], np.float32) for i in range(2)]
     turned = [each @ directions_from(classes, 1, 0.01) for each in classes]
     assert turned[0].std() + turned[1].std() < abs(turned[0].mean() - turned[1].mean())
@@ -142,7 +142,7 @@ def test_a_topic_lends_its_words_only_to_a_programme_that_answers_it() -> None:
     shop = read_shops("evaluation", ("hotel",))[0]
     sense = Matcher.of(shop.programme, meaning()).sense
     assert sense is not None and "wifi" in sense.lent and "price-suite" in sense.lent
-    strange = meaning().vectors(["where can I park", "what is the wifi password"])
+    strange = centred(meaning()).vectors(["where can I park", "what is the wifi password"])
     near = (sense.strange.c @ strange.T).max(axis=0)
     assert near[0] > 0.99 > 0.9 > near[1]
 
