@@ -42,7 +42,7 @@ QUESTIONS = (
     ("zh-CN", "zm_yunxi", "请问普洱怎么卖"),
     ("en-US", "am_michael", "How much is the pu'er please?"),
 )
-BETWEEN_S, ANSWER_S, IDLE_S = 2.5, 6.0, 10.0
+BETWEEN_S, INTO_S, ANSWER_S, IDLE_S = 1.5, 0.6, 6.0, 10.0
 STEP_MS = 5
 LOUD, VOICED_DB = 0.004, -35.0
 QUIET_MS = 120
@@ -79,8 +79,9 @@ def measure() -> list[Figure]:
         for text, samples in spoken:
             shop.wait("the presentation", lambda: shop.state.state == "presenting")
             shop.watch(BETWEEN_S)
-            shop.wait("a pause", lambda: not shop.state.speaking)
-            shop.wait("its voice", lambda: shop.state.speaking)
+            before = shop.state.saying
+            shop.wait("a new sentence", partial(_begins, shop, before))
+            shop.watch(INTO_S)
             share, question = shop.ear_share(partial(shop.ask, text, samples))
             busy.append(share)
             asked.append(question)
@@ -96,6 +97,11 @@ def measure() -> list[Figure]:
     return [*figures(found, rss_mb, float(np.mean(busy)), idle),
             Figure("visitor's words in files, messages and logs", len(found_words), "", 0.0,
                    note=f"{len(words)} traces of {len(shop.heard)} utterances looked for")]
+
+
+def _begins(shop: AnsweringShop, before: str | None) -> bool:
+    """Has the avatar begun to say something else than `before`?"""
+    return shop.state.saying not in (None, before)
 
 
 def spoken_by(voice: Voice, voice_id: str, text: str, language: str) -> Floats:

@@ -132,7 +132,9 @@ class EchoCanceller:
             return NOT_NEEDED
         erle_db = self._erle.db
         enough = (erle_db is not None and erle_db >= ERLE_DB_MIN) or self._erle.hidden
-        return CANCELLING if enough and self._follower.aligned else ADAPTING
+        # Elsewhere than it was, what is learnt holds: doubt is enough until it is found.
+        placed = self._follower.aligned or self._way is not None
+        return CANCELLING if enough and placed else ADAPTING
 
     def clean(self, samples: Samples, end_ns: int) -> Cleaned:
         """The next chunk; chunks come in order, lost ones are noticed by their times."""
@@ -217,6 +219,8 @@ class EchoCanceller:
         expected = self._erle.expected(powers)
         self._look_for_slip(self._audible and powers.clean > expected)
         stands_out = not self._audible or powers.clean > expected
+        if not self._follower.aligned:
+            self._doubt_chunks = max(self._doubt_chunks, 1)
         if self._doubt_chunks:  # the echo may come at another time now: all of it may be left
             self._doubt_chunks -= 1
             stands_out &= _power(np.diff(clean)) > 2 * max(echo for _, echo, _ in self._takes)
