@@ -41,7 +41,8 @@ def near(one: str, other: str) -> float:
 
 def test_meaning_knows_no_border_between_words_and_languages() -> None:
     assert near("照相怎么样", "拍照好不好") > near("照相怎么样", "电池能用多久") + 0.2
-    assert near("what does the phone cost", "手机多少钱") > 0.6
+    price = near("what does the phone cost", "手机多少钱")
+    assert price > 0.3 and price > near("what does the phone cost", "手机防水吗") + 0.2
     assert near("可以退货吗", "can I return it") > near("可以退货吗", "when do you close") + 0.2
     assert abs(near("普洱怎么泡", "where is the toilet")) < 0.3
 
