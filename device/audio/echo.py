@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from device.audio.doubt import LONG_CHUNKS, Doubt
 from device.audio.erle import Erle, Powers
 from device.audio.follow import Follower
 from device.audio.lag import (
@@ -37,12 +38,6 @@ CHUNK_SAMPLES = 512
 ERLE_DB_MIN = 12.0
 _DELAY_NS = DELAY_SAMPLES * 1_000_000_000 // RATE_HZ
 _AUDIBLE = 1e-6  # mean square: -60 dB of full scale
-# Where the filter takes off so much more than was heard, one of the streams has broken off.
-_HOLE, _HOLE_POWER_MIN = 10.0, 1e-5
-_DOUBT_CHUNKS = 2 * RATE_HZ // CHUNK_SAMPLES
-_LEARNT_DB = 20.0  # a filter that still learns may take off anything
-# Where taking it off makes it louder, the echo is not where the filter has it.
-_WORSE_SHARE, _WORSE_CHUNKS, _WORSE_DOUBT_CHUNKS = 0.25, 2, RATE_HZ // 2 // CHUNK_SAMPLES
 # One look along the learnt way is this much clearer than chance, in rooms and beside visitors.
 _SLIP_SHARPNESS, _SLIP_LEAD, _SLIP_SAMPLES_MIN = 15.0, 2.0, 4.0
 _SLIP_EVERY_CHUNKS = 2
@@ -72,10 +67,7 @@ class Cleaned:
 
 
 class EchoCanceller:
-    """`clean` each chunk; `state`, `erle_db`, `delay_ms`, `drift_ppm` say how it goes.
-
-    `holes` counts the chunks in which the echo was missing: the sound had broken off.
-    """
+    """`clean` each chunk; `state`, `erle_db`, `delay_ms`, `drift_ppm` say how it goes."""
 
     def __init__(self, folder: Path, source_name: str = "") -> None:
         """`folder` is where the player leaves its reference (`places.run`)."""
@@ -90,7 +82,6 @@ class EchoCanceller:
         except Refused as error:
             self._dsp, self.fault = None, str(error)
         self._recent: deque[Samples] = deque(maxlen=_PIECE_CHUNKS)
-        self._takes: deque[tuple[float, float, float]] = deque(maxlen=_TAIL_CHUNKS)
         self._unlooked_chunks = self._odd_chunks = 0
         self._way: Samples | None = None
         self._far: deque[float] = deque(maxlen=_TAIL_CHUNKS)
@@ -100,7 +91,7 @@ class EchoCanceller:
         self._base: int | None = None
         self._moves = (0, 0)
         self._referenced = self._audible = self._visitor = False
-        self.holes = self._doubt_chunks = 0
+        self._doubt = Doubt()
 
     @property
     def erle_db(self) -> float | None:
@@ -117,6 +108,16 @@ class EchoCanceller:
     def drift_ppm(self) -> float | None:
         """The player's clock against the microphone's."""
         return self._follower.drift_ppm
+
+    @property
+    def holes(self) -> int:
+        """In how many chunks the echo was missing: the sound had broken off."""
+        return self._doubt.holes
+
+    @property
+    def slips(self) -> int:
+        """How often a stream lost its place, and was followed."""
+        return self._follower.stepped
 
     @property
     def audible(self) -> bool:
@@ -194,20 +195,10 @@ class EchoCanceller:
     def _cancel(self, samples: Samples, far: Samples, end_ns: int) -> Cleaned:
         assert self._dsp is not None
         linear, clean = self._dsp.process(samples, far)
-        taken = samples - linear
         self._far.append(_power(far))
-        self._echoes.append(_power(taken))
+        self._echoes.append(_power(samples - linear))
         self._audible = max(self._far) > _AUDIBLE
-        missing = self._echoes[-1] > max(_HOLE_POWER_MIN, _HOLE * _power(samples))
-        if missing and (self._erle.last_db or 0.0) >= _LEARNT_DB:
-            self.holes += 1
-            self._doubt_chunks = _DOUBT_CHUNKS
-        self._takes.append((_power(np.diff(samples)), _power(np.diff(taken)),
-                            _power(np.diff(linear))))
-        heard, echo, left = np.sum(list(self._takes)[-_WORSE_CHUNKS:], axis=0)
-        loud = self._echoes[-1] > _HOLE_POWER_MIN and self._way is not None
-        if loud and left > heard and echo > _WORSE_SHARE * heard:
-            self._doubt_chunks = max(self._doubt_chunks, _WORSE_DOUBT_CHUNKS)
+        self._doubt.note(samples, linear, self._erle.last_db or 0.0, self._way is not None)
         powers = Powers(_power(samples), max(self._echoes), _power(clean))
         if self._audible:
             self._erle.note(powers, self._visitor)
@@ -216,14 +207,12 @@ class EchoCanceller:
         if self._far[-1] > _AUDIBLE:
             self._shares.append((powers.heard, self._echoes[-1]))
         self._look_for_lag(samples)
-        expected = self._erle.expected(powers)
-        self._look_for_slip(self._audible and powers.clean > expected)
-        stands_out = not self._audible or powers.clean > expected
+        is_odd = powers.clean > self._erle.expected(powers)
+        self._look_for_slip(self._audible and is_odd)
         if not self._follower.aligned:
-            self._doubt_chunks = max(self._doubt_chunks, 1)
-        if self._doubt_chunks:  # the echo may come at another time now: all of it may be left
-            self._doubt_chunks -= 1
-            stands_out &= _power(np.diff(clean)) > 2 * max(echo for _, echo, _ in self._takes)
+            self._doubt.begin(1)
+        allowed = self._doubt.allows(clean)
+        stands_out = not self._audible or (is_odd and allowed)
         echoed = self._far[-1] > _AUDIBLE and self._echoes[-1] > _ECHOED * powers.heard
         return Cleaned(clean, end_ns - _DELAY_NS, self._audible, stands_out, echoed)
 
@@ -272,7 +261,7 @@ class EchoCanceller:
         late = lag.samples + follower.shift - base
         if abs(late) >= _SLIP_SAMPLES_MIN:
             follower.slipped(follower.heard - PIECE_SAMPLES // 4, late)
-            self._doubt_chunks = _DOUBT_CHUNKS
+            self._doubt.begin(LONG_CHUNKS)
 
     def _heard_lately(self) -> Samples:
         return np.concatenate(self._recent)
