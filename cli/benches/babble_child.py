@@ -172,6 +172,8 @@ class Watched:
                 self.heard.add(message.text)
                 self._wanted |= traces([message.text], "")
             return
+        if isinstance(message, m.PlayerState):  # what the avatar says is no visitor's word
+            message = msgspec.structs.replace(message, saying=None)
         kinds: dict[type, str] = {m.Voice: "voice", m.EarState: "state"}
         self.counts[kinds.get(type(message), "other")] += 1
         data = msgspec.json.encode(message).lower()
