@@ -22,7 +22,7 @@ LEARNT_DB = 20.0  # a filter that still learns may take off anything
 _LOUD = 1e-5  # mean square: -50 dB of full scale
 _HOLE = 10.0
 _WORSE_SHARE, _WORSE_CHUNKS = 0.25, 2
-_TAIL_CHUNKS = 12
+TAIL_CHUNKS = 12  # the room speaks on for 0.4 s
 _OUTDOES = 2.0
 
 
@@ -43,15 +43,15 @@ class Doubt:
     def __init__(self) -> None:
         self.holes = 0
         self._chunks = 0
-        self._lately: deque[Taken] = deque(maxlen=_TAIL_CHUNKS)
+        self._lately: deque[Taken] = deque(maxlen=TAIL_CHUNKS)
 
     def note(self, heard: Samples, linear: Samples, learnt_db: float, has_way: bool) -> None:
         """One chunk: as heard, and after the filter. `learnt_db` is how much it took off lately;
         `has_way`: what it has learnt can tell where the echo is."""
         taken = heard - linear
-        self._lately.append(Taken(*(_power(np.diff(x)) for x in (heard, taken, linear))))
-        echo = _power(taken)
-        if learnt_db >= LEARNT_DB and echo > max(_LOUD, _HOLE * _power(heard)):
+        self._lately.append(Taken(*(power(np.diff(x)) for x in (heard, taken, linear))))
+        echo = power(taken)
+        if learnt_db >= LEARNT_DB and echo > max(_LOUD, _HOLE * power(heard)):
             self.holes += 1
             self.begin(LONG_CHUNKS)
         before, off, after = np.sum(list(self._lately)[-_WORSE_CHUNKS:], axis=0)
@@ -67,8 +67,9 @@ class Doubt:
         if not self._chunks:
             return True
         self._chunks -= 1
-        return _power(np.diff(clean)) > _OUTDOES * max(each.echo for each in self._lately)
+        return power(np.diff(clean)) > _OUTDOES * max(each.echo for each in self._lately)
 
 
-def _power(samples: Samples) -> float:
+def power(samples: Samples) -> float:
+    """The mean square."""
     return float(np.mean(samples * samples))

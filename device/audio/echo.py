@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from device.audio.doubt import LONG_CHUNKS, Doubt
+from device.audio.doubt import CHUNK_SAMPLES, LONG_CHUNKS, RATE_HZ, TAIL_CHUNKS, Doubt, power
 from device.audio.erle import Erle, Powers
 from device.audio.follow import Follower
 from device.audio.lag import (
@@ -33,15 +33,12 @@ from ota.errors import Refused
 
 Samples = npt.NDArray[np.float32]
 
-RATE_HZ = 16_000
-CHUNK_SAMPLES = 512
 ERLE_DB_MIN = 12.0
 _DELAY_NS = DELAY_SAMPLES * 1_000_000_000 // RATE_HZ
 _AUDIBLE = 1e-6  # mean square: -60 dB of full scale
 # One look along the learnt way is this much clearer than chance, in rooms and beside visitors.
 _SLIP_SHARPNESS, _SLIP_LEAD, _SLIP_SAMPLES_MIN = 15.0, 2.0, 4.0
 _SLIP_EVERY_CHUNKS = 2
-_TAIL_CHUNKS = 12  # the room speaks on for 0.4 s
 _PIECE_CHUNKS = PIECE_SAMPLES // CHUNK_SAMPLES
 _NO_ECHO_CHUNKS = 3 * RATE_HZ // CHUNK_SAMPLES
 _NO_ECHO_SHARE = 0.1
@@ -84,8 +81,8 @@ class EchoCanceller:
         self._recent: deque[Samples] = deque(maxlen=_PIECE_CHUNKS)
         self._unlooked_chunks = self._odd_chunks = 0
         self._way: Samples | None = None
-        self._far: deque[float] = deque(maxlen=_TAIL_CHUNKS)
-        self._echoes: deque[float] = deque(maxlen=_TAIL_CHUNKS)
+        self._far: deque[float] = deque(maxlen=TAIL_CHUNKS)
+        self._echoes: deque[float] = deque(maxlen=TAIL_CHUNKS)
         self._shares: deque[tuple[float, float]] = deque(maxlen=_NO_ECHO_CHUNKS)
         self._lag: Lag | None = None
         self._base: int | None = None
@@ -195,11 +192,11 @@ class EchoCanceller:
     def _cancel(self, samples: Samples, far: Samples, end_ns: int) -> Cleaned:
         assert self._dsp is not None
         linear, clean = self._dsp.process(samples, far)
-        self._far.append(_power(far))
-        self._echoes.append(_power(samples - linear))
+        self._far.append(power(far))
+        self._echoes.append(power(samples - linear))
         self._audible = max(self._far) > _AUDIBLE
         self._doubt.note(samples, linear, self._erle.last_db or 0.0, self._way is not None)
-        powers = Powers(_power(samples), max(self._echoes), _power(clean))
+        powers = Powers(power(samples), max(self._echoes), power(clean))
         if self._audible:
             self._erle.note(powers, self._visitor)
         else:
@@ -229,7 +226,7 @@ class EchoCanceller:
             self._base = round(follower.shift)
         far = self._reference(self._base)
         of_now = far[LATE_SAMPLES_MAX:-EARLY_SAMPLES_MAX]
-        if _power(of_now) < _AUDIBLE or not self._finder.add(self._heard_lately(), far):
+        if power(of_now) < _AUDIBLE or not self._finder.add(self._heard_lately(), far):
             return
         at = follower.heard - PIECE_SAMPLES // 2
         near = self._base - follower.expected(at) if follower.locked else None
@@ -270,7 +267,3 @@ class EchoCanceller:
         """What was played beside it, at distance `base`, with room for all lags."""
         first = self._follower.heard - PIECE_SAMPLES + base - LATE_SAMPLES_MAX
         return self._played.piece(first, REFERENCE_SAMPLES)
-
-
-def _power(samples: Samples) -> float:
-    return float(np.mean(samples * samples))

@@ -123,12 +123,10 @@ class Follower:
         """All of the echo, as the filter knows it, came `late` samples late at heard sample `at`:
         a stream lost its place, and the clocks did not tell. The filter holds."""
         assert self.shift is not None
-        self._newest.clear()
         self._forget_points()
-        if self._usual is not None:
-            self._usual += late
-        self.shift -= late
-        self._points.append((float(at), self.shift - self.anchor))
+        shift = self.shift - late
+        self._set(shift)
+        self._points.append((float(at), shift - self.anchor))
         self.aligned = True
         self.stepped += 1
 
@@ -151,15 +149,16 @@ class Follower:
         self.anchor = self.shift - true
         if not _FITS_MIN <= self.anchor <= (_STAYS_MAX if well else _FITS_MAX):
             self.anchor = ANCHOR
-            self._move_to(true + ANCHOR)
+            self._set(true + ANCHOR)
+            self.moved += 1
 
-    def _move_to(self, shift: float) -> None:
+    def _set(self, shift: float) -> None:
+        """Another distance, by the echo's word: the clocks' stays where it was."""
         assert self.shift is not None
         self._newest.clear()
         if self._usual is not None:
             self._usual -= shift - self.shift
         self.shift = shift
-        self.moved += 1
 
     def _forget_points(self) -> None:
         self._points.clear()
