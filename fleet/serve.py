@@ -96,7 +96,8 @@ def run(
     """Serve until SIGINT or SIGTERM; returns the exit code. Blocks.
 
     Boxes reach the HTTPS listener at `bind`:`https_port` under the name `host`; the console page
-    listens on loopback only. `started` is given the console and a function that ends the serving.
+    listens on loopback only. Once both are answered, `started` is given the console and a function
+    that ends the serving.
     Raises Refused when a port is taken or a part cannot be made.
     """
     use_few_arenas()
@@ -178,6 +179,14 @@ def peer_of(certificate: Mapping[str, Any] | None) -> tuple[str, int]:
 class _Listener(uvicorn.Server):
     """Two servers share the loop: the signals are taken once, outside."""
 
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
@@ -210,13 +219,19 @@ async def _serve(
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop)
-    if started is not None:
-        started(console, partial(_later, loop, stop))
-    freshen = loop.create_task(_keep_fresh(console))
+
+    async def tell() -> None:
+        await plain.listening.wait()
+        await secure.listening.wait()
+        if started is not None:
+            started(console, partial(_later, loop, stop))
+
+    beside = [loop.create_task(tell()), loop.create_task(_keep_fresh(console))]
     try:
         await asyncio.gather(plain.serve([http]), secure.serve([https]))
     finally:
-        freshen.cancel()
+        for task in beside:
+            task.cancel()
 
 
 def _later(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
