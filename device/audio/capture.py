@@ -99,7 +99,8 @@ class Capture:
     """The microphone `device` (a part of its name; None: the system's default).
 
     `dropped` counts blocks that came while the queue was full, `reopened` openings after the
-    first. Opening never raises: `fault` says what is wrong and `read` keeps trying.
+    first, `rate_hz` is the stream's (0: none yet). Opening never raises: `fault` says what is
+    wrong and `read` keeps trying.
     """
 
     is_room = True
@@ -122,6 +123,7 @@ class Capture:
         self._left = np.zeros(0, np.float32)
         self._left_end_ns = 0
         self.device_name = ""
+        self.rate_hz = 0
         self.dropped = 0
         self.reopened = 0
 
@@ -203,9 +205,9 @@ class Capture:
                 self.reopened += 1
             index = _find(list(sounddevice.query_devices()), self._wanted)
             found = sounddevice.query_devices(index, "input")
-            self._stream, rate_hz = self._stream_of(sounddevice, index, found)
-            self._resampler = Resampler(rate_hz, RATE_HZ)
-            self._health = Health(str(found["name"]), rate_hz, self._zeros_are_fault)
+            self._stream, self.rate_hz = self._stream_of(sounddevice, index, found)
+            self._resampler = Resampler(self.rate_hz, RATE_HZ)
+            self._health = Health(str(found["name"]), self.rate_hz, self._zeros_are_fault)
             self._left = np.zeros(0, np.float32)
             self.device_name = str(found["name"])
             self._opened_ns = monotonic_ns()
@@ -220,13 +222,16 @@ class Capture:
     def _stream_of(self, sounddevice: Any, index: int | None, found: Any) -> tuple[Any, int]:
         """A stream of the card's own rate and all its microphones, else the first that it takes.
 
-        Sound servers call themselves devices of 32 channels and up: two are enough of those.
+        What PortAudio calls the own rate is 44,100 for whatever takes that too, and coming from
+        there is heard 21 ms later (`Resampler`): 48,000 is asked for first. Sound servers call
+        themselves devices of 32 channels and up: two are enough of those.
         """
         own = int(found["default_samplerate"])
         most = max(1, int(found["max_input_channels"]))
         channels = most if most <= _CHANNELS_MAX else 2
+        first = own if own % RATE_HZ == 0 else _RATES_HZ[0]
         ways = [(rate, count) for count in dict.fromkeys((channels, min(2, channels), 1))
-                for rate in dict.fromkeys((own, *_RATES_HZ)) if rate > 0]
+                for rate in dict.fromkeys((first, own, *_RATES_HZ)) if rate > 0]
         for rate_hz, count in ways[:-1]:
             try:
                 sounddevice.check_input_settings(index, count, "float32", None, rate_hz)

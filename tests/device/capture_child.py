@@ -31,6 +31,7 @@ def main(seconds: float) -> None:
                 "late_ms": max(lateness_ms, default=0.0), "fault": capture.fault,
                 "level": capture.level_dbfs, "reopened": capture.reopened,
                 "dropped": capture.dropped, "in_order": ends == sorted(ends),
+                "rate_hz": capture.rate_hz,
             }  # fmt: skip
             print(json.dumps(line), flush=True)
             kept, lateness_ms = [], []

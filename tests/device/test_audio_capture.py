@@ -61,6 +61,7 @@ def test_what_is_spoken_into_the_card_arrives_at_16_khz(tmp_path: Path) -> None:
     assert abs(line["hz"] - 440) < 5
     assert line["dropped"] == 0 and line["in_order"]
     assert line["fault"] is None
+    assert line["rate_hz"] % 16_000 == 0, "from another rate it is heard 21 ms later"
 
 
 def test_a_microphone_that_vanishes_is_said_and_found_again(tmp_path: Path) -> None:
