@@ -20,7 +20,7 @@ from device.asr.engines import expected
 from device.asr.engines import load as load_recogniser
 from device.asr.gate import EchoGate
 from device.asr.hearing import Hearing, keep_newest
-from device.asr.known import known
+from device.asr.known import Learning, known
 from device.asr.listening import Listening
 from device.asr.ownvoice import OwnVoice
 from device.asr.partials import Partials
@@ -84,7 +84,7 @@ class Ear:
 
     def __init__(
         self, source: Source, vad: Vad, recogniser: Recogniser, bus: Bus, gate: EchoGate,
-        languages: tuple[str, ...], settings: TurnSettings = TURNS,
+        languages: tuple[str, ...], meanings: Learning, settings: TurnSettings = TURNS,
     ) -> None:  # fmt: skip
         self._source = source
         self._vad = vad
@@ -92,6 +92,7 @@ class Ear:
         self._decoder = Decoder(recogniser)
         self._bus = bus
         self._gate = gate
+        self._meanings = meanings
         self._own = OwnVoice()
         self._turns = Turns(settings)
         self._listening = Listening()
@@ -144,9 +145,8 @@ class Ear:
 
     def close(self) -> None:
         """Let go of microphone and recogniser."""
-        self._source.close()
-        self._gate.close()
-        self._decoder.close()
+        for part in (self._source, self._gate, self._decoder, self._meanings):
+            part.close()
 
     def _take(self, message: m.Message) -> None:
         if isinstance(message, m.PlayerState):
@@ -187,12 +187,12 @@ class Ear:
         self._hearing.spelling = Spelling.of(programme)
         self._listening.set(programme.listen, monotonic_ns())
         self._follow(monotonic_ns())
-        self._decoder.learn(lambda: known(programme, lambda: self._hearing.showing))
+        self._decoder.learn(
+            lambda: known(programme, lambda: self._hearing.showing, self._meanings))
         if not languages:
             self._hearing.fault = (
                 f"The recogniser knows none of the programme's languages "
-                f"({', '.join(programme.languages)}); it listens as before."
-            )
+                f"({', '.join(programme.languages)}); it listens as before.")
             return
         self._hearing.languages = languages
         self._hearing.prompt = expected(self._recogniser, programme)
@@ -362,7 +362,7 @@ def assembled(places: Places, settings: EarSettings, source: Source, bus: Bus) -
     vad = Vad.load(assets)
     recogniser.warm_up()
     gate = EchoGate(settings.echo, EchoCanceller(places.run))
-    return Ear(source, vad, recogniser, bus, gate, settings.languages)
+    return Ear(source, vad, recogniser, bus, gate, settings.languages, Learning(assets))
 
 
 def run(places: Places, settings: EarSettings | None = None) -> int:

@@ -18,6 +18,8 @@ from device.audio.reference import ReferenceWriter
 from device.audio.speaker import Speaker
 from device.audio.tone import ProofTone
 from device.bus import Bus
+from device.conversation.meanings import Meanings
+from device.conversation.script import Script
 from device.hal import Hal, open_box
 from device.hal.notify import Notifier
 from device.live.voice import LiveVoice
@@ -36,7 +38,6 @@ from device.stage.day import ShopDay
 from device.stage.director import Director
 from device.stage.keeper import PictureKeeper, Presence
 from device.stage.liveness import Liveness, PictureGuard
-from device.stage.meanings import Meanings
 from device.stage.measure import report, spread
 from device.stage.mouths import MouthMaker
 from device.stage.orders import Orders
@@ -160,7 +161,7 @@ class Player:
         self._permission = Permission(
             places, bundle.consent, who(places)[0], self.director.day.now)
         self._denied: str | None = None
-        self._meanings = Meanings(assets_dir())
+        self._meanings: Meanings[Script] = Meanings(assets_dir())
         self.director.ties = Ties(
             set_volume=self._orders.set_volume, listen_to=self._listen_to_key,
             set_offset=self._delay_picture, avatar_id=bundle.manifest.id,

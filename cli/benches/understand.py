@@ -9,13 +9,15 @@ from __future__ import annotations
 import json
 import random
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from cli.benches.figure import Figure
 from cli.benches.order_menu import MENU
-from device.asr.known import known
+from device.asr.endings import is_known
+from device.asr.known import judged_by
 from device.asr.recogniser import SAMPLE_RATE_HZ, Samples
 from device.asr.vocabulary import vocabulary
 from device.asr.whisper import Whisper
@@ -107,7 +109,7 @@ def _as_figures(name: str, count: Count, wanted: float | None) -> list[Figure]:
 def _spoken(scripts: dict[str, Script], number: int) -> list[Figure]:
     voice, ear = Voice.load(assets_dir(), threads=1), Whisper.load(assets_dir(), threads=1)
     prompts = {shop: vocabulary(script.programme) for shop, script in scripts.items()}
-    knows = {shop: known(script.programme, lambda: None) for shop, script in scripts.items()}
+    knows = {shop: judged_by(script.matcher) for shop, script in scripts.items()}
     drawn = list(questions("held_out"))
     random.Random(5).shuffle(drawn)
     counts = {name: Count() for name in _SNR_DB}
@@ -121,7 +123,7 @@ def _spoken(scripts: dict[str, Script], number: int) -> list[Figure]:
         for name, snr_db in _SNR_DB.items():
             heard = ear.transcribe_unless(
                 mixed_at(samples, hiss, snr_db), tuple(_SPEAKERS), prompts[shop],
-                lambda: False, knows[shop])
+                lambda: False, partial(is_known, knows=knows[shop]))
             text = heard.text if heard else ""
             found = _answer(scripts[shop], text, heard.language) if heard and text else None
             counts[name].add(wanted, found)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from device.asr.along import along
-from device.asr.endings import Ending, Knows, judge
+from device.asr.endings import Ending, Knows, is_known, judge
 from device.asr.partials import Sketching
 from device.asr.recogniser import Recogniser, Samples, Transcript
 from ota.clock import Deadline
@@ -175,7 +175,7 @@ class Decoder:
             "", "" if number is None else job.languages[0], 0.0, rejected=GIVEN_UP)
 
     def _is_known(self, text: str, language: str) -> bool:
-        return judge(text, language, self._knows) == "known"
+        return is_known(text, language, self._knows)
 
 
 def _made(knows: Callable[[], Knows]) -> Knows | None:

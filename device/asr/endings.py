@@ -1,7 +1,8 @@
 """Do these words end a turn? What is a whole question, what still wants its end. Pure.
 
-A question that the programme knows is answered at once; one that breaks off ("I would like",
-"请问那个") is waited for. Everything between waits as long as people usually pause.
+A question that the programme surely has an answer to is answered at once, where that is likely
+a little later; one that breaks off ("I would like", "请问那个") is waited for. Everything between
+waits as long as people usually pause.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ import re
 from collections.abc import Callable
 from typing import Literal
 
-Ending = Literal["known", "open", "unfinished", "nothing"]
-Knows = Callable[[str, str], bool]
+Ending = Literal["known", "likely", "open", "unfinished", "nothing"]
+# (text, language) -> how surely the programme has an answer to it, 0..1; 0 where it has none.
+Knows = Callable[[str, str], float]
+
+SURE = 0.9  # well over what is answered: waiting a little costs less than a cut
 
 _END_MARKS = " \t。，、！？；：…,.!?;:-—\"'“”"
 # With these at the end somebody looks for the next word.
@@ -40,7 +44,7 @@ _HAN = re.compile(r"[\u3400-\u9fff]")
 
 
 def judge(text: str, language: str, knows: Knows | None = None) -> Ending:
-    """What `text` says about the end of its turn; `knows` is True for a question of the programme.
+    """What `text` says about the end of its turn; `knows` as in the head of this file, if any.
 
     An unfinished text is never a known one: "how much is the" is near many questions.
     """
@@ -49,7 +53,13 @@ def judge(text: str, language: str, knows: Knows | None = None) -> Ending:
         return "nothing"
     if _breaks_off(plain):
         return "unfinished"
-    return "known" if knows is not None and knows(text, language) else "open"
+    sure = knows(text, language) if knows is not None else 0.0
+    return "known" if sure >= SURE else "likely" if sure > 0 else "open"
+
+
+def is_known(text: str, language: str, knows: Knows | None) -> bool:
+    """Is it a whole question that the programme surely answers?"""
+    return judge(text, language, knows) == "known"
 
 
 def _breaks_off(plain: str) -> bool:

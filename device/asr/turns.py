@@ -34,8 +34,8 @@ class TurnSettings:
     to doubt (`lull`) and the sound has fallen by `lull_db`, which noise does not let it. An
     utterance with less than `voiced_min_ms` of voice is a cough; one of `length_max_ms` is ended
     and a new one begins. It ends after `end_ms` of quiet; where the words are judged
-    (`is_judged`) after `end_known_ms`, `end_ms` or `end_unfinished_ms`, and what never became a
-    certain voice after `end_maybe_ms`.
+    (`is_judged`) after `end_known_ms`, `end_likely_ms`, `end_ms` or `end_unfinished_ms`, and what
+    never became a certain voice after `end_maybe_ms`.
     """
 
     onset: float = 0.5
@@ -48,6 +48,7 @@ class TurnSettings:
     lull_db: float = 20.0
     end_ms: int = 450
     end_known_ms: int = 192
+    end_likely_ms: int = 320
     end_unfinished_ms: int = 832
     end_maybe_ms: int = 192
     voiced_min_ms: int = 192
@@ -252,6 +253,8 @@ class Turns:
             return s.end_ms
         if turn.ending in ("known", "nothing"):
             return s.end_known_ms
+        if turn.ending == "likely":
+            return s.end_likely_ms
         # While the words are not there, nobody knows whether they are unfinished.
         return s.end_ms if turn.ending == "open" else s.end_unfinished_ms
 

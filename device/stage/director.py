@@ -300,7 +300,7 @@ class Director:
         if content.settings.answers is not None:
             facts_now(script, self.day.now())  # read now, not while somebody waits
         if self.ties.meanings is not None:
-            self.ties.meanings.want(script)
+            self.ties.meanings.want(script.with_meaning)
         self._performer.cool(script)
         self._cold.extend(answers_first(script, COLD_MAX))
         language = content.settings.language

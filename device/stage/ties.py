@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from device.conversation.meanings import Meanings
+from device.conversation.script import Script
 from device.stage.calibration import Calibration
-from device.stage.meanings import Meanings
 from device.stage.unanswered import Questions
 from device.stage.withheld import WithheldNews
 
@@ -29,6 +30,6 @@ class Ties:
     avatar_id: str = ""
     give_way: Callable[[str], None] = _nothing
     calibration: Calibration | None = None
-    meanings: Meanings | None = None
+    meanings: Meanings[Script] | None = None
     questions: Questions = field(default_factory=Questions)
     withheld: WithheldNews = field(default_factory=WithheldNews)

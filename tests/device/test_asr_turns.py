@@ -147,7 +147,8 @@ def judged(*, ending: Ending | None, quiet: int) -> list[Event]:
 
 
 def test_how_long_the_end_is_awaited_depends_on_the_words() -> None:
-    after: dict[Ending | None, int] = {"known": 6, "nothing": 6, "open": 15, "unfinished": 26}
+    after: dict[Ending | None, int] = {
+        "known": 6, "nothing": 6, "likely": 10, "open": 15, "unfinished": 26}
     for ending, chunks in {**after, None: 26}.items():
         assert judged(ending=ending, quiet=chunks - 4) == []
         assert kinds(judged(ending=ending, quiet=chunks - 3)) == [Ended]

@@ -12,9 +12,11 @@ import numpy as np
 
 from device import messages as m
 from device.asr.gate import EchoGate
+from device.asr.known import Learning
 from device.asr.turns import TurnSettings
 from device.bus import Bus
 from device.ear import TURNS, Ear
+from device.paths import assets_dir
 from ota.clock import Deadline
 from tests.sim.room import Room
 from tests.sim.speech import BOTH, spoken_16k, vad, whisper
@@ -58,7 +60,8 @@ def kiosk(root: Path, turns: TurnSettings = TURNS, **listen: Any) -> Iterator[Ki
     (root / "programme.json").write_text(json.dumps(programme), encoding="utf-8")
     room = Room()
     with Bus(root, "ear") as bus, Bus(root, "player") as player, Bus(root, "agent") as agent:
-        ear = Ear(room, vad(), whisper(), bus, EchoGate("off"), BOTH, turns)
+        ear = Ear(room, vad(), whisper(), bus, EchoGate("off"), BOTH,
+                  Learning(assets_dir()), turns)
         vad().reset()
         agent.publish(m.ContentReady(path=str(root), programme_id="tea", version=3))
         ear.step()

@@ -8,11 +8,12 @@ import msgspec
 import pytest
 
 from device.asr.endings import judge
-from device.asr.known import known
+from device.asr.known import judged_by
 from device.asr.listening import HELD_MAX_NS, Listening
 from device.asr.partials import AGAIN_MS, FIRST_MS, LENGTH_MAX_MS, Partials, agreed
 from device.asr.vocabulary import vocabulary
 from device.asr.wake import WakePhrases, too_short
+from device.conversation.match import Matcher
 from device.paths import repository_root
 from device.programme.check import check_bytes
 from device.programme.load import load
@@ -91,7 +92,7 @@ def test_who_stands_there_is_heard_and_a_blind_eye_is_a_fault() -> None:
 @pytest.mark.parametrize("text", ["我想要那个", "请问", "你好", "有没有", "how much is the",
                                   "Um, and", "I'd like", "Hello."])
 def test_who_looks_for_words_is_waited_for(text: str) -> None:
-    assert judge(text, "", lambda text, language: True) == "unfinished"
+    assert judge(text, "", lambda text, language: 1.0) == "unfinished"
 
 
 @pytest.mark.parametrize("text", ["龙井有没有？", "你们现在营业吗", "What does it taste like?",
@@ -101,7 +102,7 @@ def test_whole_questions_are_not_taken_for_unfinished_ones(text: str) -> None:
 
 
 def test_a_question_of_the_programme_is_known_and_noise_is_nothing() -> None:
-    knows = known(load(repository_root() / "programmes" / "tea-shop"), lambda: None)
+    knows = judged_by(Matcher.of(load(repository_root() / "programmes" / "tea-shop")))
     assert judge("请问龙井多少钱", "zh-CN", knows) == "known"
     assert judge("How much is the Longjing?", "en-US", knows) == "known"
     assert judge("我昨天在楼上吃了面条", "zh-CN", knows) == "open"

@@ -7,39 +7,42 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from device.conversation.meaning import Meaning
-from device.conversation.script import Script
 from ota.errors import VitrineError
 
-AFTER_S = 5.0  # a player's first seconds belong to the picture
+AFTER_S = 5.0  # a process's first seconds belong to the picture
 NICENESS = 15
 
+Made = TypeVar("Made")
 
-class Meanings:
-    """`want` a script, later `take` it back with its sense. Starts its thread at the first one."""
+
+class Meanings(Generic[Made]):
+    """`want` what is made with the encoder, later `take` it. Starts its thread at the first one."""
 
     def __init__(self, assets: Path, after_s: float = AFTER_S) -> None:
         self._assets, self._after_s = assets, after_s
-        self._wanted: Script | None = None
-        self._ready: Script | None = None
+        self._wanted: Callable[[Meaning], Made] | None = None
+        self._ready: Made | None = None
         self._told: str | None = None
         self._news, self._lock = threading.Event(), threading.Lock()
         self._leave = threading.Event()
         self._thread = threading.Thread(target=self._work, name="meanings", daemon=True)
 
-    def want(self, script: Script) -> None:
+    def want(self, make: Callable[[Meaning], Made]) -> None:
         """The newest wish counts; any thread."""
         with self._lock:
-            self._wanted, self._ready = script, None
+            self._wanted, self._ready = make, None
         self._news.set()
         if self._thread.ident is None:
             self._thread.start()
 
-    def take(self) -> Script | None:
-        """The wanted script, its matcher also comparing meaning, once; None before."""
+    def take(self) -> Made | None:
+        """What was wanted, once; None before."""
         with self._lock:
             ready, self._ready = self._ready, None
         return ready
@@ -50,7 +53,7 @@ class Meanings:
         return told
 
     def close(self) -> None:
-        """End after the script at hand."""
+        """End after what is at hand."""
         self._leave.set()
         self._news.set()
 
@@ -68,10 +71,14 @@ class Meanings:
             self._news.wait()
             self._news.clear()
             with self._lock:
-                script = self._wanted
-            if script is None or self._leave.is_set():
+                make = self._wanted
+            if make is None or self._leave.is_set():
                 continue
-            sensed = script.with_meaning(meaning)
+            try:
+                made = make(meaning)
+            except VitrineError as error:
+                self._told = str(error)
+                continue
             with self._lock:
-                if self._wanted is script:
-                    self._wanted, self._ready = None, sensed
+                if self._wanted is make:
+                    self._wanted, self._ready = None, made
