@@ -19,7 +19,7 @@ from typing import TypeVar
 import msgspec
 import numpy as np
 
-from cli.benches.stand import Floats, Recording, end, start_sound
+from cli.benches.stand import DIES_WITH_US, Floats, Recording, end, start_sound
 from cli.sound import MICROPHONE_SINK, RATE_HZ, SPEAKER_SINK, virtual_sound
 from device import messages as m
 from device.bus import Bus
@@ -170,7 +170,8 @@ class AnsweringShop:
         nice = next(each.nice for each in BOX if each.name == name)
         with (self._folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
-                ("nice", "-n", str(nice), sys.executable, "-m", "cli", "device", name, *words),
+                (*DIES_WITH_US, "nice", "-n", str(nice),
+                 sys.executable, "-m", "cli", "device", name, *words),
                 env=self.environment, stdout=log, stderr=log, cwd=repository_root())
         self._stack.callback(end, process)
         return process

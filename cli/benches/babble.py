@@ -24,6 +24,7 @@ from cli.benches.babble_sound import QUESTIONS, TALK, build, save
 from cli.benches.figure import Figure
 from cli.benches.privacy import leaks, traces
 from cli.benches.soak import Line, fit
+from cli.benches.stand import DIES_WITH_US
 from device.paths import repository_root
 from device.programme.load import load_index
 from ota.errors import Broken
@@ -82,8 +83,8 @@ def listen(seconds: float, row_s: float, each: int = 1) -> Listened:
 def _run(
     root: Path, sounds: Path, seconds: float, row_s: float, log: Path
 ) -> tuple[Rows, dict[str, Any]]:
-    command = [sys.executable, "-m", "cli.benches.babble_child", str(root), str(sounds), "1e9",
-               str(seconds), str(row_s)]
+    command = [*DIES_WITH_US, sys.executable, "-m", "cli.benches.babble_child", str(root),
+               str(sounds), "1e9", str(seconds), str(row_s)]
     rows: list[dict[str, Any]] = []
     with log.open("wb") as file, subprocess.Popen(
         command, cwd=repository_root(), stdout=subprocess.PIPE, stderr=file, text=True,

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from cli.benches.stand import end, free_port, start_sound
+from cli.benches.stand import DIES_WITH_US, end, free_port, start_sound
 from cli.sound import VirtualSound, virtual_sound
 from device.paths import Places, child_environment, repository_root
 from fleet import serve
@@ -154,7 +154,7 @@ class LiveShop:
     def _process(self, name: str, *words: str) -> subprocess.Popen[bytes]:
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
-                (sys.executable, "-m", "cli", *words), env=self.environment(), stdout=log,
-                stderr=log, cwd=repository_root())
+                (*DIES_WITH_US, sys.executable, "-m", "cli", *words), env=self.environment(),
+                stdout=log, stderr=log, cwd=repository_root())
         self._stack.callback(end, process)
         return process

@@ -18,13 +18,15 @@ from ota.errors import Broken
 BLOCK_BYTES, BLOCKS_MAX = 1 << 16, 1 << 15
 RECORDER_MS = 20
 ENDED_S, STARTED_S = 8, 15.0
+# In front of a command: what a benchmark started must not outlive one that was killed.
+DIES_WITH_US = ("setpriv", "--pdeathsig", "TERM")
 Floats = NDArray[np.float32]
 
 
 def start_sound(sound: VirtualSound, stack: ExitStack) -> None:
     """The sound server, up; it ends with `stack`. Raises Broken when it does not start."""
     server = subprocess.Popen(
-        sound.command, env={**os.environ, **sound.environment},
+        (*DIES_WITH_US, *sound.command), env={**os.environ, **sound.environment},
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     stack.callback(end, server)
     deadline = Deadline(STARTED_S)
@@ -49,8 +51,8 @@ class Recording:
 
     def __init__(self, source: str, environment: dict[str, str]) -> None:
         self._process = subprocess.Popen(
-            ("parec", f"--device={source}", "--format=float32le", f"--rate={RATE_HZ}",
-             "--channels=1", f"--latency-msec={RECORDER_MS}"),
+            (*DIES_WITH_US, "parec", f"--device={source}", "--format=float32le",
+             f"--rate={RATE_HZ}", "--channels=1", f"--latency-msec={RECORDER_MS}"),
             env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         self._blocks: list[tuple[float, bytes]] = []
         self._thread = threading.Thread(target=self._listen, daemon=True)
