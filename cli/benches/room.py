@@ -34,7 +34,7 @@ class Shop:
     """`delay_ms` is from what the clocks promise to the direct sound at the microphone; `drift_ppm`
     how fast the loudspeaker's clock runs against the microphone's; `jump_ms` is added to the delay
     after `jump_s`. `jitter_ms` is how far a chunk's time may be off. `echo_db` is the echo's level
-    at the microphone against the played one."""
+    at the microphone against the played one; from `muted_s[0]` to [1] the loudspeaker is mute."""
 
     delay_ms: float = 40.0
     drift_ppm: float = 0.0
@@ -46,6 +46,7 @@ class Shop:
     rt60_s: float = 0.4
     noise_rms: float = 0.0008
     seed: int = 3
+    muted_s: tuple[float, float] = (0.0, 0.0)
 
 
 def response(shop: Shop) -> Samples:
@@ -64,6 +65,7 @@ def response(shop: Shop) -> Samples:
 def echo_of(played_48k: Samples, shop: Shop) -> Samples:
     """What the microphone hears of it, without noise, at 16 kHz by the microphone's clock."""
     loud = np.tanh(shop.drive * played_48k) / shop.drive
+    loud[slice(*(round(at_s * PLAYED_HZ) for at_s in shop.muted_s))] = 0.0
     dry = resample(loud.astype(np.float32), PLAYED_HZ, HEARD_HZ).astype(np.float64)
     wet = _convolved(dry, response(shop)) * 10 ** (shop.echo_db / 20)
     if not shop.drift_ppm and not shop.jump_ms:

@@ -38,7 +38,8 @@ class Taken(NamedTuple):
 
 
 class Doubt:
-    """`note` each chunk, `allows` once for each; `holes` counts chunks in which the echo lacked."""
+    """`note` or `sees` each chunk, then ask whether it `allows` it; `holes` counts the noted ones
+    in which the echo lacked."""
 
     def __init__(self) -> None:
         self.holes = 0
@@ -48,15 +49,18 @@ class Doubt:
     def note(self, heard: Samples, linear: Samples, learnt_db: float, has_way: bool) -> None:
         """One chunk: as heard, and after the filter. `learnt_db` is how much it took off lately;
         `has_way`: what it has learnt can tell where the echo is."""
-        taken = heard - linear
-        self._lately.append(Taken(*(power(np.diff(x)) for x in (heard, taken, linear))))
-        echo = power(taken)
-        if learnt_db >= LEARNT_DB and echo > max(_LOUD, _HOLE * power(heard)):
+        self.sees(heard, linear)
+        echo = power(heard - linear)
+        if (has_way or learnt_db >= LEARNT_DB) and echo > max(_LOUD, _HOLE * power(heard)):
             self.holes += 1
             self.begin(LONG_CHUNKS)
         before, off, after = np.sum(list(self._lately)[-_WORSE_CHUNKS:], axis=0)
         if has_way and echo > _LOUD and after > before and off > _WORSE_SHARE * before:
             self.begin(SHORT_CHUNKS)
+
+    def sees(self, heard: Samples, linear: Samples) -> None:
+        """One chunk that is not judged: only how loud its echo was counts."""
+        self._lately.append(Taken(*(power(np.diff(x)) for x in (heard, heard - linear, linear))))
 
     def begin(self, chunks: int) -> None:
         """For so many chunks at least."""

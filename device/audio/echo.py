@@ -16,9 +16,18 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from device.audio.doubt import CHUNK_SAMPLES, LONG_CHUNKS, RATE_HZ, TAIL_CHUNKS, Doubt, power
+from device.audio.doubt import (
+    CHUNK_SAMPLES,
+    LONG_CHUNKS,
+    RATE_HZ,
+    SHORT_CHUNKS,
+    TAIL_CHUNKS,
+    Doubt,
+    power,
+)  # fmt: skip
 from device.audio.erle import Erle, Powers
 from device.audio.follow import Follower
+from device.audio.hole import Hole
 from device.audio.lag import (
     EARLY_SAMPLES_MAX,
     LATE_SAMPLES_MAX,
@@ -28,7 +37,7 @@ from device.audio.lag import (
     LagFinder,
 )  # fmt: skip
 from device.audio.played import Played
-from device.audio.speexdsp import DELAY_SAMPLES, SpeexDsp
+from device.audio.speexdsp import DELAY_SAMPLES, TAIL_SAMPLES, SpeexDsp
 from ota.errors import Refused
 
 Samples = npt.NDArray[np.float32]
@@ -88,7 +97,8 @@ class EchoCanceller:
         self._base: int | None = None
         self._moves = (0, 0)
         self._referenced = self._audible = self._visitor = False
-        self._doubt = Doubt()
+        self._doubt, self._hole = Doubt(), Hole(TAIL_SAMPLES)
+        self._kept = np.zeros(DELAY_SAMPLES, np.float32)
 
     @property
     def erle_db(self) -> float | None:
@@ -108,7 +118,7 @@ class EchoCanceller:
 
     @property
     def holes(self) -> int:
-        """In how many chunks the echo was missing: the sound had broken off."""
+        """How often the echo was missing: the sound had broken off, or was muted."""
         return self._doubt.holes
 
     @property
@@ -177,6 +187,7 @@ class EchoCanceller:
             self._erle.forget()
             self._dsp.forget()
             self._way = None
+            self._hole.forgets()
         if moves != self._moves:
             self._finder.forget()
         self._moves = moves
@@ -190,20 +201,21 @@ class EchoCanceller:
         return Cleaned(clean, end_ns - _DELAY_NS)
 
     def _cancel(self, samples: Samples, far: Samples, end_ns: int) -> Cleaned:
-        assert self._dsp is not None
-        linear, clean = self._dsp.process(samples, far)
+        linear, clean = self._filtered(samples, far)
         self._far.append(power(far))
         self._echoes.append(power(samples - linear))
         self._audible = max(self._far) > _AUDIBLE
-        self._doubt.note(samples, linear, self._erle.last_db or 0.0, self._way is not None)
+        self._look_for_hole(samples, linear)
         powers = Powers(power(samples), max(self._echoes), power(clean))
-        if self._audible:
+        if self._hole.lasts:
+            pass  # nothing is taken off, and nothing tells of noise
+        elif self._audible:
             self._erle.note(powers, self._visitor)
         else:
             self._erle.idle(powers, self._visitor)
         if self._far[-1] > _AUDIBLE:
             self._shares.append((powers.heard, self._echoes[-1]))
-        self._look_for_lag(samples)
+        self._look_for_lag(samples, samples - linear)
         is_odd = powers.clean > self._erle.expected(powers)
         self._look_for_slip(self._audible and is_odd)
         if not self._follower.aligned:
@@ -213,8 +225,32 @@ class EchoCanceller:
         echoed = self._far[-1] > _AUDIBLE and self._echoes[-1] > _ECHOED * powers.heard
         return Cleaned(clean, end_ns - _DELAY_NS, self._audible, stands_out, echoed)
 
-    def _look_for_lag(self, samples: Samples) -> None:
-        """Each half second of the avatar speaking: where is its echo?"""
+    def _look_for_hole(self, samples: Samples, linear: Samples) -> None:
+        if self._hole.lasts:
+            self._doubt.sees(samples, linear)
+            return
+        lacking = self._doubt.holes
+        self._doubt.note(samples, linear, self._erle.last_db or 0.0, self._way is not None)
+        if self._doubt.holes > lacking:
+            self._hole.begins(samples)
+
+    def _filtered(self, samples: Samples, far: Samples) -> tuple[Samples, Samples]:
+        """Less the echo, and also less what is left of it and noise, DELAY_SAMPLES later. In a
+        hole nothing is taken off; less the echo is then less what is expected of it."""
+        assert self._dsp is not None
+        self._hole.hears(far)
+        delayed = np.concatenate([self._kept, samples])
+        self._kept = delayed[len(samples) :]
+        if self._hole.lasts:
+            expected = self._hole.expected()
+            if self._hole.goes_on(samples, expected):
+                self._dsp.process(expected, far)
+                return samples - expected, delayed[: len(samples)]
+            self._doubt.begin(SHORT_CHUNKS)
+        return self._dsp.process(samples, far)
+
+    def _look_for_lag(self, samples: Samples, taken: Samples) -> None:
+        """Each half second of the avatar speaking: where is its echo? `taken` was taken off."""
         self._recent.append(samples)
         self._unlooked_chunks += 1
         if len(self._recent) < _PIECE_CHUNKS or self._unlooked_chunks < _PIECE_CHUNKS:
@@ -236,9 +272,11 @@ class EchoCanceller:
         last_db = self._erle.last_db
         well = last_db is not None and last_db >= ERLE_DB_MIN
         follower.measured(at, self._base, self._lag, well)
-        if well and follower.locked and follower.aligned and not self._visitor:
+        if (well and follower.locked and follower.aligned
+                and not self._visitor and not self._hole.lasts):
             assert self._dsp is not None
             self._way = self._dsp.response()
+            self._hole.learns(self._way, taken)
 
     def _look_for_slip(self, odd: bool) -> None:
         """While more is left than the echo explains: has all of it lost its place? Sound servers

@@ -20,6 +20,7 @@ from device.audio.echo import (
     NOT_NEEDED,
     EchoCanceller,
 )  # fmt: skip
+from device.audio.hole import Hole
 from device.audio.soundfiles import read
 from device.paths import repository_root
 from ota.errors import Refused
@@ -125,6 +126,44 @@ def test_a_sound_that_breaks_off_and_comes_late_is_not_taken_for_a_visitor(tmp_p
     near = np.concatenate([np.zeros(int(10.3 * HEARD_HZ), np.float32), 3 * visitor])
     heard = Heard(tmp_path, late, 12, near, voices=True, gap_s=gap_s)
     assert heard.began_s and 10.2 < heard.began_s[0] < 11.5
+
+
+@pytest.mark.parametrize(("echo_db", "until_s"), [(-4.4, 14.0), (-15.0, 20.0)])
+def test_a_loudspeaker_that_was_mute_does_not_make_its_voice_a_visitors(
+    tmp_path: Path, echo_db: float, until_s: float
+) -> None:
+    visitor = read(CLIPS / "go-forward-en.flac", HEARD_HZ)
+    near = np.concatenate([np.zeros(int(12.5 * HEARD_HZ), np.float32),
+                           visitor * 0.03 / np.sqrt(np.mean(visitor**2))])
+    shop = Shop(echo_db=echo_db, muted_s=(10.0, until_s))
+    heard = Heard(tmp_path, shop, until_s + 4, near[: int(until_s * HEARD_HZ)], voices=True)
+    assert heard.canceller.holes == 1, "what was learnt stands for what lacks"
+    assert heard.stopped_s and 12.4 < heard.stopped_s[0] < 13.5, "a visitor is heard meanwhile"
+    assert max(heard.stopped_s) < until_s, "it stopped for its own voice"
+    assert heard.erle_db(until_s + 1, until_s + 3) >= 12, "the filter learns on from there"
+
+
+def test_a_loudspeaker_that_is_turned_down_has_no_hole(tmp_path: Path) -> None:
+    hole, way = Hole(4_096), np.zeros(4_096, np.float32)
+    way[200] = 3.0
+    played = presenting(6)[:: 3].astype(np.float32)
+    noise = np.random.default_rng(1).standard_normal(512).astype(np.float32) * 0.001
+    held = []
+    for at in range(0, len(played) - 511, 512):
+        hole.hears(played[at : at + 512])
+        echo = played[max(0, at - 200) : at + 312]
+        if at < 9 * 512 or np.mean(echo**2) < 1e-4:
+            continue
+        hole.learns(way, 0.5 * echo)
+        hole.begins(0.05 * echo + noise)
+        held.append(hole.lasts)
+        hole.begins(noise)
+        assert hole.lasts and np.allclose(hole.expected(), 0.5 * echo, atol=1e-3)
+        assert not (hole.goes_on(0.5 * echo, 0.5 * echo) and hole.goes_on(0.5 * echo, 0.5 * echo))
+    assert np.mean(held) < 0.1
+    hole.forgets()
+    hole.begins(noise)
+    assert not hole.lasts, "nothing can stand for what was never learnt"
 
 
 def test_a_visitor_is_heard_through_its_voice(tmp_path: Path) -> None:
