@@ -190,6 +190,7 @@ class EchoCanceller:
             self._hole.forgets()
         if moves != self._moves:
             self._finder.forget()
+            self._hole.ends()
         self._moves = moves
 
     def _unreferenced(self, samples: Samples, end_ns: int) -> Cleaned:

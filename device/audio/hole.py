@@ -61,6 +61,10 @@ class Hole:
         """The way is another."""
         self._way, self._chunks = None, 0
 
+    def ends(self) -> None:
+        """The echo is elsewhere now: what was expected here tells nothing."""
+        self._chunks = 0
+
     def begins(self, heard: Samples) -> None:
         """What was expected lacks in `heard`. No hole where it is only softer, as when somebody
         turns down the loudspeaker, or where nothing was learnt."""

@@ -26,7 +26,7 @@ SURE = 7.0
 _NEAR_SAMPLES = 6
 _NEAR_SHARE = 0.5
 _OWN_SAMPLES = 48  # a voice's own periods begin at 2.5 ms
-_QUIET = 1e-8
+_QUIET, _TINY = 1e-8, 1e-12
 
 
 @dataclass(frozen=True)
@@ -67,15 +67,16 @@ class LagFinder:
         first LATE_SAMPLES_MAX is of the same time. False when one of the two is silent.
 
         With the echo's `way` (an impulse response) lags count from what it makes of `played`."""
-        if np.mean(heard * heard) < _QUIET or np.mean(played * played) < _QUIET:
+        counted = heard * self._window
+        if np.mean(counted * counted) < _QUIET or np.mean(played * played) < _QUIET:
             return False
         far = np.fft.rfft(played, _FFT_SAMPLES)[self._band]
         if way is not None:
             far = far * np.fft.rfft(way, _FFT_SAMPLES)[self._band]
-        near = np.fft.rfft(heard * self._window, _FFT_SAMPLES)[self._band]
+        near = np.fft.rfft(counted, _FFT_SAMPLES)[self._band]
         cross = near.conj() * far
         size = np.abs(cross)
-        cross /= size + 0.05 * size.mean()
+        cross /= size + 0.05 * size.mean() + _TINY
         self._sum = (_KEEP * self._sum + (1 - _KEEP) * cross).astype(np.complex64)
         self.pieces += 1
         return True
