@@ -17,8 +17,8 @@ from device.audio.doubt import CHUNK_SAMPLES, RATE_HZ, power
 
 Samples = npt.NDArray[np.float32]
 
-# After so long it is the room as it is: the filter may learn that.
-LASTS_CHUNKS_MAX = 600 * RATE_HZ // CHUNK_SAMPLES
+# After so long it is the room as it is, or the echo is where nobody finds it: learn anew.
+LASTS_CHUNKS_MAX = 60 * RATE_HZ // CHUNK_SAMPLES
 _LOUD = 1e-5  # mean square: -50 dB of full scale; softer echoes tell nothing
 # The cosine of what is heard and what is expected. Softer echoes beside noise have 0.6 and more;
 # without low tones, over 64 ms, 99.9 % of a visitor's voice has less than 0.35, an echo 0.7.
