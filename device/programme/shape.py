@@ -82,8 +82,8 @@ class Shape:
             return None
         bare = [each.type if isinstance(each, inspect.Metadata) else each for each in kinds]
         is_mapping = [isinstance(each, inspect.DictType | inspect.StructType) for each in bare]
-        if isinstance(value, dict) and "type" in value and True in is_mapping[1:]:
-            # The one union of a text and two kinds of objects: a variable.
+        if isinstance(value, dict) and "type" in value and path[:-1] == ("variables",):
+            # The one union of a text and two kinds of objects; a default with a "type" is none.
             return self._build(inspect.type_info(TypedVariable), value, path)
         for each, mapping in zip(kinds, is_mapping, strict=True):
             if mapping == isinstance(value, dict):

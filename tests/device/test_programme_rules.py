@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from device.conversation.ask import unspoken_index
@@ -313,6 +313,7 @@ def _paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(path=st.sampled_from(_paths(shop())[1:]), value=JSON_VALUES, own=st.text(max_size=8),
        until=st.text(max_size=12) | st.just("2026-11-25T00:00Z"))  # fmt: skip
+@example(path=("variables", "tea_price", "default"), value={"type": None}, own="", until="")
 def test_fuzz_whatever_stands_anywhere_the_check_and_the_box_cope(
     path: tuple[Any, ...], value: Any, own: str, until: str
 ) -> None:
