@@ -208,12 +208,9 @@ class EchoCanceller:
         self._audible = max(self._far) > _AUDIBLE
         self._look_for_hole(samples, linear)
         powers = Powers(power(samples), max(self._echoes), power(clean))
-        if self._hole.lasts:
-            pass  # nothing is taken off, and nothing tells of noise
-        elif self._audible:
-            self._erle.note(powers, self._visitor)
-        else:
-            self._erle.idle(powers, self._visitor)
+        if not self._hole.lasts:  # there nothing is taken off, and nothing tells of noise
+            measured = self._erle.note if self._audible else self._erle.idle
+            measured(powers, self._visitor)
         if self._far[-1] > _AUDIBLE:
             self._shares.append((powers.heard, self._echoes[-1]))
         self._look_for_lag(samples, samples - linear)

@@ -59,7 +59,8 @@ class Hole:
 
     def forgets(self) -> None:
         """The way is another."""
-        self._way, self._chunks = None, 0
+        self._way = None
+        self.ends()
 
     def ends(self) -> None:
         """The echo is elsewhere now: what was expected here tells nothing."""

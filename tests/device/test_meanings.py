@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from device.asr.endings import judge
 from device.asr.known import Learning, judged_by, known
@@ -29,6 +30,14 @@ def sensed(script: Script, meanings: Meanings[Script]) -> Script:
     return found
 
 
+def told_by(meanings: Meanings[Any]) -> str:
+    deadline = Deadline(30)
+    while (told := meanings.fault()) is None:
+        assert not deadline.passed
+        sleep_s(0.02)
+    return told
+
+
 def test_the_script_that_plays_understands_more_and_stays_where_it_is() -> None:
     script = Script.load(repository_root() / "programmes" / "tea-shop")
     meanings: Meanings[Script] = Meanings(assets_dir(), after_s=0.0)
@@ -48,11 +57,8 @@ def test_the_script_that_plays_understands_more_and_stays_where_it_is() -> None:
 def test_without_the_encoder_the_words_are_compared_and_it_is_told_once(tmp_path: Path) -> None:
     meanings: Meanings[Script] = Meanings(tmp_path, after_s=0.0)
     meanings.want(Script.load(repository_root() / "programmes" / "tea-shop").with_meaning)
-    deadline, told = Deadline(20), None
-    while told is None and not deadline.passed:
-        told = meanings.fault()
-        sleep_s(0.02)
-    assert told is not None and "words alone" in told and "models fetch" in told
+    told = told_by(meanings)
+    assert "words alone" in told and "models fetch" in told
     assert meanings.take() is None and meanings.fault() is None
 
 
@@ -77,12 +83,9 @@ def test_an_encoder_that_cannot_be_read_any_more_is_told_and_the_next_wish_is_he
 
     meanings: Meanings[str] = Meanings(assets_dir(), after_s=0.0)
     meanings.want(broken)
-    deadline, told = Deadline(30), None
-    while told is None and not deadline.passed:
-        told = meanings.fault()
-        sleep_s(0.02)
-    assert told == "The model cannot be read."
+    assert told_by(meanings) == "The model cannot be read."
     meanings.want(lambda _: "made")
+    deadline = Deadline(30)
     while (made := meanings.take()) is None:
         assert not deadline.passed
         sleep_s(0.02)
