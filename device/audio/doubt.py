@@ -21,6 +21,8 @@ LONG_CHUNKS, SHORT_CHUNKS = 2 * RATE_HZ // CHUNK_SAMPLES, RATE_HZ // 2 // CHUNK_
 LEARNT_DB = 20.0  # a filter that still learns may take off anything
 _LOUD = 1e-5  # mean square: -50 dB of full scale
 _HOLE = 10.0
+# A filter is wrong by some of what was just played: after a loud syllable, that much means nothing.
+_WRONG_SHARE = 0.1
 _WORSE_SHARE, _WORSE_CHUNKS = 0.25, 2
 TAIL_CHUNKS = 12  # the room speaks on for 0.4 s
 _OUTDOES = 2.0
@@ -51,7 +53,9 @@ class Doubt:
         `has_way`: what it has learnt can tell where the echo is."""
         self.sees(heard, linear)
         echo = power(heard - linear)
-        if (has_way or learnt_db >= LEARNT_DB) and echo > max(_LOUD, _HOLE * power(heard)):
+        lacks = echo > max(_LOUD, _HOLE * power(heard))
+        loud = self._lately[-1].echo > _WRONG_SHARE * self._loudest()
+        if lacks and loud and (has_way or learnt_db >= LEARNT_DB):
             self.holes += 1
             self.begin(LONG_CHUNKS)
         before, off, after = np.sum(list(self._lately)[-_WORSE_CHUNKS:], axis=0)
@@ -71,7 +75,10 @@ class Doubt:
         if not self._chunks:
             return True
         self._chunks -= 1
-        return power(np.diff(clean)) > _OUTDOES * max(each.echo for each in self._lately)
+        return power(np.diff(clean)) > _OUTDOES * self._loudest()
+
+    def _loudest(self) -> float:
+        return max(each.echo for each in self._lately)
 
 
 def power(samples: Samples) -> float:

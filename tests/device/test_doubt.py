@@ -48,3 +48,12 @@ def test_doubt_ends_and_a_hole_is_counted() -> None:
     assert not allowed[0] and allowed[-1]
     assert doubt.holes == 0
     assert not told(doubt, quiet, sound(0.1)) and doubt.holes == 1
+
+
+def test_a_filters_error_after_a_loud_syllable_is_no_hole() -> None:
+    doubt, quiet = Doubt(), sound(0.0001)
+    for syllable in (sound(0.1) for _ in range(4)):
+        assert told(doubt, syllable, syllable)
+    # 26 dB under the syllable: its tail, as far as the filter does not know it.
+    assert told(doubt, quiet, sound(0.005)) and doubt.holes == 0
+    assert not told(doubt, quiet, sound(0.05)) and doubt.holes == 1

@@ -166,6 +166,11 @@ def test_a_loudspeaker_that_is_turned_down_has_no_hole(tmp_path: Path) -> None:
     assert not hole.lasts, "nothing can stand for what was never learnt"
 
 
+def test_a_pause_of_the_avatar_in_a_dry_room_has_no_hole(tmp_path: Path) -> None:
+    heard = Heard(tmp_path, Shop(rt60_s=0.03, noise_rms=1e-5, drive=0.01), 8)
+    assert heard.canceller.holes == 0, "two seconds in which hardly a visitor counts"
+
+
 def test_a_visitor_is_heard_through_its_voice(tmp_path: Path) -> None:
     visitor = read(CLIPS / "go-forward-en.flac", HEARD_HZ)
     at = 9 * HEARD_HZ
