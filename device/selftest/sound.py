@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from device.audio.capture import RATE_HZ as HEARD_HZ
 from device.audio.capture import Capture
-from device.audio.speaker import RATE_HZ, Speaker
+from device.audio.speaker import GRID_FRAMES, RATE_HZ, Speaker
 from device.selftest.finding import Finding
 from ota.clock import Deadline, monotonic_ns, monotonic_s
 
@@ -15,7 +15,7 @@ TONE_HZ = 1000.0
 TONE_S = 0.8
 LEVEL = 0.25
 SETTLE_S = 1.5
-LISTEN_S = 3.0
+LISTEN_S = 6.0  # at most, where the machine is busy
 HEARD_DB = 10.0
 SILENT_DBFS = -100.0
 
@@ -71,20 +71,25 @@ def check_sound() -> list[Finding]:
 
 
 def _play_and_listen(speaker: Speaker, capture: Capture) -> tuple[Samples, bool]:
-    """What was heard while the tone played, and whether the speaker ran."""
+    """What was heard while the tone played, and whether the device took all of the tone."""
     patience = Deadline(SETTLE_S)
     while capture.read(0.1) is None and not patience.passed and capture.fault is None:
         continue
-    speaker.play(tone(TONE_HZ, TONE_S, RATE_HZ))
+    taken, sound = speaker.taken_frames, tone(TONE_HZ, TONE_S, RATE_HZ)
+    speaker.play(sound)
+    all_taken = taken + len(sound) + GRID_FRAMES
     chunks: list[Samples] = []
     end_ns = monotonic_ns() + int((TONE_S + 1.0) * 1e9)
     deadline = Deadline(LISTEN_S)
-    while not deadline.passed and monotonic_ns() < end_ns:
+    while not deadline.passed and (
+        monotonic_ns() < end_ns
+        or (speaker.taken_frames < all_taken and speaker.state().fault is None)
+    ):
         chunk = capture.read(0.1)
         if chunk is not None:
             chunks.append(chunk.samples)
     heard = np.concatenate(chunks) if chunks else np.zeros(0, np.float32)
-    return heard, speaker.state().running
+    return heard, speaker.taken_frames >= all_taken
 
 
 def _best_window_db(heard: Samples) -> float | None:

@@ -76,7 +76,8 @@ def test_the_chains_downloads_are_limited_and_brought_back(
     # While one types: what will happen, and what is wrong beside its field.
     wrong = page.locator(".cell.wrong", has=hour)
     expect(wrong).to_contain_text("一小时不能比一天还多")
-    page.get_by_role("button", name="签名并下发").click()
+    with page.expect_navigation():  # the old page says the same: what is typed there is lost
+        page.get_by_role("button", name="签名并下发").click()
     expect(wrong).to_contain_text("cannot have more than the day")
     assert kiosk.desired.empty() and day.input_value() == "500", "nothing was saved or lost"
     hour.fill("100")

@@ -28,6 +28,7 @@ from ota.errors import Refused
 from provisioning.selftest import plain_lines
 from tests.provisioning.server import ROOT, vitrine
 from tests.sim.chain import wait_until
+from tests.sim.sound import start_server
 
 
 @pytest.fixture
@@ -71,8 +72,37 @@ def test_a_microphone_that_hears_nothing_is_a_question_to_the_person(
     sound: VirtualSound, tmp_path: Path
 ) -> None:
     found = check(sound, tmp_path, "sound", "microphone")  # the microphone is not the monitor
-    assert found["sound"]["ok"] is None and "beep" in str(found["sound"]["next_en"])
+    assert found["sound"]["ok"] is None and "beep" in str(found["sound"]["next_en"]), found
     assert found["microphone"]["ok"] is None and "静音" in str(found["microphone"]["next_zh"])
+
+
+HELD = """
+import os, signal, sys, threading
+from device.audio.speaker import Speaker
+from device.selftest.sound import check_sound
+play = Speaker.play
+def play_and_hold(speaker, samples):
+    for after_s, what in ((1.15, signal.SIGSTOP), (2.3, signal.SIGCONT)):
+        threading.Timer(after_s, os.kill, (int(sys.argv[1]), what)).start()
+    return play(speaker, samples)
+Speaker.play = play_and_hold
+print({found.id: found.ok for found in check_sound()}["sound"])
+"""
+
+
+def test_a_sound_server_that_is_held_up_after_the_tone_is_no_broken_loudspeaker(
+    tmp_path: Path,
+) -> None:
+    made = virtual_sound(tmp_path / "s")
+    server = start_server(made)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", HELD, str(server.pid)], cwd=ROOT, capture_output=True,
+            text=True, timeout=60, check=True, env={**os.environ, **made.environment})
+        assert done.stdout == "None\n"
+    finally:
+        server.kill()
+        server.wait(10)
 
 
 def test_a_tone_is_told_from_noise_and_from_silence() -> None:
