@@ -112,6 +112,7 @@ class Capture:
         self._stream: Any = None
         self._blocks: deque[tuple[Samples, int]] = deque(maxlen=_QUEUE_BLOCKS)
         self._ready = threading.Condition()
+        self._wanted_frames = 0
         self._heard_ns = 0
         self._opened_ns = 0
         self._tries = 0
@@ -145,7 +146,8 @@ class Capture:
             left_s = (deadline_ns - monotonic_ns()) / 1e9
             if left_s <= 0:
                 return None
-            if (block := self._take(min(left_s, 0.25))) is not None:
+            missing = CHUNK_SAMPLES - len(self._left)
+            if (block := self._take(missing, min(left_s, 0.25))) is not None:
                 self._add(*block)
         samples, self._left = self._left[:CHUNK_SAMPLES], self._left[CHUNK_SAMPLES:]
         self._level.feed(samples)
@@ -160,11 +162,21 @@ class Capture:
             stream.abort(ignore_errors=True)
             stream.close(ignore_errors=True)
 
-    def _take(self, timeout_s: float) -> tuple[Samples, int] | None:
+    def _take(self, samples: int, timeout_s: float) -> tuple[Samples, int] | None:
+        """All blocks that wait as one, as soon as they make so many samples: each alone would
+        cost three times the processor."""
         with self._ready:
-            if not self._blocks:
-                self._ready.wait(timeout_s)
-            return self._blocks.popleft() if self._blocks else None
+            self._wanted_frames = samples * self.rate_hz // RATE_HZ
+            self._ready.wait_for(self._is_enough, timeout_s)
+            blocks = list(self._blocks)
+            self._blocks.clear()
+        if not blocks:
+            return None
+        return np.concatenate([block for block, _ in blocks]), blocks[-1][1]
+
+    def _is_enough(self) -> bool:
+        frames = sum(len(block) for block, _ in self._blocks)
+        return 0 < frames >= self._wanted_frames
 
     def _add(self, block: Samples, end_ns: int) -> None:
         self._health.note(block)
@@ -259,7 +271,8 @@ class Capture:
             if len(self._blocks) == _QUEUE_BLOCKS:
                 self.dropped += 1
             self._blocks.append((block.copy(), end_ns))
-            self._ready.notify()
+            if self._is_enough():
+                self._ready.notify()
 
 
 class FileSource:

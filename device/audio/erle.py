@@ -40,8 +40,8 @@ class Powers:
 class Erle:
     """`note` each chunk while the avatar is audible, `idle` each other one.
 
-    `noise` is the mean square of the shop's noise in what is left; `last_db` the last window's
-    figure, whoever spoke in it.
+    `db` is the median over windows, None before there were three; `noise` the mean square of the
+    shop's noise in what is left; `last_db` the last window's figure, whoever spoke in it.
     """
 
     def __init__(self) -> None:
@@ -53,11 +53,13 @@ class Erle:
         self._leak_db = _LEAK_DB_MAX
         self._idles = 0
         self.noise = 0.0
+        self.db: float | None = None
         self.last_db: float | None = None
 
     def forget(self) -> None:
         """The filter must learn anew: what was measured does not hold."""
         self._windows.clear()
+        self.db = None
         self._now.clear()
         self._leaks.clear()
         self._leak_db = _LEAK_DB_MAX
@@ -73,6 +75,8 @@ class Erle:
         if not self._spoilt:
             usual_db = self.db
             self._windows.append((heard, clean))
+            if len(self._windows) >= WINDOWS_MIN:
+                self.db = float(np.median([_ratio_db(*each) for each in self._windows]))
             if usual_db is None or self.last_db >= usual_db - _USUAL_DB:
                 self._learn()
         self._now.clear()
@@ -86,13 +90,6 @@ class Erle:
         self._idles += 1
         if self._idles % WINDOW_CHUNKS == 1:
             self.noise = float(np.quantile(self._noises, _NOISE_SHARE))
-
-    @property
-    def db(self) -> float | None:
-        """Median over windows; None before there were three."""
-        if len(self._windows) < WINDOWS_MIN:
-            return None
-        return float(np.median([_ratio_db(heard, clean) for heard, clean in self._windows]))
 
     @property
     def hidden(self) -> bool:

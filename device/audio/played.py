@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from device.audio.reference import RATE_HZ, Playing, ReferenceReader
-from device.audio.resample import Resampler
+from device.audio.resample import Resampler, windows
 
 Samples = npt.NDArray[np.float32]
 Positions = npt.NDArray[np.float64]
@@ -64,7 +64,7 @@ class Played:
         first, last = int(whole[0]) - _TAPS // 2 + 1, int(whole[-1]) + _TAPS // 2 + 1
         piece = self.piece(first, last - first)
         phase = np.minimum((positions - whole) * _PHASES + 0.5, _PHASES).astype(np.int64)
-        rows = np.lib.stride_tricks.sliding_window_view(piece, _TAPS)[whole - int(whole[0])]
+        rows = windows(piece, len(piece) - _TAPS + 1, _TAPS)[whole - int(whole[0])]
         found: Samples = np.einsum("ij,ij->i", rows, _KERNELS[phase])
         return found
 
