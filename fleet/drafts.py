@@ -19,7 +19,8 @@ from fleet.studio import Fault
 
 Document = dict[str, Any]
 LISTS = ("products", "segments", "answers")
-FORM_KEYS = (*LISTS, "fallback", "sold_out", "theme")
+OPTIONAL_LINES = ("sold_out", "did_you_mean")  # gone when their last word is deleted
+FORM_KEYS = (*LISTS, "fallback", *OPTIONAL_LINES, "theme")
 NUMBERS = ("weight", "per_hour_max", "apart_minutes")
 SWITCHES = ("theme/bumper_at_opening",)
 USUAL_THEME = msgspec.structs.asdict(Theme())
@@ -35,7 +36,7 @@ EDITABLE = re.compile(
     rf"|segments/\d{{1,3}}/(?:id|show|say/{_LANGUAGE}|weight|per_hour_max|apart_minutes)"
     rf"|answers/\d{{1,3}}/(?:id|show|say/{_LANGUAGE}|ask/{_LANGUAGE})"
     r"|(?:products|segments|answers)/\d{1,3}/(?:groups|valid/(?:from|until))"
-    rf"|(?:fallback|sold_out)/(?:show|say/{_LANGUAGE})"
+    rf"|(?:fallback|sold_out|did_you_mean)/(?:show|say/{_LANGUAGE})"
     rf"|theme/(?:brand/{_LANGUAGE}|colours/(?:background|text|accent)|logo|font|bold_font|card"
     r"|captions|bumper_at_opening)"
 )
@@ -89,8 +90,9 @@ def with_fields(document: Document, fields: Mapping[str, str]) -> Document:
                 _switch(changed, path.split("/"), text == "on")
             else:
                 _set(changed, path.split("/"), text[:TEXT_CHARS_MAX])
-    if not (changed.get("sold_out") or {}).get("say", True):
-        del changed["sold_out"]
+    for line in OPTIONAL_LINES:
+        if not (changed.get(line) or {}).get("say", True):
+            del changed[line]
     return _without_empty_theme(changed)
 
 

@@ -25,6 +25,7 @@ from device.audio.resample import resample
 from device.audio.soundfiles import read
 from device.conversation.ask import open_script
 from device.conversation.context import Context, resolve
+from device.conversation.match import Match
 from device.conversation.meaning import Meaning
 from device.conversation.script import Script
 from device.conversation.slots import Vocabulary, read_slots
@@ -54,16 +55,20 @@ class Count:
     asked: int = 0
     false: int = 0
     strangers: int = 0
+    meant: int = 0  # not answered, but asked back for the right one
+    bothered: int = 0  # strangers who were asked back
 
-    def add(self, wanted: str, found: str | None) -> None:
-        """One more question and its answer; `wanted` is "" where none is right."""
+    def add(self, wanted: str, found: Match) -> None:
+        """One more question and what was found; `wanted` is "" where no answer is right."""
         if wanted:
             self.asked += 1
-            self.right += found == wanted
-            self.wrong += found not in (wanted, None)
+            self.right += found.answer_id == wanted
+            self.wrong += found.answer_id not in (wanted, None)
+            self.meant += found.answer_id is None and found.maybe == wanted
         else:
             self.strangers += 1
-            self.false += found is not None
+            self.false += found.answer_id is not None
+            self.bothered += found.maybe is not None
 
 
 def measure(spoken: int = 0, orders: int = 0) -> list[Figure]:
@@ -81,9 +86,8 @@ def measure(spoken: int = 0, orders: int = 0) -> list[Figure]:
     return figures
 
 
-def _answer(script: Script, heard: str, language: str) -> str | None:
-    resolved = resolve(heard, language, Context(), script)
-    return resolved.match.answer_id if resolved.match else None
+def _answer(script: Script, heard: str, language: str) -> Match:
+    return resolve(heard, language, Context(), script).match or Match(None, 0.0)
 
 
 def _written(scripts: dict[str, Script]) -> list[Figure]:
@@ -98,11 +102,15 @@ def _as_figures(name: str, count: Count, wanted: float | None) -> list[Figure]:
     right = 100.0 * count.right / max(1, count.asked)
     wrong = 100.0 * count.wrong / max(1, count.asked)
     false = 100.0 * count.false / max(1, count.strangers)
+    meant = right + 100.0 * count.meant / max(1, count.asked)
+    bothered = 100.0 * count.bothered / max(1, count.strangers)
     asked, others = f"{count.asked} questions", f"{count.strangers} out of domain"
     return [
         Figure(f"right answers, {name}", right, "%", limits[0], at_least=True, note=asked),
         Figure(f"wrong answers, {name}", wrong, "%", note=asked),
         Figure(f"false answers, {name}", false, "%", limits[1], note=others),
+        Figure(f"right, or right after one yes, {name}", meant, "%", note=asked),
+        Figure(f"asked back for nothing, {name}", bothered, "%", note=others),
     ]
 
 
@@ -125,8 +133,8 @@ def _spoken(scripts: dict[str, Script], number: int) -> list[Figure]:
                 mixed_at(samples, hiss, snr_db), tuple(_SPEAKERS), prompts[shop],
                 lambda: False, partial(is_known, knows=knows[shop]))
             text = heard.text if heard else ""
-            found = _answer(scripts[shop], text, heard.language) if heard and text else None
-            counts[name].add(wanted, found)
+            language = heard.language if heard else ""
+            counts[name].add(wanted, _answer(scripts[shop], text, language))
     return [
         figure
         for name, count in counts.items()

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from device.conversation import events
+from device.conversation.asking_back import ask_back, declined, question_of, reply_to
 from device.conversation.beyond import doubt, line_of_reply
-from device.conversation.context import resolve
+from device.conversation.context import Context, Resolved, resolve
 from device.conversation.cues import AskBeyond, Caption, Count, Thinking
 from device.conversation.facts import Facts
 from device.conversation.interrupting import (
@@ -21,7 +22,7 @@ from device.conversation.match import Match
 from device.conversation.obeying import obey
 from device.conversation.script import Item
 from device.conversation.speaking import Moved, begin_line, hush, line_of, take_over
-from device.conversation.state import Asking, Line, State, Voices
+from device.conversation.state import AskedBack, Asking, Line, State, Voices
 from device.programme.lines import SOLD_OUT
 from device.programme.playable import may_say
 from device.programme.schema import Answer
@@ -46,38 +47,66 @@ def heard(state: State, event: events.Heard, now_s: float) -> Moved:
         return state, louder
     state, cues = take_over(state)
     language = _language(state, event)
+    before, state = state.asked_back, replace(state, asked_back=None)
+    is_meant = reply_to(before, event.text, now_s)
+    if is_meant is False:
+        state, more = declined(state, language, now_s)
+        return state, (*louder, *cues, *more, Caption(event.text, language))
     context = state.talk.context.at(now_s, state.showing)
-    resolved = resolve(event.text, language, context, state.script)
+    if is_meant and before is not None:
+        language, resolved = before.language, _meant(before, context, state)
+    else:
+        resolved = resolve(event.text, language, context, state.script)
     caption = Caption(event.text, language)
     if resolved.match is None:
         state, more = obey(state, resolved, caption, now_s)
-        return state, (*louder, *cues, *more)
-    answer = _answer_now(state, resolved.match, now_s)
-    if answer is None and (gone := _sold_out(state, resolved.match, language, now_s)) is not None:
-        asked = _asked(resolved.match, None, language, "sold out")
+    else:
+        state, more = _question(state, resolved, resolved.match, before, caption, now_s)
+    return state, (*louder, *cues, *more)
+
+
+def _question(
+    state: State, resolved: Resolved, found: Match, before: AskedBack | None, caption: Caption,
+    now_s: float,
+) -> Moved:  # fmt: skip
+    """Answer it; or say that it is sold out; or ask back, ask the endpoint, or say the fallback."""
+    language, answer = caption.language, _answer_now(state, found, now_s)
+    if answer is None and (gone := _sold_out(state, found, language, now_s)) is not None:
         talk = replace(state.talk, last_s=now_s)
         state = replace(state, voices=_after(state.voices, True, now_s), talk=talk)
         state, stopped = hush(state)
         state, more = begin_line(state, gone, now_s)
-        return state, (*louder, *cues, *stopped, caption, asked, *more)
+        return state, (*stopped, caption, _asked(found, None, language, "sold out"), *more)
     if answer is None and (why := _not_for_us(state, now_s)):
         state = replace(state, wait_until_s=now_s) if state.saying is None else state
-        return state, (*louder, *cues, _asked(resolved.match, None, language, why))
+        return state, (_asked(found, None, language, why),)
     state = replace(state, voices=_after(state.voices, answer is not None, now_s))
     state, stopped = hush(state)
-    cues += (*stopped, caption, _asked(resolved.match, answer, language))
-    if answer is None and state.beyond_s is not None:
-        state, more = ask_beyond(state, event.text, language, now_s)
-        return state, (*louder, *cues, *more)
+    asked = _asked(found, answer, language)
     if answer is not None:
         also = _answer_now(state, resolved.also, now_s) if resolved.also else None
-        state = replace(
-            state, also=_line_now(state, also, language, now_s) if also else None,
-            talk=replace(
-                state.talk, context=context.after(resolved, language, now_s), last_s=now_s),
-        )  # fmt: skip
+        also_line = _line_now(state, also, language, now_s) if also else None
+        context = state.talk.context.at(now_s, state.showing).after(resolved, language, now_s)
+        talk = replace(state.talk, context=context, last_s=now_s)
+        state = replace(state, also=also_line, talk=talk)
+    elif state.beyond_s is not None:
+        state, more = ask_beyond(state, caption.text or "", language, now_s)
+        return state, (*stopped, caption, asked, *more)
+    elif (back := ask_back(state, found, language, now_s, before)) is not None:
+        state, line, question = back
+        asked.detail["asked_back"] = found.maybe
+        state, more = begin_line(state, line, now_s)
+        return state, (*stopped, asked, *more, Caption(question, language, asked_back=True))
     state, more = answered(state, answer, language, now_s)
-    return state, (*louder, *cues, *more)
+    return state, (*stopped, caption, asked, *more)
+
+
+def _meant(asked: AskedBack, context: Context, state: State) -> Resolved:
+    """Yes: as if the question had been asked in the programme's own words."""
+    answer = state.script.programme.answer(asked.answer_id)
+    question = question_of(answer, asked.language) if answer else ""
+    resolved = resolve(question, asked.language, context, state.script)
+    return replace(resolved, kind="question", match=Match(asked.answer_id, 1.0, "asked back"))
 
 
 def _language(state: State, event: events.Heard) -> str:

@@ -83,12 +83,14 @@ class Gesture:
 class Caption:
     """What was heard from the visitor, for the screen; None clears it. Never stored.
 
-    `final` false: the visitor still speaks.
+    `final` false: the visitor still speaks. `asked_back`: the programme's own question, of which
+    the visitor is asked whether it is meant.
     """
 
     text: str | None
     language: str = ""
     final: bool = True
+    asked_back: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,8 @@ class Count:
     """Something to count, by its kind; the detail never holds words.
 
     played: {"segment"|"answer", "language", "complete", "version", "price" or None}
-    asked: {"answer_id" or None, "language", "score", "why"}
+    asked: {"answer_id" or None, "language", "score", "why"}, and "asked_back" when the visitor
+        is asked whether that answer is meant
     live: {"seconds"}, when a person has spoken as the avatar
     told: {"what", "language"}, when a visitor said something about the conversation ("louder")
     beyond: {"ok", "why", "took_ms"}, what came of a question to the endpoint

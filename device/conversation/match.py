@@ -25,6 +25,7 @@ from device.programme.schema import Programme
 # Chosen on the tuning half of docs/understanding.md's questions; see there.
 ACCEPT_SCORE = 0.66
 LEAD = 0.06
+MAYBE_SCORE = 0.4  # from so much on the likeliest is worth asking back (docs/understanding.md)
 _NO_PRODUCT_IN_QUESTION = 0.55
 _NO_PRODUCT_IN_PHRASE = 0.92
 _POINTED_AT = 0.95
@@ -37,12 +38,13 @@ _MEANINGS_MAX = 2000
 
 @dataclass(frozen=True)
 class Match:
-    """`answer_id` is None when no answer fits; `score` 0..1 is the best answer's."""
+    """`answer_id` is None when no answer is sure; `score` 0..1 is the best answer's. `maybe` is
+    then that answer, where it is likely enough to ask the visitor whether it is meant."""
 
     answer_id: str | None
     score: float
     why: str = ""
-    runner_up: str | None = None
+    maybe: str | None = None
 
 
 @dataclass(frozen=True)
@@ -113,14 +115,15 @@ class Matcher:
             return Match(None, 0.0, "no question in this language")
         ranked = sorted(best.items(), key=lambda pair: -pair[1])
         first, score = ranked[0]
-        second, second_score = ranked[1] if len(ranked) > 1 else (None, 0.0)
+        second_score = ranked[1][1] if len(ranked) > 1 else 0.0
         if second_score > score - LEAD and score >= ACCEPT_SCORE:
-            return Match(None, score, "two answers are as near", second)
+            return Match(None, score, "two answers are as near", first)
         if self.sense is not None and text and score < _SURE:
             return self._by_meaning(self.sense, text, asked, best)
         if score < ACCEPT_SCORE:
-            return Match(None, score, "no question is near", first)
-        return Match(first, score, "", second)
+            maybe = first if score >= MAYBE_SCORE else None
+            return Match(None, score, "no question is near", maybe)
+        return Match(first, score)
 
     def scores(self, asked: Reading) -> dict[str, float]:
         """By its words alone, how near each answer with a question in this language is: 0..1."""
@@ -136,9 +139,10 @@ class Matcher:
     def _by_meaning(sense: Sense, text: str, asked: Reading, best: dict[str, float]) -> Match:
         guess = sense.guess(text[:TEXT_CHARS_MAX], asked, best)
         if guess is None or not guess.is_sure:
-            score, first = (guess.probability, guess.answer_id) if guess else (0.0, None)
-            return Match(None, score, "no question is near", first)
-        return Match(guess.answer_id, guess.probability, "", guess.runner_up)
+            score = guess.probability if guess else 0.0
+            maybe = guess.answer_id if guess and score >= MAYBE_SCORE else None
+            return Match(None, score, "no question is near", maybe)
+        return Match(guess.answer_id, guess.probability)
 
     def _name_alone(self, asked: Reading, best: dict[str, float]) -> None:
         """ "龙井呢?": the product's name and nothing else is its only answer, if it has one."""

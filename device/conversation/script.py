@@ -13,6 +13,7 @@ from device.conversation.cues import Sentence
 from device.conversation.match import Matcher
 from device.conversation.meaning import Meaning
 from device.programme.lines import (
+    DID_YOU_MEAN,
     SOLD_OUT,
     card_price_text,
     line_clips,
@@ -92,6 +93,13 @@ class Script:
             return ()
         line = sold_out_line(self.whole, product)
         return self._sentences(SOLD_OUT, product.id, line, language, now) if line else ()
+
+    def did_you_mean(self, language: str, now: datetime) -> tuple[Sentence, ...]:
+        """What to say while the likeliest question stands on the screen; () without such words."""
+        line = self.whole.did_you_mean
+        found = self._sentences(DID_YOU_MEAN, DID_YOU_MEAN, line, language, now) if line else ()
+        # In another language than the question's it would ask whom it does not concern.
+        return found if found and found[0].language == language else ()
 
     def _sentences(
         self, kind: str, item_id: str, item: Item, language: str, now: datetime | None

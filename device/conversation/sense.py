@@ -51,12 +51,11 @@ class Known:
 
 @dataclass(frozen=True)
 class Guess:
-    """The likeliest answer, its probability, whether that is enough, and the next one."""
+    """The likeliest answer, its probability, and whether that is enough."""
 
     answer_id: str
     probability: float
     is_sure: bool
-    runner_up: str | None
 
 
 @dataclass(frozen=True)
@@ -135,8 +134,7 @@ class Sense:
         if not ranked:
             return None
         probability = self.verdict.probability(features)
-        second = ranked[1] if len(ranked) > 1 else None
-        return Guess(ranked[0], probability, probability >= self.verdict.accept, second)
+        return Guess(ranked[0], probability, probability >= self.verdict.accept)
 
     def vectors_of(self, text: str) -> tuple[Vectors, Told]:
         """A question as it is, and put right and without names."""

@@ -12,6 +12,7 @@ from device.conversation.cues import Count, Cue, Kind, Say, Sentence, ShowCard, 
 from device.conversation.script import Item, Script
 from device.conversation.state import Line, Mode, State, Talk
 from device.conversation.turns import noted, turns
+from device.programme.lines import DID_YOU_MEAN
 from device.programme.playable import may_say, may_show, said_at, scheduled
 from device.programme.schema import Fallback, Segment
 
@@ -19,6 +20,7 @@ SENTENCE_PAUSE_S = 0.25
 SEGMENT_PAUSE_S = 1.0
 NOTICE_PAUSE_S = 3.0
 FOLLOW_UP_S = 3.0  # after an answer: the card stays, and a further question is waited for
+ANSWER_BACK_S = 6.0  # and so long for a yes or no
 IDLE_RETRY_S = 1.0
 LOST_SENTENCE_S = 6.0  # a SentenceDone that is so late will never come
 NOTICE_SENTENCE_MAX_S = 60.0
@@ -166,8 +168,8 @@ def end_line(state: State, line: Line, now_s: float) -> Moved:
         # What else was asked in the same sentence.
         state = replace(state, line=state.also, also=None)
         return _then(cues, go_on(state, now_s, SENTENCE_PAUSE_S))
-    state = replace(state, mode="listening", wait_until_s=now_s + FOLLOW_UP_S)
-    return state, cues
+    wait_s = ANSWER_BACK_S if line.item_id == DID_YOU_MEAN else FOLLOW_UP_S
+    return replace(state, mode="listening", wait_until_s=now_s + wait_s), cues
 
 
 def played(state: State, line: Line, complete: bool) -> Count:

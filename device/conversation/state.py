@@ -75,11 +75,21 @@ class Asking:
 
 
 @dataclass(frozen=True)
+class AskedBack:
+    """A question that stands on the screen to be said yes or no to, and until when."""
+
+    answer_id: str
+    language: str
+    until_s: float
+
+
+@dataclass(frozen=True)
 class State:
     """Everything the conversation knows. `mode` is what the player reports.
 
     `saying` is the sentence that sounds now; `line` what it belongs to; `resume` the line of
-    the presentation to go on with after an answer, `also` a second answer to the same question.
+    the presentation to go on with after an answer, `also` a second answer to the same question;
+    `asked_back` is what the visitor was asked whether it is meant.
     `plays` are (segment, when it was begun) of those with a limit; `seed` and `drawn` decide
     what is drawn next. Times `_s` are of the monotonic clock.
     """
@@ -112,6 +122,7 @@ class State:
     beyond_s: float | None = None
     asking: Asking | None = None
     asked_beyond: int = 0
+    asked_back: AskedBack | None = None
     wait_until_s: float = 0.0
     last_said: str = ""
     last_said_at_s: float = -1e9

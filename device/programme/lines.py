@@ -23,6 +23,7 @@ from device.tts.sentences import sayable
 
 Variables = Mapping[str, Plain]
 SOLD_OUT = "sold-out"
+DID_YOU_MEAN = "did-you-mean"
 # In the line that says so: the product that was asked for.
 _ASKED_FOR = "{product."
 
@@ -45,6 +46,8 @@ def spoken_lines(
         line = sold_out_line(programme, product)
         if line is not None:
             yield SOLD_OUT, product.id, line
+    if programme.did_you_mean is not None:
+        yield DID_YOU_MEAN, DID_YOU_MEAN, programme.did_you_mean
 
 
 def sold_out_line(programme: Programme, product: Product) -> Fallback | None:
@@ -127,7 +130,7 @@ def spoken_pieces(
 
 
 def line_key(kind: str, item_id: str, language: str, number: int) -> str:
-    """The index's key of a sentence: kind is segment, answer, fallback or sold-out."""
+    """The index's key of a sentence: kind is one of those of `spoken_lines`."""
     return f"{kind}/{item_id}/{language}/{number}"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from device.programme.lines import SOLD_OUT, Variables, fill, sold_out_line
+from device.programme.lines import DID_YOU_MEAN, SOLD_OUT, Variables, fill, sold_out_line
 from device.programme.schema import Programme
 from device.tts.sentences import split
 
@@ -42,4 +42,6 @@ def _texts(programme: Programme, kind: str, item_id: str) -> dict[str, str]:
     product = programme.product(item_id) if kind == SOLD_OUT else None
     if product is not None and (line := sold_out_line(programme, product)) is not None:
         return line.say
+    if kind == DID_YOU_MEAN:
+        return programme.did_you_mean.say if programme.did_you_mean else {}
     return programme.fallback.say if kind == "fallback" else {}

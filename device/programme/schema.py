@@ -253,6 +253,8 @@ class Programme(Part, frozen=True, kw_only=True):
 
     `groups` are the groups of stores that its parts may name. `sold_out` is said to a question
     about a product of which this store has none; `{product.name}` in it is that product's.
+    `did_you_mean` is said while the likeliest question stands on the screen, where it is not sure
+    what was asked; without it the fallback is said.
     """
 
     schema: Annotated[int, Meta(ge=SCHEMA, le=SCHEMA)]
@@ -275,12 +277,13 @@ class Programme(Part, frozen=True, kw_only=True):
     answers: Annotated[tuple[Answer, ...], Meta(max_length=ITEMS_MAX)] = ()
     fallback: Fallback
     sold_out: Fallback | None = None
+    did_you_mean: Fallback | None = None
     schedule: Annotated[tuple[Slot, ...], Meta(max_length=200)] = ()
 
     def spoken(self) -> tuple[Segment | Answer | Fallback, ...]:
-        """Everything that is said: segments, answers, the fallback and what says sold out."""
-        sold_out = (self.sold_out,) if self.sold_out is not None else ()
-        return (*self.segments, *self.answers, self.fallback, *sold_out)
+        """Everything that is said: segments, answers, the fallback and its kin."""
+        others = (each for each in (self.sold_out, self.did_you_mean) if each is not None)
+        return (*self.segments, *self.answers, self.fallback, *others)
 
     def product(self, product_id: str | None) -> Product | None:
         """The product of that id, None when there is none."""
@@ -326,10 +329,10 @@ class Clip(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Index(Struct, frozen=True, kw_only=True):
     """`index.json`: every file of the folder, and which clip says which sentence.
 
-    Keys of `speech` are line keys `<segment|answer|fallback|sold-out>/<id>/<language>/<n>` (the
-    id of a sold-out line is its product's); a sentence that was also built with other values of
-    the store's variables has further keys `<line key>@<first 8 of the sha256 of the whole
-    filled-in line>`.
+    Keys of `speech` are line keys `<kind>/<id>/<language>/<n>`; kinds are segment, answer,
+    fallback, sold-out (its id is the product's) and did-you-mean; a sentence that was also built
+    with other values of the store's variables has further keys `<line key>@<first 8 of the sha256
+    of the whole filled-in line>`.
     """
 
     schema: Annotated[int, Meta(ge=SCHEMA, le=SCHEMA)]

@@ -11,6 +11,7 @@ from typing import Any
 
 from device.audio.speaker import RATE_HZ, Speaker
 from device.conversation import cues
+from device.conversation.asking_back import ASKED_BACK_S
 from device.conversation.script import Script
 from device.live.voice import LiveVoice
 from device.render.pills import below
@@ -385,9 +386,9 @@ class Performer:
             self._stage.change_at(now, "hint", self._ask())
         if self.saying is None:  # the last caption lingers no longer
             self._stage.change_at(now, "said", None)
-        words = self.wardrobe.heard(heard.text, heard.final) if heard.text else None
-        self._stage.change_at(now, "heard", words)
-        self._stage.change_at(now + round(HEARD_SHOWN_S * FPS), "heard", None)
+        shown_s = ASKED_BACK_S if heard.asked_back else HEARD_SHOWN_S
+        self._stage.change_at(now, "heard", self.wardrobe.heard(heard) if heard.text else None)
+        self._stage.change_at(now + round(shown_s * FPS), "heard", None)
 
 
 def reading_frames(text: str) -> int:

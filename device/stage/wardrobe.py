@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from device.audio.speaker import RATE_HZ
-from device.conversation.cues import Sentence
+from device.conversation.cues import Caption, Sentence
 from device.conversation.script import Script
 from device.programme.lines import fill
 from device.programme.load import ASSET_BYTES_MAX, read_file
@@ -156,10 +156,16 @@ class Wardrobe:
             return text
         return fill(text, self.script.programme, self.script.variables, language) or ""
 
-    def heard(self, text: str, final: bool = True) -> Sprite:
-        """What the visitor was understood to have said, or to say while they speak."""
-        words = text[:HEARD_CHARACTERS_MAX]
-        return hint(f"「{words}」" if final else f"{words}…", self.look, accent=final)
+    def heard(self, caption: Caption) -> Sprite:
+        """What the visitor was understood to have said, or to say while they speak; or the
+        question of which they are asked whether it is meant."""
+        words = (caption.text or "")[:HEARD_CHARACTERS_MAX]
+        if caption.asked_back:
+            question = words.rstrip("?？。. ")
+            is_chinese = caption.language.startswith("zh")
+            asked = f"您是想问:{question}?" if is_chinese else f"Did you mean: {question}?"
+            return hint(asked, self.look, accent=True)
+        return hint(f"「{words}」" if caption.final else f"{words}…", self.look, caption.final)
 
     def draw_all(self) -> None:
         """Draw cards and bumper now: later nothing has to be drawn while the avatar speaks."""

@@ -13,9 +13,11 @@ from device.conversation import events as e
 from device.conversation.cues import Caption, Count, Cue, Duck, Say, Sentence, ShowCard, StopSpeech
 from tests.sim.kiosk import EXPIRES, Kiosk, edited, of, script
 
+UNSURE = "龙井新茶上市多少"
 QUESTIONS = ["龙井多少钱", "茶杯多少钱", "几点关门", "洗手间在哪", "how much is the longjing",
              "hi", "", "这个多少钱", "欢迎来到本店", "再说一遍", "大声一点", "别说了", "说英语",
-             "谢谢", "龙井多少钱?还有几点关门?", "那茶杯呢"]  # fmt: skip
+             "谢谢", "龙井多少钱?还有几点关门?", "那茶杯呢",
+             "how is the teacup", UNSURE, "对", "是的。", "不是", "Yes.", "No."]  # fmt: skip
 
 REPLIES = [None, "", "NONE", "这是龙井。", "龙井只要9元。", "这是茶杯。一只30元。", "x" * 5000]
 
@@ -25,7 +27,8 @@ class AnyDay(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.kiosk = Kiosk()
+        words = {"say": {"zh-CN": "是想问这个吗?", "en-US": "Did you mean this?"}}
+        self.kiosk = Kiosk(script(did_you_mean=words))
         self.sounds, self.ducked = True, False
 
     def _take(self, cues: list[Cue]) -> None:
@@ -45,6 +48,9 @@ class AnyDay(RuleBasedStateMachine):
             if isinstance(cue, Duck):
                 assert cue.on != self.ducked
                 self.ducked = cue.on
+            if isinstance(cue, Caption) and cue.asked_back:
+                assert self.kiosk.state.asked_back is not None
+                assert not (self.kiosk.utc >= EXPIRES and "杯" in str(cue.text))
             if isinstance(cue, Count):
                 assert not any(q in str(cue.detail) for q in QUESTIONS if len(q) > 3)
         if any(isinstance(cue, Say) for cue in cues):

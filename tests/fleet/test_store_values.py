@@ -74,6 +74,9 @@ def test_the_programmes_form_sets_groups_limits_and_what_is_sold_out_and_leaves_
     said = with_fields(changed, {"sold_out/say/zh-CN": "卖完了。"})
     assert said["sold_out"] == {"say": {"zh-CN": "卖完了。"}}
     assert "sold_out" not in with_fields(said, {"sold_out/say/zh-CN": ""})
+    asks = with_fields(changed, {"did_you_mean/say/zh-CN": "是这个吗?", "sold_out/say/zh-CN": ""})
+    assert asks["did_you_mean"] == {"say": {"zh-CN": "是这个吗?"}} and "sold_out" not in asks
+    assert "did_you_mean" not in with_fields(asks, {"did_you_mean/say/zh-CN": ""})
     assert groups_of(" flagship,airport flagship ") == ["flagship", "airport"]
 
 
