@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device.audio.health import Health
-from device.audio.portaudio import portaudio
+from device.audio.portaudio import closed, look_again, opened, portaudio
 from device.audio.resample import Resampler, mono
 from device.audio.soundfiles import read as read_file
 from ota.clock import monotonic_ns, sleep_s
@@ -161,6 +161,7 @@ class Capture:
             # abort: stop() would wait for a server that may be gone.
             stream.abort(ignore_errors=True)
             stream.close(ignore_errors=True)
+            closed(stream)
 
     def _take(self, samples: int, timeout_s: float) -> tuple[Samples, int] | None:
         """All blocks that wait as one, as soon as they make so many samples: each alone would
@@ -211,13 +212,12 @@ class Capture:
             ) from error
         try:
             if renew:
-                # The only way to make PortAudio look for devices again.
-                sounddevice._terminate()
-                sounddevice._initialize()
+                look_again()
                 self.reopened += 1
             index = _find(list(sounddevice.query_devices()), self._wanted)
             found = sounddevice.query_devices(index, "input")
             self._stream, self.rate_hz = self._stream_of(sounddevice, index, found)
+            opened(self._stream)
             self._resampler = Resampler(self.rate_hz, RATE_HZ)
             self._health = Health(str(found["name"]), self.rate_hz, self._zeros_are_fault)
             self._left = np.zeros(0, np.float32)

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from device.audio.clock import MediaClock, delay_or
 from device.audio.gain import Gain
-from device.audio.portaudio import portaudio
+from device.audio.portaudio import closed, look_again, opened, portaudio
 from device.audio.underflow import LATENCIES_S, TOLD_EVERY_S, Underflows
 from ota.clock import Deadline, monotonic_s
 from ota.errors import Retry
@@ -269,16 +269,17 @@ class Speaker:
                               f"on, and it is looked for each {RETRY_S:.0f} s.")
 
     def _open(self) -> None:
+        stream = None
         try:
             with _quiet():
                 sounddevice = portaudio()
                 if self._fault is not None:
-                    sounddevice._terminate()
-                    sounddevice._initialize()
+                    look_again()
                 stream = sounddevice.OutputStream(
                     samplerate=RATE_HZ, channels=_CHANNELS, dtype="float32",
                     device=self._device, latency=self._underflows.latency_s,
                     callback=self._callback)
+                opened(stream)
                 self._stream_latency_s = float(stream.latency)
                 with self._lock:
                     now_s = monotonic_s()
@@ -291,6 +292,8 @@ class Speaker:
                 stream.start()
                 self._name = str(sounddevice.query_devices(stream.device)["name"])
         except (OSError, ValueError, RuntimeError, _portaudio_error()) as error:
+            if stream is not None:
+                _close(stream)
             self._stream, self._fault = None, f"no sound device ({_first_line(error)})"
             return
         self._stream, self._fault = stream, None
@@ -309,6 +312,7 @@ def _close(stream: Any) -> None:
     with contextlib.suppress(_portaudio_error(), OSError):
         stream.abort()
         stream.close()
+    closed(stream)
 
 
 def _portaudio_error() -> type[BaseException]:

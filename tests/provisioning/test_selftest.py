@@ -73,33 +73,40 @@ def test_a_microphone_that_hears_nothing_is_a_question_to_the_person(
 ) -> None:
     found = check(sound, tmp_path, "sound", "microphone")  # the microphone is not the monitor
     assert found["sound"]["ok"] is None and "beep" in str(found["sound"]["next_en"]), found
-    assert found["microphone"]["ok"] is None and "静音" in str(found["microphone"]["next_zh"])
+    heard = found["microphone"]
+    assert heard["ok"] is None and "静音" in str(heard["next_zh"]), found
 
 
 HELD = """
 import os, signal, sys, threading
+from device.audio.capture import Capture
 from device.audio.speaker import Speaker
 from device.selftest.sound import check_sound
-play = Speaker.play
-def play_and_hold(speaker, samples):
-    for after_s, what in ((1.15, signal.SIGSTOP), (2.3, signal.SIGCONT)):
+of, name = {"play": (Speaker, "play"), "open": (Capture, "_open")}[sys.argv[2]]
+do = getattr(of, name)
+def do_and_hold(*given, **named):
+    found = do(*given, **named)
+    for after_s, what in zip(map(float, sys.argv[3:]), (signal.SIGSTOP, signal.SIGCONT)):
         threading.Timer(after_s, os.kill, (int(sys.argv[1]), what)).start()
-    return play(speaker, samples)
-Speaker.play = play_and_hold
-print({found.id: found.ok for found in check_sound()}["sound"])
+    return found
+setattr(of, name, do_and_hold)
+print([found.ok for found in check_sound()])
 """
 
 
-def test_a_sound_server_that_is_held_up_after_the_tone_is_no_broken_loudspeaker(
-    tmp_path: Path,
+@pytest.mark.parametrize("held", [("play", "1.15", "2.3"), ("open", "0", "4")])
+def test_a_sound_server_that_is_held_up_is_no_broken_loudspeaker(
+    tmp_path: Path, held: tuple[str, ...]
 ) -> None:
+    """After the tone; and while it wakes up, so long that the loudspeaker is opened anew, which
+    must not take the microphone away."""
     made = virtual_sound(tmp_path / "s")
     server = start_server(made)
     try:
         done = subprocess.run(
-            [sys.executable, "-c", HELD, str(server.pid)], cwd=ROOT, capture_output=True,
+            [sys.executable, "-c", HELD, str(server.pid), *held], cwd=ROOT, capture_output=True,
             text=True, timeout=60, check=True, env={**os.environ, **made.environment})
-        assert done.stdout == "None\n"
+        assert done.stdout == "[None, None]\n"
     finally:
         server.kill()
         server.wait(10)
