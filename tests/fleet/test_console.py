@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 from rig import Fleet, SimBox, small_programme, wait_until
 
 from fleet.console.templates import HERE
@@ -170,6 +170,40 @@ def test_a_picture_chosen_in_the_browser_is_published(
     page.locator("input[data-picture=longjing]").set_input_files(text)
     wait_until(lambda: said or page.wait_for_timeout(50), what="the reason")
     assert "no WebP, PNG or JPEG" in said[0]
+
+
+def test_a_picture_that_was_chosen_before_the_page_was_ready_is_not_lost(
+    server: Fleet, page: Page, tmp_path: Path
+) -> None:
+    held: list[Route] = []
+    page.route("**/console.js", lambda route: held.append(route))
+    page.goto(f"{server.http}/programmes/tea-shop", wait_until="commit")
+    text = tmp_path / "text.png"
+    text.write_text("no picture")
+    page.locator("input[data-picture=longjing]").set_input_files(text)
+    wait_until(lambda: held or page.wait_for_timeout(50), what="the script")
+    with page.expect_event("dialog") as told:
+        held[0].continue_()
+    assert "no WebP, PNG or JPEG" in told.value.message
+
+
+def test_what_happens_before_the_page_listens_is_on_it_soon(
+    server: Fleet, kiosk: SimBox, page: Page
+) -> None:
+    def news_first(route: Route) -> None:
+        kiosk.publish("reported", {"desired_seq": 1, "release": "7.7.7"}, retain=True)
+        wait_until(lambda: _release_of(server, "shanghai-001") == "7.7.7", what="the report")
+        route.continue_()
+
+    page.route("**/live", news_first)
+    page.goto(f"{server.http}/screens/shanghai-001")
+    expect(page.locator("main")).to_contain_text("7.7.7")
+
+
+def _release_of(server: Fleet, box: str) -> str | None:
+    told = server.ask(f"/api/v1/boxes/{box}")[1]["reported"] or {}
+    release: str | None = told.get("release")
+    return release
 
 
 def test_two_editors_cannot_overwrite_each_other(server: Fleet, page: Page) -> None:

@@ -2,7 +2,7 @@
 // Live parts: the server says what changed, the page fetches itself and swaps the marked parts.
 (() => {
   const parts = () => [...document.querySelectorAll("[data-live][id]")];
-  let due = 0, running = false;
+  let due = 0, running = false, again = false;
   const wants = (news) => parts().some((part) => part.dataset.live.split(" ").some(
     (topic) => topic === news.topic || topic === `${news.topic}:${news.about}`));
   async function refresh() {
@@ -20,10 +20,13 @@
       }
     } catch (_) { /* the next piece of news tries again */ }
     running = false;
+    if (again) { again = false; soon(); }
   }
-  const soon = () => { if (!due && !running) due = setTimeout(refresh, 350); };
+  // What happens while the page is being fetched may not be in it.
+  const soon = () => { if (running) again = true; else if (!due) due = setTimeout(refresh, 350); };
   if (parts().length && location.search.indexOf("before=") < 0) {
     const source = new EventSource("/live");
+    source.onopen = soon;  // what happened since the page was made, or while the line was down
     source.onmessage = (event) => { if (wants(JSON.parse(event.data))) soon(); };
     setInterval(() => { if (!document.hidden) soon(); }, 15000);
   }
@@ -133,6 +136,7 @@
       if (event.target.dataset.picture) { upload(event.target); return; }
       if (event.target.name !== "note") later(0, true);
     });
+    for (const input of editor.querySelectorAll("input[data-picture]")) upload(input);  // chosen before this ran
     editor.addEventListener("submit", (event) => {
       sending = true; clearTimeout(timer); clearTimeout(quiet);
       if (saving) saving.abort();
