@@ -182,3 +182,27 @@ def test_the_command_says_what_it_did_and_what_is_wrong(
     with pytest.raises(SystemExit) as wrong:
         main([*words, "--size", "tall"])
     assert wrong.value.code == 2
+
+
+TWICE = """
+import sys
+from pathlib import Path
+import numpy as np
+from device.render.video import MovieWriter
+soft = np.kron(np.random.default_rng(1).random((62, 36, 4)), np.ones((8, 8, 1)))
+picture = (soft[:480, :270] * 120 + 60).astype(np.uint8)
+with MovieWriter(Path(sys.argv[1]), (270, 480), 25, 48_000) as movie:
+    movie.sound(np.zeros(4_800, np.float32))
+    for n in range(14):
+        movie.picture(np.ascontiguousarray(np.roll(picture, n, axis=1)))
+"""
+
+
+def test_the_same_pictures_make_the_same_film_whatever_lay_in_memory(tmp_path: Path) -> None:
+    films = []
+    for fill in ("0", "1"):  # of memory that nobody has written yet (mallopt(3), M_PERTURB)
+        out = tmp_path / f"{fill}.mp4"
+        subprocess.run([sys.executable, "-c", TWICE, str(out)], check=True, timeout=60, env={
+            **os.environ, "PYTHONPATH": str(repository_root()), "MALLOC_PERTURB_": fill})
+        films.append(out.read_bytes())
+    assert films[0] == films[1]
