@@ -79,7 +79,7 @@ def _question(
         return state, (*stopped, caption, _asked(found, None, language, "sold out"), *more)
     if answer is None and (why := _not_for_us(state, now_s)):
         state = replace(state, wait_until_s=now_s) if state.saying is None else state
-        return state, (_asked(found, None, language, why),)
+        return replace(state, asked_back=before), (_asked(found, None, language, why),)
     state = replace(state, voices=_after(state.voices, answer is not None, now_s))
     state, stopped = hush(state)
     asked = _asked(found, answer, language)

@@ -81,6 +81,7 @@ def begin_line(state: State, line: Line, now_s: float, pause_s: float = 0.0) -> 
         saying_until_s=now_s + pause_s + length_s + LOST_SENTENCE_S,
         line=replace(line, next_number=line.next_number + 1),
         voices=replace(state.voices, stopped_at_s=None),
+        asked_back=state.asked_back if line.kind == "fallback" else None,
     )
     gesture = line.gesture if line.next_number == 0 else None
     return state, (*cues, Say(sentence, gesture, pause_s, line.kind))

@@ -52,6 +52,15 @@ def test_a_yes_may_interrupt_the_question() -> None:
     assert shop.saying == "It is 128 yuan."
 
 
+def test_talk_beside_the_kiosk_does_not_take_the_question_away() -> None:
+    shop = kiosk()
+    shop.hear(UNSURE)
+    shop.hear("洗手间在哪")
+    assert shop.saying == ASKS, "while it asks, what has no answer is not for it"
+    shop.hear("对")
+    assert shop.saying == "龙井128元一罐。"
+
+
 def test_after_a_no_it_is_silent_for_other_words() -> None:
     shop = kiosk()
     shop.hear(UNSURE)
@@ -93,6 +102,8 @@ def test_nobody_answers_and_the_presentation_goes_on() -> None:
     shop.finish()
     cues = shop.tick(ANSWER_BACK_S + 0.5)
     assert shop.saying == before and Caption(None) in cues
+    shop.hear("不是")
+    assert shop.saying != before and shop.state.mode == "fallback", "a no to nothing"
 
 
 def test_without_words_for_it_or_an_answer_that_holds_the_fallback_is_said() -> None:
