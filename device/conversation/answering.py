@@ -70,7 +70,7 @@ def _question(
     now_s: float,
 ) -> Moved:  # fmt: skip
     """Answer it; or say that it is sold out; or ask back, ask the endpoint, or say the fallback."""
-    language, answer = caption.language, _answer_now(state, found, now_s)
+    language, answer = caption.language, _answer_now(state, found.answer_id, now_s)
     if answer is None and (gone := _sold_out(state, found, language, now_s)) is not None:
         talk = replace(state.talk, last_s=now_s)
         state = replace(state, voices=_after(state.voices, True, now_s), talk=talk)
@@ -84,7 +84,7 @@ def _question(
     state, stopped = hush(state)
     asked = _asked(found, answer, language)
     if answer is not None:
-        also = _answer_now(state, resolved.also, now_s) if resolved.also else None
+        also = _answer_now(state, resolved.also.answer_id, now_s) if resolved.also else None
         also_line = _line_now(state, also, language, now_s) if also else None
         context = state.talk.context.at(now_s, state.showing).after(resolved, language, now_s)
         talk = replace(state.talk, context=context, last_s=now_s)
@@ -92,9 +92,10 @@ def _question(
     elif state.beyond_s is not None:
         state, more = ask_beyond(state, caption.text or "", language, now_s)
         return state, (*stopped, caption, asked, *more)
-    elif (back := ask_back(state, found, language, now_s, before)) is not None:
+    elif (maybe := _answer_now(state, found.maybe, now_s)) is not None and (
+            back := ask_back(state, maybe, language, now_s, before)) is not None:
         state, line, question = back
-        asked.detail["asked_back"] = found.maybe
+        asked.detail["asked_back"] = maybe.id
         state, more = begin_line(state, line, now_s)
         return state, (*stopped, asked, *more, Caption(question, language, asked_back=True))
     state, more = answered(state, answer, language, now_s)
@@ -191,10 +192,10 @@ def _after(voices: Voices, answered: bool, now_s: float) -> Voices:
     return replace(voices, unanswered_at_s=recent)
 
 
-def _answer_now(state: State, found: Match, now_s: float) -> Answer | None:
-    """The matched answer, unless it may not be said (any more)."""
+def _answer_now(state: State, answer_id: str | None, now_s: float) -> Answer | None:
+    """That answer, unless it may not be said (any more)."""
     programme = state.script.programme
-    answer = programme.answer(found.answer_id) if found.answer_id else None
+    answer = programme.answer(answer_id) if answer_id else None
     moment = state.now(now_s)
     if answer is None or moment is None or not may_say(programme, answer, moment):
         return None

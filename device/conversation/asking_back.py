@@ -1,8 +1,8 @@
 """Did you mean …? Where it is not sure what was asked, the likeliest question is put on the screen,
 and the visitor says yes, no, or something else. Pure.
 
-Of the questions that are not sure enough to be answered it is the right one for two thirds
-(docs/understanding.md); a person behind a counter would ask as well.
+It is the right one for five of six whose question has an answer (docs/understanding.md); a person
+behind a counter would ask as well.
 """
 
 from __future__ import annotations
@@ -12,12 +12,10 @@ from dataclasses import replace
 from functools import lru_cache
 
 from device.conversation.cues import Count
-from device.conversation.match import Match
 from device.conversation.reading import Family, family_of, parts_of
 from device.conversation.speaking import FOLLOW_UP_S, Moved, hush
 from device.conversation.state import AskedBack, Line, State
 from device.programme.lines import DID_YOU_MEAN
-from device.programme.playable import may_say
 from device.programme.schema import Answer
 
 ASKED_BACK_S = 15.0
@@ -38,22 +36,19 @@ _PIECES_MAX = 4
 
 
 def ask_back(
-    state: State, found: Match, language: str, now_s: float, before: AskedBack | None
+    state: State, answer: Answer, language: str, now_s: float, before: AskedBack | None
 ) -> tuple[State, Line, str] | None:
-    """The state in which it is asked, the words that ask back and the question for the screen.
+    """Is `answer` meant? The state in which that is asked, the words for it and the question for
+    the screen.
 
-    None where nothing is likely enough, may be said now, has such words, or was asked just now
-    (`before`): asking twice would help nobody.
+    None where there are no such words, or it was asked just now (`before`): asking twice would
+    help nobody.
     """
-    moment = state.now(now_s)
-    answer = state.script.programme.answer(found.maybe) if found.maybe else None
-    if answer is None or moment is None:
-        return None
     if before is not None and before.answer_id == answer.id and now_s < before.until_s:
         return None
-    question = question_of(answer, language)
-    sentences = state.script.did_you_mean(language, moment)
-    if not question or not sentences or not may_say(state.script.programme, answer, moment):
+    question, moment = question_of(answer, language), state.now(now_s)
+    sentences = state.script.did_you_mean(language, moment) if moment else ()
+    if not question or not sentences:
         return None
     written = state.script.whole.did_you_mean
     line = Line("fallback", DID_YOU_MEAN, sentences, 0, answer.show or state.showing,
